@@ -1,0 +1,2 @@
+//! The `bitmill` program.
+fn main() {}
