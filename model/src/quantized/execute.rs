@@ -1,0 +1,198 @@
+//! The golden executor: what the accelerator must compute, in plain loops over exact integers.
+//!
+//! The trick that keeps it both plain and fast: the inputs of one output position are gathered into a
+//! patch of 16-bit integers, so that the sum is a dot product of two contiguous slices.
+
+use super::{QuantizedLayer, QuantizedNetwork};
+use crate::ModelError;
+use crate::network::{Layer, Operation, TensorId};
+use crate::shape::{Shape, Window};
+
+impl QuantizedNetwork {
+    /// Runs the network on raw integers of the input tensor, in `[height][width][channels]` order, and
+    /// returns every tensor: the input, then one for each layer.
+    ///
+    /// # Errors
+    /// When `input` has another length than the input tensor, or an element lies outside its width.
+    pub fn run(&self, input: &[i32]) -> Result<Vec<Vec<i32>>, ModelError> {
+        let quantization = self.quantization(TensorId::INPUT);
+        let elements = self.graph().shape(TensorId::INPUT).elements();
+        if input.len() != elements {
+            return Err(ModelError::Input(format!(
+                "the input has {elements} elements, found {}",
+                input.len()
+            )));
+        }
+        if let Some(bad) = input.iter().find(|&&x| x < quantization.min() || x > quantization.max()) {
+            let bits = quantization.bits;
+            return Err(ModelError::Input(format!("input element {bad} does not fit {bits} signed bits")));
+        }
+        let mut tensors = vec![input.to_vec()];
+        for index in 0..self.layers().len() {
+            let accumulators = self.accumulate(index, &tensors);
+            tensors.push(self.requantize(index, &accumulators));
+        }
+        Ok(tensors)
+    }
+
+    /// The nearest input integers for real values in `[height][width][channels]` order.
+    pub fn quantize_input(&self, input: &[f32]) -> Vec<i32> {
+        let quantization = self.quantization(TensorId::INPUT);
+        input.iter().map(|&real| quantization.quantize(f64::from(real))).collect()
+    }
+
+    /// The real values that the integers of tensor `id` stand for.
+    pub fn dequantize(&self, id: TensorId, integers: &[i32]) -> Vec<f64> {
+        let quantization = self.quantization(id);
+        integers.iter().map(|&integer| quantization.dequantize(integer)).collect()
+    }
+
+    /// Accumulators of layer `index`, bias included, in the order of its output tensor. `tensors` holds all
+    /// earlier tensors.
+    pub(crate) fn accumulate(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i64> {
+        let layer = &self.graph().layers()[index];
+        let parameters = &self.layers()[index];
+        let input_id = layer.inputs[0];
+        let input = Input {
+            integers: &tensors[input_id.index()],
+            shape: self.graph().shape(input_id),
+            zero_point: self.quantization(input_id).zero_point,
+            output: self.graph().shape(layer.output),
+        };
+        let mut sums = match layer.operation {
+            Operation::Convolution { window, groups, .. } => {
+                let is_narrow = self.accumulator_bits(index) <= 32;
+                convolution(&input, &parameters.weights, &window, groups, is_narrow)
+            }
+            Operation::FullyConnected { .. } => {
+                let features = Input { shape: Shape::vector(input.shape.elements()), ..input };
+                let is_narrow = self.accumulator_bits(index) <= 32;
+                convolution(&features, &parameters.weights, &Window::square(1), 1, is_narrow)
+            }
+            Operation::Depthwise { window } => {
+                let channels = input.shape.channels;
+                input.fold(&window, 0, |sum, raw, tap, channel| {
+                    sum + i64::from(raw) * i64::from(parameters.weights[tap * channels + channel])
+                })
+            }
+            Operation::AveragePool { window } => {
+                input.fold(&window, 0, |sum, raw, _, _| sum + i64::from(raw))
+            }
+            Operation::MaxPool { window } => {
+                let lowest = self.quantization(input_id).min();
+                let padded = Input { zero_point: lowest, ..input };
+                padded.fold(&window, i64::from(lowest), |most, raw, _, _| most.max(i64::from(raw)))
+            }
+            Operation::Add => {
+                let [left, right] = [parameters.weights[0], parameters.weights[1]].map(i64::from);
+                let other = &tensors[layer.inputs[1].index()];
+                let pairs = input.integers.iter().zip(other);
+                pairs.map(|(&a, &b)| i64::from(a) * left + i64::from(b) * right).collect()
+            }
+        };
+        for position in sums.chunks_exact_mut(parameters.bias.len()) {
+            for (sum, &bias) in position.iter_mut().zip(&parameters.bias) {
+                *sum += i64::from(bias);
+            }
+        }
+        sums
+    }
+
+    /// The output integers of layer `index` for its accumulators.
+    pub(crate) fn requantize(&self, index: usize, accumulators: &[i64]) -> Vec<i32> {
+        let layer: &Layer = &self.graph().layers()[index];
+        let QuantizedLayer { multipliers, low, high, .. } = &self.layers()[index];
+        let zero_point = i64::from(self.quantization(layer.output).zero_point);
+        let channels = multipliers.iter().cycle();
+        let scaled = accumulators.iter().zip(channels).map(|(&sum, m)| m.scale(sum) + zero_point);
+        scaled.map(|value| value.clamp(i64::from(*low), i64::from(*high)) as i32).collect()
+    }
+}
+
+/// The input of a windowed layer, and the shape of its output.
+#[derive(Clone, Copy)]
+struct Input<'a> {
+    integers: &'a [i32],
+    shape: Shape,
+    /// What a tap in the padding reads.
+    zero_point: i32,
+    output: Shape,
+}
+
+impl Input<'_> {
+    /// Output positions (row, column) in order.
+    fn positions(&self) -> impl Iterator<Item = (usize, usize)> {
+        let Shape { height, width, .. } = self.output;
+        (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
+    }
+
+    /// Folds `step(sum, raw, tap, channel)` over the taps of each output, channel by channel.
+    fn fold(&self, window: &Window, initial: i64, step: impl Fn(i64, i32, usize, usize) -> i64) -> Vec<i64> {
+        let channels = self.shape.channels;
+        let mut sums = vec![initial; self.output.elements()];
+        for (position, at) in sums.chunks_exact_mut(channels).zip(self.positions()) {
+            for tap in 0..window.kernel.area() {
+                let tap_position = (tap / window.kernel.width, tap % window.kernel.width);
+                let source = window.position(at, tap_position, self.shape);
+                let start = source.map(|(row, column)| self.shape.offset(row, column, 0));
+                for (channel, sum) in position.iter_mut().enumerate() {
+                    let raw = start.map_or(self.zero_point, |start| self.integers[start + channel]);
+                    *sum = step(*sum, raw, tap, channel);
+                }
+            }
+        }
+        sums
+    }
+
+    /// Gathers what output position `at` reads of the channels from `first_channel` on, as many as `patch`
+    /// holds for each tap, in `[kernel height][kernel width][channels]` order.
+    fn gather(&self, window: &Window, at: (usize, usize), first_channel: usize, patch: &mut [i16]) {
+        let taps = window.kernel.area();
+        let channels = patch.len() / taps;
+        for (tap, values) in patch.chunks_exact_mut(channels).enumerate() {
+            let tap_position = (tap / window.kernel.width, tap % window.kernel.width);
+            match window.position(at, tap_position, self.shape) {
+                Some((row, column)) => {
+                    let start = self.shape.offset(row, column, first_channel);
+                    for (value, &raw) in values.iter_mut().zip(&self.integers[start..][..channels]) {
+                        *value = raw as i16;
+                    }
+                }
+                None => values.fill(self.zero_point as i16),
+            }
+        }
+    }
+}
+
+/// Sums of a (grouped) convolution, without bias. `is_narrow` says that no sum can exceed 32 bits.
+fn convolution(input: &Input, weights: &[i16], window: &Window, groups: usize, is_narrow: bool) -> Vec<i64> {
+    let out_channels = input.output.channels;
+    let group_channels = input.shape.channels / groups;
+    let group_outputs = out_channels / groups;
+    let terms = window.kernel.area() * group_channels;
+    let dot = if is_narrow { dot_32 } else { dot_64 };
+    let mut patch = vec![0i16; terms];
+    let mut sums = vec![0i64; input.output.elements()];
+    for (position, at) in sums.chunks_exact_mut(out_channels).zip(input.positions()) {
+        for group in 0..groups {
+            input.gather(window, at, group * group_channels, &mut patch);
+            let first = group * group_outputs;
+            let rows = weights[first * terms..][..group_outputs * terms].chunks_exact(terms);
+            for (sum, row) in position[first..].iter_mut().zip(rows) {
+                *sum = dot(&patch, row);
+            }
+        }
+    }
+    sums
+}
+
+/// Dot product whose every partial sum fits 32 bits: compiles to the machine's 16-bit multiply-add.
+fn dot_32(activations: &[i16], weights: &[i16]) -> i64 {
+    let products = activations.iter().zip(weights).map(|(&a, &w)| i32::from(a) * i32::from(w));
+    i64::from(products.fold(0i32, i32::wrapping_add))
+}
+
+/// Dot product of any length.
+fn dot_64(activations: &[i16], weights: &[i16]) -> i64 {
+    activations.iter().zip(weights).map(|(&a, &w)| i64::from(i32::from(a) * i32::from(w))).sum()
+}

@@ -1,0 +1,244 @@
+//! Quantized networks, and the integer arithmetic that the hardware performs. This page is the
+//! specification: [`QuantizedNetwork::run`] is the golden model, and the accelerator must equal it bit for bit.
+//!
+//! **Activations** are signed integers of 2 to 16 bits; the real value is `scale · (q − zero_point)`, one
+//! scale and zero point a tensor. **Weights** are symmetric signed integers (zero point 0) with one scale an
+//! output channel. Matrix layers (convolution, fully connected) hold them at the layer's weight width; lane
+//! layers (depthwise, pooling, addition) at 8 bits whatever the network's width is.
+//!
+//! **Accumulation** is exact. With raw activations `a` (zero point not subtracted):
+//!
+//! | layer | accumulator |
+//! |---|---|
+//! | convolution, depthwise, fully connected | `Σ a·w + bias`, a tap in the padding reads `a = z_in` |
+//! | average pool | `Σ a + bias`, `bias = −z_in · taps` |
+//! | max pool | `max a + bias`, `bias = −z_in`; a tap in the padding is skipped (it reads the minimum) |
+//! | addition | `a·w[0] + b·w[1] + bias`, `bias = −(z_a·w[0] + z_b·w[1])` |
+//!
+//! so the accumulator is the real sum over its scale, and the correction for the zero point is part of `bias`.
+//!
+//! **Requantization**, with the channel's multiplier m and shift s ([`Multiplier`]):
+//!
+//! ```text
+//! y = clamp(((accumulator · m + 2^(s−1)) >> s) + z_out, low, high)
+//! ```
+//!
+//! with an arithmetic shift, so halves round up. A ReLU is `low = z_out`; ReLU6 lowers `high`.
+
+mod execute;
+mod requantizer;
+
+use crate::ModelError;
+use crate::network::{Layer, Network, Operation, TensorId};
+
+pub use requantizer::{MAX_SHIFT, MIN_MULTIPLIER, Multiplier};
+
+/// Weight width of lane layers (depthwise, pooling, addition), in bits.
+pub const LANE_WEIGHT_BITS: u8 = 8;
+
+/// Widest accumulator that the requantizer takes, so that its product with a 16-bit multiplier fits 64 bits.
+pub const MAX_ACCUMULATOR_BITS: u32 = 47;
+
+/// How an activation tensor's integers stand for real numbers: `real = scale · (integer − zero_point)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quantization {
+    /// Width of the signed integers, 2..=16.
+    pub bits: u8,
+    /// Real step between neighbouring integers, finite and positive.
+    pub scale: f64,
+    /// Integer that stands for 0.0.
+    pub zero_point: i32,
+}
+
+impl Quantization {
+    /// Smallest integer, −2^(bits−1).
+    pub fn min(&self) -> i32 {
+        -(1 << (self.bits - 1))
+    }
+
+    /// Largest integer, 2^(bits−1) − 1.
+    pub fn max(&self) -> i32 {
+        (1 << (self.bits - 1)) - 1
+    }
+
+    /// The nearest integer for `real`, halves to even as ONNX's QuantizeLinear does, saturated to the width.
+    pub fn quantize(&self, real: f64) -> i32 {
+        let integer = (real / self.scale).round_ties_even() + f64::from(self.zero_point);
+        integer.clamp(f64::from(self.min()), f64::from(self.max())) as i32
+    }
+
+    /// The real number that `integer` stands for.
+    pub fn dequantize(&self, integer: i32) -> f64 {
+        self.scale * f64::from(integer - self.zero_point)
+    }
+
+    /// In words, what is wrong with the width, the scale or the zero point.
+    fn problem(&self) -> Option<String> {
+        if !(2..=16).contains(&self.bits) {
+            return Some(format!("activation width must lie in 2..=16 bits, found {}", self.bits));
+        }
+        if !self.scale.is_finite() || self.scale <= 0.0 {
+            return Some(format!("activation scale must be finite and positive, found {}", self.scale));
+        }
+        let legal = self.min()..=self.max();
+        (!legal.contains(&self.zero_point))
+            .then(|| format!("zero point must lie in {legal:?}, found {}", self.zero_point))
+    }
+}
+
+/// Integer parameters of one layer. What they mean stands at the head of this module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuantizedLayer {
+    /// Width of the weights in bits, 2..=16; [`LANE_WEIGHT_BITS`] for lane layers.
+    pub weight_bits: u8,
+    /// Weights in the order of [`Operation`](crate::Operation); the two factors of an addition; empty for pooling.
+    pub weights: Vec<i16>,
+    /// One for each output channel.
+    pub bias: Vec<i32>,
+    /// One for each output channel.
+    pub multipliers: Vec<Multiplier>,
+    /// Smallest output.
+    pub low: i32,
+    /// Largest output.
+    pub high: i32,
+}
+
+/// A network with integer parameters: what the accelerator runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QuantizedNetwork {
+    graph: Network,
+    quantizations: Vec<Quantization>,
+    layers: Vec<QuantizedLayer>,
+}
+
+impl QuantizedNetwork {
+    /// Joins a graph with one quantization a tensor and one set of parameters a layer.
+    ///
+    /// # Errors
+    /// When a count does not match the graph, or a number lies outside its width.
+    pub fn new(
+        graph: Network,
+        quantizations: Vec<Quantization>,
+        layers: Vec<QuantizedLayer>,
+    ) -> Result<Self, ModelError> {
+        if quantizations.len() != graph.tensors().len() || layers.len() != graph.layers().len() {
+            return Err(ModelError::Input(format!(
+                "a graph of {} tensors and {} layers needs as many quantizations and parameters, found {} and {}",
+                graph.tensors().len(),
+                graph.layers().len(),
+                quantizations.len(),
+                layers.len()
+            )));
+        }
+        for (tensor, quantization) in graph.tensors().iter().zip(&quantizations) {
+            if let Some(problem) = quantization.problem() {
+                return Err(ModelError::layer(&tensor.name, problem));
+            }
+        }
+        let network = Self { graph, quantizations, layers };
+        for (layer, parameters) in network.pairs() {
+            if let Some(problem) = network.problem(layer, parameters) {
+                return Err(ModelError::layer(&layer.name, problem));
+            }
+        }
+        Ok(network)
+    }
+
+    /// The workload graph.
+    pub fn graph(&self) -> &Network {
+        &self.graph
+    }
+
+    /// How the integers of tensor `id` are meant.
+    pub fn quantization(&self, id: TensorId) -> Quantization {
+        self.quantizations[id.index()]
+    }
+
+    /// The layers' integer parameters, in the graph's order.
+    pub fn layers(&self) -> &[QuantizedLayer] {
+        &self.layers
+    }
+
+    /// Every layer of the graph with its integer parameters.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Layer, &QuantizedLayer)> {
+        self.graph.layers().iter().zip(&self.layers)
+    }
+
+    /// Bits that hold the accumulator of the layer at `index` for every input and at every step of the sum,
+    /// in whatever order its terms are added: signed, bias included.
+    pub fn accumulator_bits(&self, index: usize) -> u32 {
+        accumulator_bits(&self.graph, &self.graph.layers()[index], &self.layers[index], &self.quantizations)
+    }
+
+    /// In words, which rule the parameters of `layer` break.
+    fn problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
+        let QuantizedLayer { weight_bits, weights, bias, multipliers, low, high } = parameters;
+        let channels = self.graph.shape(layer.output).channels;
+        let is_add = layer.operation.arity() == 2;
+        let count = if is_add { 2 } else { layer.operation.weight_count(self.graph.input_shape(layer)) };
+        if weights.len() != count || bias.len() != channels || multipliers.len() != channels {
+            return Some(format!(
+                "needs {count} weights and {channels} biases and multipliers, found {}, {} and {}",
+                weights.len(),
+                bias.len(),
+                multipliers.len()
+            ));
+        }
+        if !(2..=16).contains(weight_bits) {
+            return Some(format!("weight width must lie in 2..=16 bits, found {weight_bits}"));
+        }
+        if !layer.operation.is_matrix() && *weight_bits != LANE_WEIGHT_BITS {
+            return Some(format!("lane weights have {LANE_WEIGHT_BITS} bits, found {weight_bits}"));
+        }
+        let limit = 1i32 << (weight_bits - 1);
+        if let Some(bad) = weights.iter().find(|&&weight| !(-limit..limit).contains(&i32::from(weight))) {
+            return Some(format!("weight {bad} does not fit {weight_bits} bits"));
+        }
+        let is_legal = |m: &Multiplier| {
+            (1..=MAX_SHIFT).contains(&m.shift) && (m.multiplier == 0 || m.multiplier >= MIN_MULTIPLIER)
+        };
+        if let Some(bad) = multipliers.iter().find(|m| !is_legal(m)) {
+            return Some(format!("multiplier {bad:?} is not normalised to 2^15..2^16 with shift 1..=62"));
+        }
+        let bits = accumulator_bits(&self.graph, layer, parameters, &self.quantizations);
+        if bits > MAX_ACCUMULATOR_BITS {
+            return Some(format!("sums may need {bits} bits, the requantizer takes {MAX_ACCUMULATOR_BITS}"));
+        }
+        let output = self.quantization(layer.output);
+        (*low > *high || *low < output.min() || *high > output.max())
+            .then(|| format!("clamp {low}..={high} must be a range within {} bits", output.bits))
+    }
+}
+
+/// See [`QuantizedNetwork::accumulator_bits`].
+fn accumulator_bits(
+    graph: &Network,
+    layer: &Layer,
+    parameters: &QuantizedLayer,
+    quantizations: &[Quantization],
+) -> u32 {
+    let largest_activation = |id: &TensorId| 1u64 << (quantizations[id.index()].bits - 1);
+    let activation = layer.inputs.iter().map(largest_activation).max().unwrap_or(1);
+    let magnitude = |weights: &mut dyn Iterator<Item = i16>| -> u64 {
+        weights.map(|weight| u64::from(weight.unsigned_abs())).sum()
+    };
+    let channels = parameters.bias.len();
+    let weights = &parameters.weights;
+    let largest_sum = (0..channels).map(|channel| {
+        let weight_sum = match layer.operation {
+            Operation::Convolution { .. } | Operation::FullyConnected { .. } => {
+                let row = weights.len() / channels;
+                magnitude(&mut weights[channel * row..][..row].iter().copied())
+            }
+            Operation::Depthwise { .. } => {
+                magnitude(&mut weights[channel..].iter().copied().step_by(channels))
+            }
+            Operation::AveragePool { .. } => layer.operation.terms(graph.input_shape(layer)) as u64,
+            Operation::MaxPool { .. } => 1,
+            Operation::Add => magnitude(&mut weights.iter().copied()),
+        };
+        weight_sum * activation + u64::from(parameters.bias[channel].unsigned_abs())
+    });
+    // A magnitude of m needs the bits of m and a sign.
+    u64::BITS - largest_sum.max().unwrap_or(0).leading_zeros() + 1
+}
