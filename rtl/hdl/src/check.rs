@@ -1,0 +1,142 @@
+//! Checks of a whole module: everything driven, everything named read, no combinational loop.
+
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::Dfs;
+
+use crate::module::{Direction, Node};
+use crate::{HdlError, Module, SignalId};
+
+/// Checks `module` and returns the (input port, output port) pairs with a combinational path between them.
+pub(crate) fn check(module: &Module) -> Result<Vec<(usize, usize)>, HdlError> {
+    driven(module)?;
+    read(module)?;
+    let graph = dependencies(module);
+    no_loop(module, &graph)?;
+    Ok(paths(module, &graph))
+}
+
+fn driven(module: &Module) -> Result<(), HdlError> {
+    let undriven = |signal: String, at| HdlError::Undriven { module: module.name.clone(), signal, at };
+    for (index, signal) in module.signals.iter().enumerate() {
+        if signal.node == (Node::Wire { driver: None }) {
+            return Err(undriven(module.describe(SignalId(index as u32)), signal.at));
+        }
+    }
+    for register in &module.registers {
+        if register.next.is_none() {
+            return Err(undriven(module.describe(register.q), module.signal(register.q).at));
+        }
+    }
+    for instance in &module.instances {
+        for (port, connected) in instance.module.ports.iter().zip(&instance.inputs) {
+            if port.direction == Direction::Input && connected.is_none() {
+                let signal = format!("input `{}` of instance {}", port.name, instance.name);
+                return Err(undriven(signal, instance.at));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Signals that outputs, instances, memories or live registers depend on.
+pub(crate) fn live(module: &Module) -> Vec<bool> {
+    let mut live = vec![false; module.signals.len()];
+    let mut work: Vec<SignalId> = module.ignored.clone();
+    work.extend(module.outputs().map(|port| port.signal));
+    work.extend(module.instances.iter().flat_map(|i| i.inputs.iter().flatten().copied()));
+    for m in &module.memories {
+        work.extend([m.write_enable, m.write_address, m.write_data, m.read_enable, m.read_address]);
+    }
+    while let Some(id) = work.pop() {
+        if std::mem::replace(&mut live[id.index()], true) {
+            continue;
+        }
+        work.extend(module.operands(id));
+        if let Node::Register(number) = module.signal(id).node {
+            let register = &module.registers[number];
+            work.extend(register.next.iter().chain(&register.enable));
+        }
+    }
+    live
+}
+
+fn read(module: &Module) -> Result<(), HdlError> {
+    let live = live(module);
+    for (index, signal) in module.signals.iter().enumerate() {
+        let optional = matches!(signal.node, Node::InstanceOutput { .. } | Node::Constant(_));
+        if signal.name.is_some() && !live[index] && !optional {
+            return Err(HdlError::Unused {
+                module: module.name.clone(),
+                signal: module.describe(SignalId(index as u32)),
+                at: signal.at,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Edges from each signal to those that follow it within the same cycle, through instances too.
+fn dependencies(module: &Module) -> DiGraph<SignalId, ()> {
+    let mut graph = DiGraph::with_capacity(module.signals.len(), module.signals.len() * 2);
+    let nodes: Vec<NodeIndex> =
+        (0..module.signals.len()).map(|i| graph.add_node(SignalId(i as u32))).collect();
+    for id in 0..module.signals.len() {
+        for operand in module.operands(SignalId(id as u32)) {
+            graph.add_edge(nodes[operand.index()], nodes[id], ());
+        }
+    }
+    for instance in &module.instances {
+        for &(input, output) in &instance.module.paths {
+            if let (Some(from), Some(to)) = (instance.inputs[input], instance.outputs[output]) {
+                graph.add_edge(nodes[from.index()], nodes[to.index()], ());
+            }
+        }
+    }
+    graph
+}
+
+fn no_loop(module: &Module, graph: &DiGraph<SignalId, ()>) -> Result<(), HdlError> {
+    for component in tarjan_scc(graph) {
+        let first = component[0];
+        if component.len() == 1 && !graph.contains_edge(first, first) {
+            continue;
+        }
+        let mut names: Vec<String> = component
+            .iter()
+            .rev()
+            .map(|&node| graph[node])
+            .filter(|&id| module.signal(id).name.is_some())
+            .map(|id| format!("{} ({})", module.describe(id), module.signal(id).at))
+            .collect();
+        if names.is_empty() {
+            let id = graph[first];
+            names.push(format!("{} ({})", module.describe(id), module.signal(id).at));
+        }
+        return Err(HdlError::CombinationalLoop { module: module.name.clone(), path: names.join(" -> ") });
+    }
+    Ok(())
+}
+
+fn paths(module: &Module, graph: &DiGraph<SignalId, ()>) -> Vec<(usize, usize)> {
+    let mut paths = Vec::new();
+    for (input, port) in module.ports.iter().enumerate() {
+        if port.direction != Direction::Input {
+            continue;
+        }
+        let mut reached = vec![false; module.signals.len()];
+        let mut search = Dfs::new(graph, NodeIndex::new(port.signal.index()));
+        while let Some(node) = search.next(graph) {
+            reached[graph[node].index()] = true;
+        }
+        paths.extend(
+            module
+                .ports
+                .iter()
+                .enumerate()
+                .filter(|(_, p)| p.direction == Direction::Output && reached[p.signal.index()])
+                .map(|(output, _)| (input, output)),
+        );
+    }
+    paths
+}
