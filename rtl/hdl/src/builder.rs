@@ -189,7 +189,7 @@ pub struct RamPorts<'m> {
 }
 
 /// Size of a memory, see [`ModuleBuilder::memory`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Memory {
     /// Bits a word.
     pub width: u32,

@@ -5,6 +5,7 @@
 //! interpreter and Verilator agree on the unit's own stimulus. Simple units do not write the cycle model
 //! themselves: [`Pipeline`] makes it from a function (the meaning) and a latency (the timing).
 
+mod numbers;
 mod stimulus;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use num_bigint::BigUint;
 use crate::module::Direction;
 use crate::{HdlError, Interpreter, Module};
 
+pub use numbers::{lane, number, pack, signed_number, to_bits};
 pub use stimulus::Random;
 
 /// A unit with its parameters fixed.

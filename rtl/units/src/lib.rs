@@ -1,1 +1,15 @@
-//! bitmill-units
+//! The hardware units and their catalogue.
+//!
+//! A unit is one file with its meaning, its timing and its circuit, see [`bitmill_hdl::unit`]. The
+//! [`catalogue()`] lists every unit with its parameters and example settings; one test walks it over
+//! {model, interpreter, Verilator}. Adding a unit is adding its file and one line in `catalogue.rs`.
+
+mod catalogue;
+pub mod common;
+mod error;
+pub mod pe;
+mod settings;
+
+pub use catalogue::{Entry, Parameter, catalogue, find};
+pub use error::UnitError;
+pub use settings::Settings;

@@ -1,0 +1,58 @@
+//! Every unit there is, with its parameters and settings worth testing.
+
+use bitmill_hdl::unit::Unit;
+
+use crate::{Settings, UnitError, common, pe};
+
+/// A parameter of a unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parameter {
+    /// Key, as in `--set key=value`.
+    pub name: &'static str,
+    /// Value where none is given.
+    pub default: &'static str,
+    /// Meaning, unit and legal values.
+    pub help: &'static str,
+}
+
+/// A unit of the catalogue.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    /// Name, as in `--unit NAME`.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub summary: &'static str,
+    /// Its parameters.
+    pub parameters: &'static [Parameter],
+    /// Settings that the tests walk, `key=value` separated by spaces.
+    pub examples: &'static [&'static str],
+    /// Makes the unit.
+    pub build: fn(&Settings) -> Result<Box<dyn Unit>, UnitError>,
+}
+
+impl Entry {
+    /// Makes the unit from `key=value` pairs.
+    ///
+    /// # Errors
+    /// An unknown key or an illegal value; the error says what would be legal.
+    pub fn unit<'t>(&self, pairs: impl IntoIterator<Item = &'t str>) -> Result<Box<dyn Unit>, UnitError> {
+        (self.build)(&Settings::parse(self.name, self.parameters, pairs)?)
+    }
+}
+
+/// Every unit, processing elements first.
+pub fn catalogue() -> Vec<Entry> {
+    vec![pe::integer::ENTRY, pe::lane::ENTRY, common::requantizer::ENTRY, common::ram::ENTRY]
+}
+
+/// The unit called `name`.
+///
+/// # Errors
+/// [`UnitError::UnknownUnit`], with the names there are.
+pub fn find(name: &str) -> Result<Entry, UnitError> {
+    let entries = catalogue();
+    entries.iter().find(|e| e.name == name).copied().ok_or_else(|| {
+        let legal: Vec<&str> = entries.iter().map(|e| e.name).collect();
+        UnitError::UnknownUnit { name: name.to_owned(), legal: legal.join(", ") }
+    })
+}

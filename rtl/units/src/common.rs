@@ -1,0 +1,4 @@
+//! Units that stand around the processing elements.
+
+pub mod ram;
+pub mod requantizer;
