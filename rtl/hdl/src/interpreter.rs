@@ -3,7 +3,7 @@
 //! The hierarchy is flattened into one list of instructions in dependency order over slots of machine
 //! words. Signals of at most 64 bits take one word and the fast path; wider ones take several and go
 //! through big integers. Wires and ports cost nothing: they share the slot of what drives them.
-//! Registers and memories start at zero.
+//! Registers and memories start at zero and then see one clock edge in reset.
 
 mod evaluate;
 mod flatten;
@@ -63,22 +63,17 @@ pub(crate) struct FlatMemory {
 }
 
 impl Interpreter {
-    /// Prepares `module` for execution, with all registers at their reset value.
+    /// Prepares `module` for execution: all state zero, then [`Interpreter::reset`] with all inputs zero.
     pub fn new(module: &Arc<Module>) -> Interpreter {
         let mut interpreter = flatten::flatten(module);
         interpreter.reset();
         interpreter
     }
 
-    /// Puts every register that has a reset value to it, as one cycle of `rst_ni` low does.
+    /// One rising clock edge with `rst_ni` low: registers that have a reset value take it; other registers
+    /// and memories go on as at any edge, as they do in the circuit.
     pub fn reset(&mut self) {
-        for register in &self.registers {
-            if let Some(reset) = &register.reset {
-                let start = register.q.word as usize;
-                self.values[start..start + reset.len()].copy_from_slice(reset);
-            }
-        }
-        self.settled = false;
+        self.clock_edge(true);
     }
 
     /// The input port called `name`.
@@ -138,10 +133,18 @@ impl Interpreter {
 
     /// One rising clock edge.
     pub fn step(&mut self) {
+        self.clock_edge(false);
+    }
+
+    fn clock_edge(&mut self, in_reset: bool) {
         self.settle();
         let on = |values: &[u64], slot: Slot| values[slot.word as usize] != 0;
         self.pending.clear();
         for register in &self.registers {
+            if let (true, Some(reset)) = (in_reset, &register.reset) {
+                self.pending.extend_from_slice(reset);
+                continue;
+            }
             let source =
                 if register.enable.is_none_or(|e| on(&self.values, e)) { register.next } else { register.q };
             let start = source.word as usize;
