@@ -5,14 +5,24 @@
 //! | module | what |
 //! |---|---|
 //! | [`network`] | the workload graph: layers, tensors, shapes |
+//! | [`onnx`] | import of ONNX files, float and QDQ |
+//! | [`npy`] | NumPy arrays: test sets, calibration sets |
+//! | [`float`] | real parameters, run in single precision |
 //! | [`quantized`] | integer parameters, and the arithmetic that the hardware performs |
 
 mod error;
+pub mod float;
 pub mod network;
+pub mod npy;
+pub mod onnx;
 pub mod quantized;
 mod shape;
 
 pub use error::ModelError;
+pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Layer, Network, Operation, Tensor, TensorId};
-pub use quantized::{LANE_WEIGHT_BITS, Multiplier, Quantization, QuantizedLayer, QuantizedNetwork};
+pub use onnx::{Imported, import};
+pub use quantized::{
+    LANE_WEIGHT_BITS, Multiplier, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
+};
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};

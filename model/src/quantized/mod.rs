@@ -25,13 +25,17 @@
 //!
 //! with an arithmetic shift, so halves round up. A ReLU is `low = z_out`; ReLU6 lowers `high`.
 
+mod build;
 mod execute;
 mod requantizer;
+mod weights;
 
 use crate::ModelError;
 use crate::network::{Layer, Network, Operation, TensorId};
 
 pub use requantizer::{MAX_SHIFT, MIN_MULTIPLIER, Multiplier};
+pub use weights::QuantizedWeights;
+pub(crate) use weights::{largest_integer, weight_channel};
 
 /// Weight width of lane layers (depthwise, pooling, addition), in bits.
 pub const LANE_WEIGHT_BITS: u8 = 8;

@@ -1,0 +1,183 @@
+//! Integer parameters from real ones: given every tensor's quantization and every weight tensor's integers,
+//! there is one nearest [`QuantizedNetwork`]. Post-training quantization and QDQ import both end here.
+
+use super::{
+    LANE_WEIGHT_BITS, Multiplier, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
+    weight_channel,
+};
+use crate::float::{FloatLayer, FloatNetwork};
+use crate::network::{Layer, Operation};
+use crate::{ModelError, Network};
+
+/// Largest factor of an addition: the widest positive 8-bit weight.
+const MAX_FACTOR: i16 = 127;
+
+impl QuantizedNetwork {
+    /// The quantized network nearest to `float`, with one quantization a tensor, and integer weights for
+    /// each layer that has weights (`None` for pooling and addition).
+    ///
+    /// # Errors
+    /// When a number lies outside its width, which includes a bias beyond 32 bits and a max pool whose
+    /// output has another quantization than its input.
+    pub fn from_float(
+        float: &FloatNetwork,
+        quantizations: Vec<Quantization>,
+        weights: Vec<Option<QuantizedWeights>>,
+    ) -> Result<Self, ModelError> {
+        let graph = float.graph();
+        if quantizations.len() != graph.tensors().len() || weights.len() != graph.layers().len() {
+            return Err(ModelError::Input(format!(
+                "a graph of {} tensors and {} layers needs as many quantizations and weights, found {} and {}",
+                graph.tensors().len(),
+                graph.layers().len(),
+                quantizations.len(),
+                weights.len()
+            )));
+        }
+        let build = |((layer, real), weights): ((&Layer, &FloatLayer), &Option<QuantizedWeights>)| {
+            let inputs = layer.inputs.iter().map(|id| quantizations[id.index()]).collect();
+            let context = Context { graph, layer, inputs, output: quantizations[layer.output.index()] };
+            context.layer(real, weights.as_ref()).map_err(|problem| ModelError::layer(&layer.name, problem))
+        };
+        let layers = float.pairs().zip(&weights).map(build).collect::<Result<_, _>>()?;
+        Self::new(graph.clone(), quantizations, layers)
+    }
+}
+
+/// A layer between its quantized tensors.
+struct Context<'a> {
+    graph: &'a Network,
+    layer: &'a Layer,
+    inputs: Vec<Quantization>,
+    output: Quantization,
+}
+
+impl Context<'_> {
+    fn layer(&self, real: &FloatLayer, weights: Option<&QuantizedWeights>) -> Result<QuantizedLayer, String> {
+        let channels = self.graph.shape(self.layer.output).channels;
+        let input = self.inputs[0];
+        let clamp = |bound: f32, unbounded: i32| match bound.is_finite() {
+            true => self.output.quantize(f64::from(bound)),
+            false => unbounded,
+        };
+        let (low, high) = (clamp(real.low, self.output.min()), clamp(real.high, self.output.max()));
+        let lane = |weights: Vec<i16>, bias: i64, multiplier: Multiplier| {
+            Ok(QuantizedLayer {
+                weight_bits: LANE_WEIGHT_BITS,
+                weights,
+                bias: vec![fit_bias(bias)?; channels],
+                multipliers: vec![multiplier; channels],
+                low,
+                high,
+            })
+        };
+        match self.layer.operation {
+            Operation::MaxPool { .. } if input != self.output => {
+                Err("the output of a max pool must have its input's scale and zero point".to_owned())
+            }
+            Operation::MaxPool { .. } => lane(Vec::new(), -i64::from(input.zero_point), Multiplier::ONE),
+            Operation::AveragePool { window } => {
+                let taps = window.kernel.area();
+                let factor = input.scale / (taps as f64 * self.output.scale);
+                lane(Vec::new(), -i64::from(input.zero_point) * taps as i64, Multiplier::nearest(factor)?)
+            }
+            Operation::Add => {
+                let other = self.inputs[1];
+                let factors = addition_factors(input.scale, other.scale);
+                let [left, right] = factors.map(i64::from);
+                let bias = -(i64::from(input.zero_point) * left + i64::from(other.zero_point) * right);
+                let step = common_step([input.scale, other.scale], factors);
+                lane(factors.to_vec(), bias, Multiplier::nearest(step / self.output.scale)?)
+            }
+            Operation::Convolution { .. }
+            | Operation::Depthwise { .. }
+            | Operation::FullyConnected { .. } => {
+                let weights = weights.ok_or("has no integer weights")?;
+                let (bias, multipliers) = self.affine(real, weights, channels)?;
+                let (integers, weight_bits) = (weights.integers.clone(), weights.bits);
+                Ok(QuantizedLayer { weight_bits, weights: integers, bias, multipliers, low, high })
+            }
+        }
+    }
+
+    /// Biases and multipliers of a layer with weights, one for each output channel.
+    fn affine(
+        &self,
+        real: &FloatLayer,
+        weights: &QuantizedWeights,
+        channels: usize,
+    ) -> Result<(Vec<i32>, Vec<Multiplier>), String> {
+        let count = weights.integers.len();
+        if weights.scales.len() != channels || count != real.weights.len() {
+            return Err(format!(
+                "needs {} integer weights and {channels} scales, found {count} and {}",
+                real.weights.len(),
+                weights.scales.len()
+            ));
+        }
+        if let Some(bad) = weights.scales.iter().find(|scale| !scale.is_finite() || **scale <= 0.0) {
+            return Err(format!("weight scales must be finite and positive, found {bad}"));
+        }
+        let mut weight_sums = vec![0i64; channels];
+        for (index, &weight) in weights.integers.iter().enumerate() {
+            weight_sums[weight_channel(&self.layer.operation, index, count, channels)] += i64::from(weight);
+        }
+        let input = self.inputs[0];
+        let channel = |(channel, &sum): (usize, &i64)| {
+            let step = input.scale * weights.scales[channel];
+            // A float converts to the nearest integer, saturating: far beyond 32 bits it is refused below.
+            let bias = (f64::from(real.bias[channel]) / step).round_ties_even() as i64;
+            let folded = bias.saturating_sub(i64::from(input.zero_point) * sum);
+            Ok((fit_bias(folded)?, Multiplier::nearest(step / self.output.scale)?))
+        };
+        let channels = weight_sums.iter().enumerate().map(channel);
+        Ok(channels.collect::<Result<Vec<_>, String>>()?.into_iter().unzip())
+    }
+}
+
+fn fit_bias(bias: i64) -> Result<i32, String> {
+    i32::try_from(bias)
+        .map_err(|_| format!("bias {bias} does not fit 32 bits; use narrower weights or activations"))
+}
+
+/// The two 8-bit factors whose ratio is nearest to that of the scales `left` / `right`, relatively. Among
+/// equally good pairs the larger one wins: it leaves less to the requantizer's rounding.
+fn addition_factors(left: f64, right: f64) -> [i16; 2] {
+    let (small, large) = (left.min(right), left.max(right));
+    let mut best = (f64::INFINITY, 1, 0);
+    for high in (1..=MAX_FACTOR).rev() {
+        let low = (f64::from(high) * small / large).round();
+        let error = (low / f64::from(high) / (small / large) - 1.0).abs();
+        if error < best.0 {
+            best = (error, high, low as i16);
+        }
+    }
+    let (_, high, low) = best;
+    if left >= right { [high, low] } else { [low, high] }
+}
+
+/// The real value of one accumulator unit that serves both inputs best: least squares of
+/// `step · factor ≈ scale` over the two.
+fn common_step(scales: [f64; 2], factors: [i16; 2]) -> f64 {
+    let [a, b] = factors.map(f64::from);
+    (scales[0] * a + scales[1] * b) / (a * a + b * b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addition_factors_keep_the_ratio_of_the_scales() {
+        assert_eq!(addition_factors(0.5, 0.5), [127, 127]);
+        assert_eq!(addition_factors(0.02, 0.01), [126, 63]);
+        assert_eq!(addition_factors(0.01, 0.03), [42, 126]);
+        // One input so fine that it does not count beside the other.
+        assert_eq!(addition_factors(1.0, 1e-6), [127, 0]);
+        for (left, right) in [(0.037, 0.021), (1.0, 0.0101), (0.3, 0.299)] {
+            let [a, b] = addition_factors(left, right).map(f64::from);
+            let half_step = 0.5 / 127.0 / (right / left);
+            assert!((b / a / (right / left) - 1.0).abs() <= half_step, "{left} {right}: {a} {b}");
+        }
+    }
+}
