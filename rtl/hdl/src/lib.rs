@@ -22,7 +22,7 @@ mod signal;
 pub mod unit;
 pub mod verilog;
 
-pub use builder::{Memory, ModuleBuilder, RamPorts, Register, Wire};
+pub use builder::{InstanceHandle, Memory, ModuleBuilder, RamPorts, Register, Wire};
 pub use design::Design;
 pub use error::{HdlError, Source};
 pub use interpreter::{Interpreter, Slot};

@@ -9,6 +9,7 @@ mod body;
 mod expression;
 mod names;
 mod unused;
+mod wrap;
 
 use crate::Module;
 use crate::module::{Direction, Port};

@@ -6,7 +6,8 @@ use num_bigint::BigUint;
 
 use super::expression::{Printer, literal, range};
 use super::names::{self, Names};
-use super::{LINE_WIDTH, push_comment, unused};
+use super::wrap::wrapped;
+use super::{push_comment, unused};
 use crate::module::{Direction, Instance, Item, MemoryData, Node, Op};
 use crate::{Module, SignalId};
 
@@ -239,11 +240,15 @@ impl Body<'_> {
             "    if ({}) {}[{}] <= {};",
             read(m.write_enable),
             m.name,
-            read(m.write_address),
+            self.print.unsigned(m.write_address),
             read(m.write_data)
         );
-        let fetch =
-            format!("    if ({}) {data} <= {}[{}];", read(m.read_enable), m.name, read(m.read_address));
+        let fetch = format!(
+            "    if ({}) {data} <= {}[{}];",
+            read(m.read_enable),
+            m.name,
+            self.print.unsigned(m.read_address)
+        );
         self.text.push_str(&format!("  reg{width} {} [0:{}];\n  reg{width} {data};\n", m.name, m.depth - 1));
         self.text.push_str("  always @(posedge clk_i) begin\n");
         self.line(&write);
@@ -311,39 +316,4 @@ impl Body<'_> {
             self.line(&format!("  wire unused = &{{1'b0, {}}};", parts.join(", ")));
         }
     }
-}
-
-/// Breaks a long line after commas and operators.
-fn wrapped(line: &str) -> String {
-    let indent = line.len() - line.trim_start().len() + 4;
-    let mut rest = line;
-    let mut text = String::new();
-    let mut first = true;
-    loop {
-        let room = if first { LINE_WIDTH } else { LINE_WIDTH - indent };
-        if rest.len() <= room {
-            break;
-        }
-        let breakpoints = [", ", " ? ", " : ", " & ", " | ", " + ", " = "];
-        let start = if first { indent } else { 8 };
-        let at = breakpoints
-            .iter()
-            .filter_map(|p| rest.get(start..room)?.rfind(p).map(|i| start + i + p.len()))
-            .max();
-        let Some(at) = at else { break };
-        let (head, tail) = rest.split_at(at);
-        if !first {
-            text.push_str(&" ".repeat(indent));
-        }
-        text.push_str(head.trim_end());
-        text.push('\n');
-        rest = tail;
-        first = false;
-    }
-    if !first {
-        text.push_str(&" ".repeat(indent));
-    }
-    text.push_str(rest);
-    text.push('\n');
-    text
 }

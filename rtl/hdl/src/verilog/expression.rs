@@ -66,11 +66,7 @@ impl Printer<'_> {
     fn expression(&self, id: SignalId) -> (String, Binding) {
         let data = self.module.signal(id);
         match &data.node {
-            Node::Constant(bits) => {
-                let text = literal(data.shape, bits);
-                let binding = if text.starts_with('-') { Binding::Unary } else { Binding::Primary };
-                (text, binding)
-            }
+            Node::Constant(bits) => self.literal(data.shape, bits),
             Node::Operation(op, operands) => self.operation(*op, data.shape, operands),
             Node::Wire { driver: Some(driver) } => (self.read(*driver), Binding::Ternary),
             _ => (self.names.of(id).unwrap_or_default().to_owned(), Binding::Primary),
@@ -126,7 +122,7 @@ impl Printer<'_> {
                 (format!("{{{count}{{{}}}}}", at(0, Binding::Ternary)), Binding::Primary)
             }
             Op::Extend => (self.extended(operands[0], shape.width), Binding::Primary),
-            Op::Reinterpret => self.reinterpreted(operands[0]),
+            Op::Reinterpret => self.reinterpreted(operands[0], shape),
             Op::ShiftLeft => binary("<<"),
             Op::ShiftRight if shape.signed => {
                 (format!("{} >>> {}", self.by_sign(operands[0]), at(1, Binding::Unary)), Binding::Binary)
@@ -138,10 +134,26 @@ impl Printer<'_> {
         }
     }
 
-    fn reinterpreted(&self, id: SignalId) -> (String, Binding) {
-        match self.names.of(id) {
-            Some(name) => (name.to_owned(), Binding::Primary),
-            None => self.expression(id),
+    fn reinterpreted(&self, id: SignalId, shape: Shape) -> (String, Binding) {
+        match (self.names.of(id), self.constant(id)) {
+            (Some(name), _) => (name.to_owned(), Binding::Primary),
+            (None, Some(bits)) => self.literal(shape, bits),
+            (None, None) => self.expression(id),
+        }
+    }
+
+    fn literal(&self, shape: Shape, bits: &BigUint) -> (String, Binding) {
+        let text = literal(shape, bits);
+        let binding = if text.starts_with('-') { Binding::Unary } else { Binding::Primary };
+        (text, binding)
+    }
+
+    /// The bits of an unnamed constant, whatever its signedness is changed to.
+    fn constant(&self, id: SignalId) -> Option<&BigUint> {
+        match (self.names.of(id), &self.module.signal(id).node) {
+            (None, Node::Constant(bits)) => Some(bits),
+            (None, Node::Operation(Op::Reinterpret, operands)) => self.constant(operands[0]),
+            _ => None,
         }
     }
 
@@ -153,16 +165,42 @@ impl Printer<'_> {
         (format!("~{}", self.operand(id, Binding::Primary)), Binding::Unary)
     }
 
-    /// Marked as signed where it is, for the operators that look at the sign.
+    /// With the signedness of its shape, for the operators that look at it.
     fn by_sign(&self, id: SignalId) -> String {
         let data = self.module.signal(id);
         if !data.shape.signed {
-            return self.operand(id, Binding::Unary);
+            return self.unsigned(id);
         }
-        match (self.names.of(id), &data.node) {
+        match (self.names.of(id), self.constant(id)) {
             (Some(name), _) => name.to_owned(),
-            (None, Node::Constant(bits)) => literal(data.shape, bits),
-            (None, _) => format!("$signed({})", self.read(id)),
+            (None, Some(bits)) => literal(data.shape, bits),
+            (None, None) => format!("$signed({})", self.read(id)),
+        }
+    }
+
+    /// An unsigned operand or index, marked as unsigned where Verilog would take its text as signed.
+    pub fn unsigned(&self, id: SignalId) -> String {
+        if self.reads_as_signed(id) {
+            format!("$unsigned({})", self.read(id))
+        } else {
+            self.operand(id, Binding::Unary)
+        }
+    }
+
+    /// Whether the printed text may be a signed expression in Verilog.
+    fn reads_as_signed(&self, id: SignalId) -> bool {
+        let data = self.module.signal(id);
+        if self.names.of(id).is_some() || self.constant(id).is_some() {
+            return data.shape.signed;
+        }
+        let Node::Operation(op, operands) = &data.node else { return data.shape.signed };
+        match op {
+            Op::Reinterpret | Op::Not | Op::ShiftLeft | Op::ShiftRight => self.reads_as_signed(operands[0]),
+            Op::And | Op::Or | Op::Xor | Op::Add | Op::Sub | Op::Mul => {
+                operands.iter().all(|&operand| self.reads_as_signed(operand))
+            }
+            Op::Mux => operands[1..].iter().all(|&operand| self.reads_as_signed(operand)),
+            _ => false,
         }
     }
 
@@ -173,7 +211,7 @@ impl Printer<'_> {
         if extra == 0 {
             return self.operand(id, Binding::Unary);
         }
-        if let (None, Node::Constant(bits)) = (self.names.of(id), &data.node) {
+        if let Some(bits) = self.constant(id) {
             let negative = data.shape.signed && bits.bit(u64::from(data.shape.width) - 1);
             let fill = if negative {
                 ((BigUint::one() << extra) - 1u8) << data.shape.width

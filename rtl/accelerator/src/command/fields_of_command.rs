@@ -1,0 +1,154 @@
+//! The layout of a command, field by field.
+
+use bitmill_hdl::{Shape, Signal};
+
+use super::{COMMAND_WORDS, CommandError};
+
+/// Place of a field in a command.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Field {
+    /// Name.
+    pub name: &'static str,
+    /// Word of 64 bits.
+    pub word: usize,
+    /// Lowest bit in that word.
+    pub lsb: u32,
+    /// Width and signedness.
+    pub shape: Shape,
+}
+
+const fn unsigned(name: &'static str, word: usize, lsb: u32, width: u32) -> Field {
+    Field { name, word, lsb, shape: bitmill_hdl::unsigned(width) }
+}
+
+const fn signed(name: &'static str, word: usize, lsb: u32, width: u32) -> Field {
+    Field { name, word, lsb, shape: bitmill_hdl::signed(width) }
+}
+
+impl Field {
+    /// Writes `value` into the command.
+    ///
+    /// # Errors
+    /// A value that does not fit.
+    pub fn put(&self, words: &mut [u64; COMMAND_WORDS], value: i64) -> Result<(), CommandError> {
+        let width = self.shape.width;
+        let legal =
+            if self.shape.signed { -(1i64 << (width - 1))..1i64 << (width - 1) } else { 0..1i64 << width };
+        if !legal.contains(&value) {
+            return Err(CommandError { field: self.name, value, width });
+        }
+        let mask = (1u64 << width) - 1;
+        words[self.word] |= (value as u64 & mask) << self.lsb;
+        Ok(())
+    }
+
+    /// Reads the value from the command.
+    pub fn get(&self, words: &[u64; COMMAND_WORDS]) -> i64 {
+        let width = self.shape.width;
+        let raised = words[self.word] << (64 - self.lsb - width);
+        if self.shape.signed { raised as i64 >> (64 - width) } else { (raised >> (64 - width)) as i64 }
+    }
+
+    /// The field as hardware sees it, from the words of a command.
+    pub fn of<'m>(&self, words: &[Signal<'m>]) -> Signal<'m> {
+        let bits = words[self.word].slice(self.lsb, self.shape.width);
+        let field = if self.shape.signed { bits.as_signed() } else { bits };
+        field.named(self.name)
+    }
+}
+
+/// Every field of every command.
+pub mod fields {
+    use super::{Field, signed, unsigned};
+
+    /// 1 load, 2 compute, 3 store.
+    pub const OPCODE: Field = unsigned("opcode", 0, 0, 4);
+    /// Queues a token is taken from, one bit each.
+    pub const WAIT: Field = unsigned("wait_mask", 0, 4, 4);
+    /// Queues a token is given to, one bit each.
+    pub const POST: Field = unsigned("post_mask", 0, 8, 4);
+
+    // Load and store.
+
+    /// Scratchpad: 0 activations, 1 weights, 2 parameters.
+    pub const TARGET: Field = unsigned("target", 0, 12, 2);
+    /// Beats.
+    pub const BEATS: Field = unsigned("beats", 0, 16, 24);
+    /// First scratchpad line.
+    pub const LINE: Field = unsigned("line", 0, 40, 16);
+    /// Byte address in memory.
+    pub const ADDRESS: Field = unsigned("address", 1, 0, 32);
+
+    // Compute; the meanings stand at `Compute` and `Walk`.
+
+    /// 0 matrix, 1 lanes, 2 maximum.
+    pub const KIND: Field = unsigned("kind", 0, 12, 2);
+    /// Each step reads the next weight line.
+    pub const WEIGHT_STEP: Field = unsigned("weight_step", 0, 14, 1);
+    /// Each tile starts at the first weight line.
+    pub const WEIGHT_RESET: Field = unsigned("weight_reset", 0, 15, 1);
+    /// Activation outside the input.
+    pub const PAD_VALUE: Field = signed("pad_value", 0, 16, 16);
+    /// Output zero point.
+    pub const ZERO_POINT: Field = signed("zero_point", 0, 32, 16);
+    /// Taps a row.
+    pub const KERNEL_WIDTH: Field = unsigned("kernel_width", 0, 48, 8);
+    /// Tap rows.
+    pub const KERNEL_HEIGHT: Field = unsigned("kernel_height", 0, 56, 8);
+    /// Smallest output.
+    pub const LOW: Field = signed("low", 1, 0, 16);
+    /// Largest output.
+    pub const HIGH: Field = signed("high", 1, 16, 16);
+    /// First input line.
+    pub const INPUT_LINE: Field = unsigned("input_line", 1, 32, 16);
+    /// Input lines from one output block to the next.
+    pub const GROUP_STRIDE: Field = unsigned("group_stride", 1, 48, 16);
+    /// Input lines from one input block to the next.
+    pub const CHANNEL_STRIDE: Field = unsigned("channel_stride", 2, 0, 16);
+    /// Input blocks of a sum.
+    pub const CHANNEL_BLOCKS: Field = unsigned("channel_blocks", 2, 16, 16);
+    /// Columns of the input.
+    pub const INPUT_WIDTH: Field = unsigned("input_width", 2, 32, 15);
+    /// Rows of the input.
+    pub const INPUT_HEIGHT: Field = unsigned("input_height", 2, 48, 15);
+    /// Input row of output pixel 0.
+    pub const START_Y: Field = signed("start_y", 3, 0, 16);
+    /// Input column of output pixel 0.
+    pub const START_X: Field = signed("start_x", 3, 16, 16);
+    /// Input pixel number of output pixel 0.
+    pub const START_INDEX: Field = signed("start_index", 3, 32, 24);
+    /// Columns from one output pixel to the next.
+    pub const STRIDE_X: Field = unsigned("stride_x", 3, 56, 8);
+    /// Columns of the output.
+    pub const OUTPUT_WIDTH: Field = unsigned("output_width", 4, 0, 16);
+    /// Columns to go back at the end of an output row.
+    pub const WRAP_X: Field = unsigned("wrap_x", 4, 16, 16);
+    /// Change of the pixel number at the end of an output row.
+    pub const WRAP_INDEX: Field = signed("wrap_index", 4, 32, 24);
+    /// Rows to go down at the end of an output row.
+    pub const WRAP_Y: Field = unsigned("wrap_y", 4, 56, 8);
+    /// Output columns from one pixel group to the next.
+    pub const JUMP_COLUMN: Field = unsigned("jump_column", 5, 0, 16);
+    /// Input columns from one pixel group to the next.
+    pub const JUMP_X: Field = unsigned("jump_x", 5, 16, 16);
+    /// Change of the pixel number from one pixel group to the next.
+    pub const JUMP_INDEX: Field = signed("jump_index", 5, 32, 24);
+    /// Input rows from one pixel group to the next.
+    pub const JUMP_Y: Field = unsigned("jump_y", 5, 56, 8);
+    /// Columns from one tap to the next.
+    pub const TAP_X: Field = unsigned("tap_x", 6, 0, 8);
+    /// Rows from one tap row to the next.
+    pub const TAP_Y: Field = unsigned("tap_y", 6, 8, 8);
+    /// Change of the pixel number at the end of a tap row.
+    pub const TAP_WRAP: Field = signed("tap_wrap", 6, 16, 24);
+    /// Pixels of the output.
+    pub const PIXELS: Field = unsigned("pixels", 6, 40, 23);
+    /// First weight line.
+    pub const WEIGHT_LINE: Field = unsigned("weight_line", 7, 0, 16);
+    /// First parameter line.
+    pub const PARAMETER_LINE: Field = unsigned("parameter_line", 7, 16, 16);
+    /// First output line.
+    pub const OUTPUT_LINE: Field = unsigned("output_line", 7, 32, 16);
+    /// Output blocks.
+    pub const OUTPUT_BLOCKS: Field = unsigned("output_blocks", 7, 48, 16);
+}

@@ -1,0 +1,226 @@
+//! The YAML file that describes an accelerator, and what makes it legal.
+
+use serde::{Deserialize, Serialize};
+
+/// A whole accelerator.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configuration {
+    /// Name; the top module is called `bitmill_NAME`.
+    pub name: String,
+    /// Formats of the operands.
+    pub precision: Precision,
+    /// The processing element.
+    pub pe: Pe,
+    /// Shape of the array.
+    pub array: Array,
+    /// On-chip memories.
+    pub scratchpads: Scratchpads,
+    /// The vector unit behind the array.
+    #[serde(default)]
+    pub vector: Vector,
+    /// The port to memory and the memory behind it.
+    #[serde(default)]
+    pub memory: MemoryPort,
+    /// Clock, for latencies in seconds and for power.
+    #[serde(default = "default_clock_mhz")]
+    pub clock_mhz: u32,
+}
+
+fn default_clock_mhz() -> u32 {
+    200
+}
+
+/// Formats of the operands: signed integers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Precision {
+    /// Bits of an activation, 2 to 16.
+    pub activation_bits: u32,
+    /// Bits of a weight, 2 to 16.
+    pub weight_bits: u32,
+}
+
+/// The processing element that the array is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pe {
+    /// Which one.
+    pub kind: PeKind,
+    /// Multiplications a cycle in one PE: input channels taken at once. A power of two.
+    pub lanes: u32,
+    /// Bits of the sum.
+    #[serde(default = "default_accumulator_bits")]
+    pub accumulator_bits: u32,
+}
+
+fn default_accumulator_bits() -> u32 {
+    32
+}
+
+/// Kinds of processing element.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeKind {
+    /// Bit-parallel integer dot product.
+    Integer,
+}
+
+/// Shape of the array: output stationary, one output a PE.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Array {
+    /// Output pixels at once, and banks of the activation scratchpad. A power of two.
+    pub rows: u32,
+    /// Output channels at once. A multiple of the PE's lanes.
+    pub columns: u32,
+}
+
+/// Sizes of the on-chip memories.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scratchpads {
+    /// Activations, in KiB.
+    pub activations_kib: u32,
+    /// Weights, in KiB; one half is computed on while the other is loaded.
+    pub weights_kib: u32,
+    /// Biases and scales, in KiB: 8 bytes an output channel; halved as the weights are.
+    #[serde(default = "default_parameters_kib")]
+    pub parameters_kib: u32,
+}
+
+fn default_parameters_kib() -> u32 {
+    4
+}
+
+/// The vector unit: requantizers behind the array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vector {
+    /// Array rows drained at once, each with as many requantizers as the PE has lanes. A power of two, at
+    /// most the rows.
+    pub rows: u32,
+}
+
+impl Default for Vector {
+    fn default() -> Vector {
+        Vector { rows: 1 }
+    }
+}
+
+/// The port to memory and the memory behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MemoryPort {
+    /// Bits of a beat: 32, 64, 128 or 256.
+    pub width_bits: u32,
+    /// Longest burst in beats, 1 to 256.
+    pub burst_beats: u32,
+    /// Cycles from a request to its first beat, at least 1.
+    pub latency_cycles: u32,
+    /// Cycles from one beat to the next, at least 1: a memory slower than the port.
+    pub beat_interval_cycles: u32,
+}
+
+impl Default for MemoryPort {
+    fn default() -> MemoryPort {
+        MemoryPort { width_bits: 64, burst_beats: 16, latency_cycles: 20, beat_interval_cycles: 1 }
+    }
+}
+
+/// Why a configuration is not legal.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The YAML is malformed: unknown key, wrong type, duplicate key.
+    #[error("{0}")]
+    Yaml(String),
+    /// A value is out of its range or does not fit another.
+    #[error("{key}: {value} is not legal: {legal}")]
+    IllegalValue {
+        /// Path of the key, such as `array.rows`.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be legal.
+        legal: String,
+    },
+    /// A unit refused its parameters.
+    #[error(transparent)]
+    Unit(#[from] bitmill_units::UnitError),
+}
+
+impl Configuration {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigurationError::Yaml`] with the line, a caret and what was expected. Values are checked by
+    /// [`crate::Accelerator::new`].
+    pub fn from_yaml(text: &str) -> Result<Configuration, ConfigurationError> {
+        serde_saphyr::from_str(text).map_err(|e| ConfigurationError::Yaml(e.to_string()))
+    }
+
+    /// The configuration with every default spelled out, keys in a fixed order.
+    ///
+    /// # Errors
+    /// Only on our own bugs.
+    pub fn to_yaml(&self) -> Result<String, ConfigurationError> {
+        serde_saphyr::to_string(self).map_err(|e| ConfigurationError::Yaml(e.to_string()))
+    }
+
+    /// Checks each value by itself; what values must be to each other is checked with the geometry.
+    pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
+        let legal_name = |n: &str| {
+            n.starts_with(|c: char| c.is_ascii_lowercase())
+                && n.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        if !legal_name(&self.name) {
+            return Err(illegal(
+                "name",
+                &self.name,
+                "lower-case letters, digits and underscores, a letter first",
+            ));
+        }
+        range("precision.activation_bits", self.precision.activation_bits, 2, 16)?;
+        range("precision.weight_bits", self.precision.weight_bits, 2, 16)?;
+        power_of_two("pe.lanes", self.pe.lanes, 1, 64)?;
+        range("pe.accumulator_bits", self.pe.accumulator_bits, 16, 40)?;
+        power_of_two("array.rows", self.array.rows, 1, 64)?;
+        range("array.columns", self.array.columns, 1, 256)?;
+        if !self.array.columns.is_multiple_of(self.pe.lanes) {
+            let legal = format!("a multiple of pe.lanes ({}) is needed", self.pe.lanes);
+            return Err(illegal("array.columns", self.array.columns, legal));
+        }
+        power_of_two("vector.rows", self.vector.rows, 1, self.array.rows)?;
+        range("scratchpads.activations_kib", self.scratchpads.activations_kib, 1, 4096)?;
+        range("scratchpads.weights_kib", self.scratchpads.weights_kib, 1, 4096)?;
+        range("scratchpads.parameters_kib", self.scratchpads.parameters_kib, 1, 256)?;
+        power_of_two("memory.width_bits", self.memory.width_bits, 32, 256)?;
+        range("memory.burst_beats", self.memory.burst_beats, 1, 256)?;
+        range("memory.latency_cycles", self.memory.latency_cycles, 1, 1000)?;
+        range("memory.beat_interval_cycles", self.memory.beat_interval_cycles, 1, 64)?;
+        range("clock_mhz", self.clock_mhz, 1, 5000)
+    }
+}
+
+pub(crate) fn illegal(
+    key: &'static str,
+    value: impl ToString,
+    legal: impl Into<String>,
+) -> ConfigurationError {
+    ConfigurationError::IllegalValue { key, value: value.to_string(), legal: legal.into() }
+}
+
+fn range(key: &'static str, value: u32, low: u32, high: u32) -> Result<(), ConfigurationError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(illegal(key, value, format!("{low} to {high} are legal")))
+}
+
+fn power_of_two(key: &'static str, value: u32, low: u32, high: u32) -> Result<(), ConfigurationError> {
+    range(key, value, low, high)?;
+    if value.is_power_of_two() {
+        return Ok(());
+    }
+    Err(illegal(key, value, format!("a power of two from {low} to {high} is needed")))
+}

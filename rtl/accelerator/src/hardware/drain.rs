@@ -1,0 +1,178 @@
+//! Takes finished tiles apart: block by block and rows group by group, with the scale and the address of each.
+//!
+//! A tile's results stay where they are while the next tile is summed; the sequencer leaves enough time
+//! between two tiles. Tiles come in the order in which the sequencer makes them, so the drain counts for
+//! itself where they belong.
+
+use std::sync::Arc;
+
+use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
+
+use super::scratchpad::group_bits;
+use crate::command::fields;
+use crate::{Accelerator, ComputeKind};
+
+/// Cycles from a chunk's choice to its write: one to select it, and the requantizer's.
+pub(super) const WRITE_DELAY_CYCLES: u32 = 1 + bitmill_units::common::requantizer::LATENCY_CYCLES;
+
+/// Words of the command that the drain reads.
+pub(super) const WORDS: [usize; 3] = [fields::KIND.word, fields::PIXELS.word, fields::OUTPUT_LINE.word];
+
+/// Bits that number the blocks of a tile.
+pub(super) fn block_bits(accelerator: &Accelerator) -> u32 {
+    bits_for(u64::from(accelerator.blocks_per_tile()) - 1)
+}
+
+pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
+    let name = &accelerator.configuration().name;
+    let m = ModuleBuilder::new(
+        format!("bitmill_{name}_drain"),
+        "takes finished tiles apart and says where each chunk goes and by what it is scaled.",
+    );
+    m.group("Command, held until done");
+    let start = m.input("start_i", unsigned(1));
+    let words = super::command_inputs(&m, &WORDS);
+    m.group("From the sequencer");
+    let tile_ready = m.input("tile_ready_i", unsigned(1));
+
+    let chunk = chunks(&m, accelerator, &words, start, tile_ready);
+    m.group("To the parameters");
+    m.output("parameter_read_o", chunk.active);
+    m.output("parameter_line_o", chunk.parameter_line);
+    m.group("To the postprocessor: the chunk to select, a cycle later");
+    m.output("is_matrix_o", chunk.is_matrix);
+    m.output("block_o", m.delay_data("block_select_q", chunk.block));
+    m.output("group_o", m.delay_data("group_select_q", chunk.group));
+
+    m.comment("The write follows when the chunk has been requantized.");
+    let write = later(&m, "write", chunk.rows_written, true);
+    let line = later(&m, "line", chunk.output_line, false);
+    let group = later(&m, "group", chunk.group, false);
+    let last = later(&m, "final", chunk.is_final, true);
+    m.group("To the activations");
+    m.output("write_o", write);
+    m.output("write_group_o", group);
+    m.output("write_line_o", line);
+    m.group("Status");
+    m.output_with_comment("done_o", m.delay("done_q", last), "one cycle, after the last write");
+    m.finish()
+}
+
+/// `signal`, as many cycles later as a chunk takes from its choice to its write.
+fn later<'m>(m: &'m ModuleBuilder, name: &str, signal: Signal<'m>, reset: bool) -> Signal<'m> {
+    (1..=WRITE_DELAY_CYCLES).fold(signal, |signal, cycle| {
+        let name = format!("{name}_{cycle}_q");
+        if reset { m.delay(&name, signal) } else { m.delay_data(&name, signal) }
+    })
+}
+
+struct Chunk<'m> {
+    active: Signal<'m>,
+    is_matrix: Signal<'m>,
+    block: Signal<'m>,
+    group: Signal<'m>,
+    parameter_line: Signal<'m>,
+    output_line: Signal<'m>,
+    /// A bit for each row of the group: it holds a pixel.
+    rows_written: Signal<'m>,
+    /// Last chunk of the command.
+    is_final: Signal<'m>,
+}
+
+fn chunks<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    words: &[Signal<'m>],
+    start: Signal<'m>,
+    tile_ready: Signal<'m>,
+) -> Chunk<'m> {
+    let (rows, drain_rows) = (accelerator.rows(), accelerator.drain_rows());
+    let groups = rows / drain_rows;
+    let is_matrix = fields::KIND.of(words).eq_value(ComputeKind::Matrix as i128).named("is_matrix");
+    let active_q = m.register("active_q", unsigned(1));
+    let active = active_q.q();
+
+    m.comment("Groups of rows, as far as they hold pixels.");
+    let pixels_shape = fields::PIXELS.shape;
+    let remaining_q = m.register("remaining_q", pixels_shape).without_reset();
+    let group_q = m.register("group_q", unsigned(group_bits(accelerator))).without_reset();
+    let here_q = m.register("group_remaining_q", pixels_shape).without_reset();
+    let step = m.constant(pixels_shape, drain_rows.into());
+    let group_is_last = group_q.q().eq_value(i128::from(groups) - 1).or(here_q.q().le(step));
+    let block_ends = active.and(group_is_last).named("block_ends");
+
+    m.comment("Blocks of the tile, and of the pixel group.");
+    let blocks_shape = fields::OUTPUT_BLOCKS.shape;
+    let blocks_left_q = m.register("blocks_left_q", blocks_shape).without_reset();
+    let block_q = m.register("block_q", unsigned(block_bits(accelerator))).without_reset();
+    let last_of_pixels = blocks_left_q.q().eq_value(1).named("last_of_pixels");
+    let full_tile = block_q.q().eq_value(i128::from(accelerator.blocks_per_tile()) - 1);
+    let last_of_tile = m.any(&[is_matrix.not(), full_tile, last_of_pixels]).named("last_of_tile");
+    let tile_ends = block_ends.and(last_of_tile).named("tile_ends");
+    let pixels_end = block_ends.and(last_of_pixels).named("pixels_end");
+    active_q.set_when(tile_ready.or(tile_ends), tile_ready);
+
+    let [no_group, no_block] = [m.lit(group_q.q().width(), 0), m.lit(block_q.q().width(), 0)];
+    let restart = start.or(block_ends).named("group_restart");
+    group_q.set_when(start.or(active), restart.mux(no_group, group_q.q().increment()));
+    block_q.set_when(start.or(block_ends), start.or(last_of_tile).mux(no_block, block_q.q().increment()));
+    let one_less = blocks_left_q.q().sub_wrapping(m.constant(blocks_shape, 1));
+    let all_blocks = fields::OUTPUT_BLOCKS.of(words);
+    blocks_left_q.set_when(start.or(block_ends), start.or(last_of_pixels).mux(all_blocks, one_less));
+
+    let all_rows = m.constant(pixels_shape, rows.into());
+    let remaining_d = remaining_q.q().sub_wrapping(all_rows).named("remaining_next");
+    let pixels = fields::PIXELS.of(words);
+    remaining_q.set_when(start.or(pixels_end), start.mux(pixels, remaining_d));
+    let again = pixels_end.mux(remaining_d, remaining_q.q());
+    let onwards = block_ends.mux(again, here_q.q().sub_wrapping(step));
+    here_q.set_when(start.or(active), start.mux(pixels, onwards));
+
+    let lines = lines(m, words, start, block_ends, pixels_end, last_of_pixels, rows);
+    let written: Vec<Signal> = (0..drain_rows)
+        .rev()
+        .map(|row| here_q.q().gt(m.constant(pixels_shape, row.into())).and(active))
+        .collect();
+    let is_final = pixels_end.and(remaining_q.q().le(all_rows)).named("is_final");
+    Chunk {
+        active,
+        is_matrix,
+        block: block_q.q(),
+        group: group_q.q(),
+        parameter_line: lines.0,
+        output_line: lines.1,
+        rows_written: m.concat(&written),
+        is_final,
+    }
+}
+
+/// Parameter line and output line of the chunk: a block further is a parameter line further and as many
+/// output lines as the output has pixel groups.
+fn lines<'m>(
+    m: &'m ModuleBuilder,
+    words: &[Signal<'m>],
+    start: Signal<'m>,
+    block_ends: Signal<'m>,
+    pixels_end: Signal<'m>,
+    last_of_pixels: Signal<'m>,
+    rows: u32,
+) -> (Signal<'m>, Signal<'m>) {
+    m.comment("Lines of the chunk's parameters and of its output.");
+    let line_shape = fields::OUTPUT_LINE.shape;
+    let parameter_q = m.register("parameter_line_q", fields::PARAMETER_LINE.shape).without_reset();
+    let first_parameter = fields::PARAMETER_LINE.of(words);
+    let restart = start.or(last_of_pixels);
+    parameter_q.set_when(start.or(block_ends), restart.mux(first_parameter, parameter_q.q().increment()));
+    let pixels = words[fields::PIXELS.word].slice(fields::PIXELS.lsb, fields::PIXELS.shape.width);
+    let rounded = pixels.add(m.lit(pixels.width(), u64::from(rows) - 1)).shr(rows.ilog2());
+    let block_stride = rounded.resize(line_shape.width).named("block_stride");
+    let first_q = m.register("first_output_line_q", line_shape).without_reset();
+    let output_line = fields::OUTPUT_LINE.of(words);
+    let next_first = first_q.q().increment().named("next_first_output_line");
+    first_q.set_when(start.or(pixels_end), start.mux(output_line, next_first));
+    let output_q = m.register("output_line_q", line_shape).without_reset();
+    let next_block = output_q.q().add_wrapping(block_stride);
+    let next = last_of_pixels.mux(next_first, next_block);
+    output_q.set_when(start.or(block_ends), start.mux(output_line, next));
+    (parameter_q.q(), output_q.q())
+}

@@ -1,0 +1,305 @@
+//! Runs a compute command: walks output pixels, output blocks and taps, a step at a time.
+//!
+//! After its start it places the array's rows on the first output pixels, one a cycle. Then it issues steps
+//! in the order `for pixel group, for tile of blocks, for tap row, for tap column, for channel block`. The
+//! last step of a tile waits until the tile before has been drained far enough.
+
+use std::sync::Arc;
+
+use bitmill_hdl::{HdlError, Module, ModuleBuilder, Register, Signal, bits_for, unsigned};
+
+use super::gather::{self, COLUMN, COORDINATE, INDEX, Move, Position, SETTINGS, row_bits};
+use crate::command::fields;
+use crate::{Accelerator, ComputeKind};
+
+/// Bits of the cycles a tile takes to drain.
+pub(super) const DRAIN_BITS: u32 = 12;
+
+/// Words of the command that the sequencer reads: all.
+pub(super) const WORDS: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
+    let name = &accelerator.configuration().name;
+    let m = ModuleBuilder::new(
+        format!("bitmill_{name}_sequencer"),
+        "issues the steps of a compute command: pixels, blocks, taps and channels in order.",
+    );
+    m.group("Command, held until done");
+    let start = m.input("start_i", unsigned(1));
+    let done = m.input("done_i", unsigned(1));
+    let words = super::command_inputs(&m, &WORDS);
+    m.group("From the gatherer");
+    let step_done = m.input("step_done_i", unsigned(1));
+
+    let is_matrix = fields::KIND.of(&words).eq_value(ComputeKind::Matrix as i128).named("is_matrix");
+    let settings: Vec<Signal> = SETTINGS.iter().map(|field| field.of(&words)).collect();
+    let running_q = m.register("running_q", unsigned(1));
+    running_q.set_when(start.or(done), start);
+    let walk = walk(&m, accelerator, &words, &settings, start);
+    let counters = counters(&m, accelerator, &words, start, step_done, is_matrix);
+
+    m.comment("Steps go on from the last row's placement to the last step.");
+    let stepping_q = m.register("stepping_q", unsigned(1));
+    let ends = counters.ends_all.and(step_done).named("ends_all");
+    stepping_q.set_when(walk.last.or(ends), walk.last);
+    let wait_q = m.register("drain_wait_q", unsigned(DRAIN_BITS));
+    let waits = wait_q.q().any().named("drain_waits");
+    let tile_done = step_done.and(counters.last).named("tile_done");
+    let one = m.lit(DRAIN_BITS, 1);
+    wait_q.set_when(tile_done.or(waits), tile_done.mux(counters.drain_cycles, wait_q.q()).sub_wrapping(one));
+    let step = stepping_q.q().and(counters.last.and(waits).not()).named("step");
+
+    for (index, field) in SETTINGS.iter().enumerate() {
+        if index == 0 {
+            m.group("Settings of the command");
+        }
+        m.output(&format!("{}_o", field.name), settings[index]);
+    }
+    m.group("Positions at the start of a command");
+    m.output("place_o", walk.place);
+    m.output("place_row_o", walk.row);
+    m.output("place_column_o", walk.position.column);
+    m.output("place_y_o", walk.position.y);
+    m.output("place_x_o", walk.position.x);
+    m.output("place_index_o", walk.position.index);
+    m.group("Step");
+    m.output("step_o", step);
+    m.output("jump_o", step_done.and(counters.jumps));
+    m.output("remaining_o", counters.remaining);
+    m.output("base_line_o", counters.base_line);
+    m.output("tap_y_o", counters.tap.y);
+    m.output("tap_x_o", counters.tap.x);
+    m.output("tap_index_o", counters.tap.index);
+    operand_controls(&m, &words, step_done, &counters);
+    m.group("To the drain");
+    // The result is there one latency of gatherer and PE after the step; the drain looks one cycle ahead.
+    let pe_latency = accelerator.pe_timing().latency_cycles;
+    let mut ready = tile_done;
+    for cycle in 1..gather::LATENCY_CYCLES + pe_latency - 1 {
+        ready = m.delay(&format!("tile_done_{cycle}_q"), ready);
+    }
+    m.output_with_comment("tile_ready_o", ready, "one cycle before the tile's results may be taken");
+    m.group("Status");
+    m.output("running_o", running_q.q());
+    m.finish()
+}
+
+struct WalkOutputs<'m> {
+    place: Signal<'m>,
+    row: Signal<'m>,
+    position: Position<'m>,
+    last: Signal<'m>,
+}
+
+/// Places the rows on the first output pixels, one row a cycle.
+fn walk<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    words: &[Signal<'m>],
+    settings: &[Signal<'m>],
+    start: Signal<'m>,
+) -> WalkOutputs<'m> {
+    m.comment("Walk over the first output pixels, one row a cycle.");
+    let rows = accelerator.rows();
+    let placing_q = m.register("placing_q", unsigned(1));
+    let row_q = m.register("place_row_q", unsigned(row_bits(rows))).without_reset();
+    let last = placing_q.q().and(row_q.q().eq_value(i128::from(rows) - 1)).named("placed_last");
+    placing_q.set_when(start.or(last), start);
+    let first_row = m.lit(row_bits(rows), 0);
+    row_q.set_when(start.or(placing_q.q()), start.mux(first_row, row_q.q().increment()));
+    let register = |name: &str, shape| m.register(name, shape).without_reset();
+    let column_q = register("walk_column_q", COLUMN);
+    let [y_q, x_q] = [register("walk_y_q", COORDINATE), register("walk_x_q", COORDINATE)];
+    let index_q = register("walk_index_q", INDEX);
+    let position = Position { column: column_q.q(), y: y_q.q(), x: x_q.q(), index: index_q.q() };
+    let stride = fields::STRIDE_X.of(words).to_signed();
+    let move_by = Move {
+        y: m.constant(COORDINATE, 0),
+        x: stride.extend(COORDINATE.width),
+        index: stride.extend(INDEX.width),
+    };
+    let next = position.advanced(m.lit(COLUMN.width, 1), move_by, settings, "walk");
+    let moves = start.or(placing_q.q());
+    column_q.set_when(moves, start.mux(m.lit(COLUMN.width, 0), next.column));
+    y_q.set_when(moves, start.mux(fields::START_Y.of(words), next.y));
+    x_q.set_when(moves, start.mux(fields::START_X.of(words), next.x));
+    index_q.set_when(moves, start.mux(fields::START_INDEX.of(words), next.index));
+    WalkOutputs { place: placing_q.q(), row: row_q.q(), position, last }
+}
+
+struct Counters<'m> {
+    /// First step of a tile.
+    first: Signal<'m>,
+    /// Last step of a tile.
+    last: Signal<'m>,
+    /// Last step of the command.
+    ends_all: Signal<'m>,
+    /// Last step of a group of pixels.
+    jumps: Signal<'m>,
+    remaining: Signal<'m>,
+    base_line: Signal<'m>,
+    tap: Move<'m>,
+    weight_line: Signal<'m>,
+    /// Cycles that the present tile takes to drain.
+    drain_cycles: Signal<'m>,
+}
+
+fn counters<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    words: &[Signal<'m>],
+    start: Signal<'m>,
+    step_done: Signal<'m>,
+    is_matrix: Signal<'m>,
+) -> Counters<'m> {
+    m.comment("Channel blocks, then taps of a row, then tap rows: one tile.");
+    let channel = Counter::new(m, "channel", start, step_done, fields::CHANNEL_BLOCKS.of(words));
+    let tap_column = Counter::new(m, "tap_column", start, channel.ends, fields::KERNEL_WIDTH.of(words));
+    let tap_row = Counter::new(m, "tap_row", start, tap_column.ends, fields::KERNEL_HEIGHT.of(words));
+    let tile_ends = tap_row.ends;
+    let last =
+        m.any(&[channel.is_last.not(), tap_column.is_last.not(), tap_row.is_last.not()]).not().named("last");
+    let first_q = m.register("first_q", unsigned(1)).reset_to(1);
+    first_q.set_when(step_done, tile_ends);
+
+    let line_shape = fields::INPUT_LINE.shape;
+    let none = m.constant(line_shape, 0);
+    let channel_line_q = m.register("channel_line_q", line_shape).without_reset();
+    let further = channel_line_q.q().add_wrapping(fields::CHANNEL_STRIDE.of(words));
+    channel_line_q.set_when(start.or(step_done), start.or(channel.ends).mux(none, further));
+    let tap = taps(m, words, start, channel.ends, tap_column.ends, tile_ends);
+
+    m.comment("Tiles of output blocks, then groups of pixels.");
+    let blocks_shape = fields::OUTPUT_BLOCKS.shape;
+    let tile_blocks = m.constant(blocks_shape, accelerator.blocks_per_tile().into());
+    let tile_blocks = is_matrix.mux(tile_blocks, m.constant(blocks_shape, 1)).named("tile_blocks");
+    let output_blocks = fields::OUTPUT_BLOCKS.of(words);
+    let blocks_left_q = m.register("blocks_left_q", blocks_shape).without_reset();
+    let last_tile = blocks_left_q.q().le(tile_blocks).named("last_tile");
+    let group_ends = tile_ends.and(last_tile).named("group_ends");
+    let fewer = blocks_left_q.q().sub_wrapping(tile_blocks);
+    blocks_left_q.set_when(start.or(tile_ends), start.or(last_tile).mux(output_blocks, fewer));
+    let group_line_q = m.register("group_line_q", line_shape).without_reset();
+    let next_group = group_line_q.q().add_wrapping(fields::GROUP_STRIDE.of(words));
+    group_line_q.set_when(start.or(tile_ends), start.or(last_tile).mux(none, next_group));
+    let pixels_shape = fields::PIXELS.shape;
+    let rows = m.constant(pixels_shape, accelerator.rows().into());
+    let remaining_q = m.register("remaining_q", pixels_shape).without_reset();
+    let fewer = remaining_q.q().sub_wrapping(rows);
+    remaining_q.set_when(start.or(group_ends), start.mux(fields::PIXELS.of(words), fewer));
+    let last_group = remaining_q.q().le(rows).named("last_group");
+
+    let weight_line_q = m.register("weight_line_q", fields::WEIGHT_LINE.shape).without_reset();
+    let first_line = fields::WEIGHT_LINE.of(words);
+    let restarts = start.or(group_ends).or(tile_ends.and(fields::WEIGHT_RESET.of(words)));
+    let next_line = fields::WEIGHT_STEP.of(words).mux(weight_line_q.q().increment(), weight_line_q.q());
+    weight_line_q.set_when(start.or(step_done), restarts.mux(first_line, next_line));
+
+    let base_line =
+        fields::INPUT_LINE.of(words).add_wrapping(group_line_q.q()).add_wrapping(channel_line_q.q());
+    Counters {
+        first: first_q.q(),
+        last,
+        ends_all: last.and(last_tile).and(last_group),
+        jumps: last.and(last_tile),
+        remaining: remaining_q.q(),
+        base_line,
+        tap,
+        weight_line: weight_line_q.q(),
+        drain_cycles: drain_cycles(m, accelerator, blocks_left_q.q(), tile_blocks, remaining_q.q()),
+    }
+}
+
+/// Blocks of the tile times groups of rows that hold pixels.
+fn drain_cycles<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    blocks_left: Signal<'m>,
+    tile_blocks: Signal<'m>,
+    remaining: Signal<'m>,
+) -> Signal<'m> {
+    m.comment("Cycles to drain the tile: its blocks times its groups of rows that hold pixels.");
+    let drain_rows = accelerator.drain_rows();
+    let all_groups = accelerator.rows() / drain_rows;
+    let block_bits = bits_for(accelerator.blocks_per_tile().into());
+    let blocks = blocks_left.lt(tile_blocks).mux(blocks_left, tile_blocks).truncate(block_bits);
+    let log2 = drain_rows.ilog2();
+    let rounded = remaining.add(m.lit(remaining.width(), u64::from(drain_rows) - 1)).shr(log2);
+    let all = m.lit(rounded.width(), all_groups.into());
+    let groups = rounded.lt(all).mux(rounded, all).truncate(bits_for(all_groups.into()));
+    blocks.mul(groups).resize(DRAIN_BITS).named("drain_cycles")
+}
+
+/// The tap's offset from the row's position.
+fn taps<'m>(
+    m: &'m ModuleBuilder,
+    words: &[Signal<'m>],
+    start: Signal<'m>,
+    channel_ends: Signal<'m>,
+    row_ends: Signal<'m>,
+    tile_ends: Signal<'m>,
+) -> Move<'m> {
+    let [y_q, x_q] = ["tap_y_q", "tap_x_q"].map(|name| m.register(name, COORDINATE).without_reset());
+    let index_q = m.register("tap_index_q", INDEX).without_reset();
+    let [dilation_y, dilation_x] = [fields::TAP_Y, fields::TAP_X].map(|f| f.of(words).to_signed());
+    let zero = m.constant(COORDINATE, 0);
+    let resets = start.or(tile_ends).named("tap_resets");
+    let right = x_q.q().add_wrapping(dilation_x.extend(COORDINATE.width));
+    x_q.set_when(start.or(channel_ends), resets.or(row_ends).mux(zero, right));
+    let down = y_q.q().add_wrapping(dilation_y.extend(COORDINATE.width));
+    y_q.set_when(start.or(row_ends), resets.mux(zero, down));
+    let step = row_ends.mux(fields::TAP_WRAP.of(words), dilation_x.extend(INDEX.width));
+    let moved = index_q.q().add_wrapping(step);
+    index_q.set_when(start.or(channel_ends), resets.mux(m.constant(INDEX, 0), moved));
+    Move { y: y_q.q(), x: x_q.q(), index: index_q.q() }
+}
+
+/// Valid, first and last beside the operands, and the weight line that arrives with them.
+fn operand_controls<'m>(
+    m: &'m ModuleBuilder,
+    words: &[Signal<'m>],
+    step_done: Signal<'m>,
+    counters: &Counters<'m>,
+) {
+    m.comment("Controls travel with the operands; weights are read a cycle before they are used.");
+    let valid = m.delay("valid_2_q", m.delay("valid_1_q", step_done));
+    let first = m.delay_data("first_2_q", m.delay_data("first_1_q", counters.first));
+    let last = m.delay_data("last_2_q", m.delay_data("last_1_q", counters.last));
+    let weight_read = m.delay("weight_read_q", step_done);
+    let weight_line = m.delay_data("weight_line_1_q", counters.weight_line);
+    let kind = words[0].slice(fields::KIND.lsb, fields::KIND.shape.width);
+    let matrix = valid.and(kind.eq_value(ComputeKind::Matrix as i128));
+    m.group("To the weights");
+    m.output("weight_read_o", weight_read);
+    m.output("weight_line_o", weight_line);
+    m.group("To array and vector unit, beside the operands");
+    m.output("array_valid_o", matrix);
+    m.output("vector_valid_o", valid.and(kind.eq_value(ComputeKind::Matrix as i128).not()));
+    m.output("maximum_o", kind.eq_value(ComputeKind::Maximum as i128));
+    m.output("first_o", first);
+    m.output("last_o", last);
+}
+
+/// Counts events from 0 to `count - 1` and starts over.
+struct Counter<'m> {
+    is_last: Signal<'m>,
+    /// The event that ends a round.
+    ends: Signal<'m>,
+}
+
+impl<'m> Counter<'m> {
+    fn new(
+        m: &'m ModuleBuilder,
+        name: &str,
+        start: Signal<'m>,
+        event: Signal<'m>,
+        count: Signal<'m>,
+    ) -> Self {
+        let counter: Register = m.register(&format!("{name}_q"), count.shape()).without_reset();
+        let next = counter.q().increment().named(&format!("{name}_next"));
+        let is_last = next.eq(count).named(&format!("{name}_is_last"));
+        let zero = m.constant(count.shape(), 0);
+        counter.set_when(start.or(event), start.or(is_last).mux(zero, next));
+        Counter { is_last, ends: event.and(is_last).named(&format!("{name}_ends")) }
+    }
+}
