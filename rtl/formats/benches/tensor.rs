@@ -1,11 +1,11 @@
 //! Speed of tensor encoding and decoding on one core, beside `half` and (if Python has it) ml_dtypes.
 //!
-//! `cargo bench -p bitmill-formats`. A million values from a normal distribution, as weights have, and a
+//! `cargo bench -p bitmill-formats --bench tensor`. A million values from a normal distribution, as weights have, and a
 //! million random bit patterns of all magnitudes, which is the worst case for tables.
 
 use std::process::Command;
 
-use bitmill_formats::{Rounding, Scalar, TensorCodec};
+use bitmill_formats::{Codebook, Rounding, Scalar, TensorCodec, Ties};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use half::slice::HalfFloatSliceExt;
@@ -14,7 +14,6 @@ use half::{bf16, f16};
 const COUNT: usize = 1 << 20;
 const FORMATS: [&str; 8] =
     ["int8", "int4", "fp4_e2m1", "fp8_e4m3", "fp8_e5m2", "posit8_1", "e8m0", "bitmod_fp4"];
-const INPUTS: [&str; 2] = ["normal", "any_bits"];
 
 fn main() {
     divan::main();
@@ -30,25 +29,43 @@ fn scalar(name: &str) -> Scalar {
     name.parse().expect("a legal name")
 }
 
-/// A million seeded values; the normal ones by the sum of twelve uniform draws.
-fn input(kind: &str) -> Vec<f32> {
-    let draw = |i: usize| Rounding::draw(1, i as u64);
-    let uniform = |i: usize| draw(i) as f32 / u64::MAX as f32;
-    let normal = |i: usize| (0..12).map(|k| uniform(12 * i + k)).sum::<f32>() - 6.0;
-    match kind {
-        "normal" => (0..COUNT).map(normal).collect(),
-        _ => (0..COUNT).map(|i| f32::from_bits(draw(i) as u32)).collect(),
-    }
+fn draw(i: usize) -> u64 {
+    Rounding::draw(1, i as u64)
 }
 
-#[divan::bench(args = FORMATS, consts = [0, 1])]
-fn encode<const INPUT: usize>(bencher: Bencher, name: &str) {
-    let codec = TensorCodec::new(&scalar(name), Rounding::NearestEven);
-    let values = input(INPUTS[INPUT]);
+/// Seeded normal values: sums of twelve uniform draws.
+fn normal_values() -> Vec<f32> {
+    let uniform = |i: usize| draw(i) as f32 / u64::MAX as f32;
+    (0..COUNT).map(|i| (0..12).map(|k| uniform(12 * i + k)).sum::<f32>() - 6.0).collect()
+}
+
+/// Seeded bit patterns.
+fn any_values() -> Vec<f32> {
+    (0..COUNT).map(|i| f32::from_bits(draw(i) as u32)).collect()
+}
+
+fn bench_encode(bencher: Bencher, format: &Scalar, values: &[f32]) {
+    let codec = TensorCodec::new(format, Rounding::NearestEven);
     let mut codes = vec![0u8; COUNT];
-    bencher
-        .counter(ItemsCount::new(COUNT))
-        .bench_local(|| codec.encode_bytes(black_box(&values), &mut codes));
+    bencher.counter(ItemsCount::new(COUNT)).bench_local(|| codec.encode_bytes(black_box(values), &mut codes));
+}
+
+#[divan::bench(args = FORMATS)]
+fn encode_normal(bencher: Bencher, name: &str) {
+    bench_encode(bencher, &scalar(name), &normal_values());
+}
+
+#[divan::bench(args = FORMATS)]
+fn encode_any_bits(bencher: Bencher, name: &str) {
+    bench_encode(bencher, &scalar(name), &any_values());
+}
+
+/// A codebook so crowded that its runs must be searched: the slowest byte format there can be.
+#[divan::bench]
+fn encode_crowded_codebook(bencher: Bencher) {
+    let values: Vec<f64> = (0..256).map(|i| 1.0 + f64::from(i) * 2f64.powi(-20)).collect();
+    let codebook = Codebook::new("crowded", &values, Ties::Lower).expect("256 values");
+    bench_encode(bencher, &Scalar::Codebook(codebook), &normal_values());
 }
 
 #[divan::bench(args = FORMATS)]
@@ -65,13 +82,13 @@ fn decode(bencher: Bencher, name: &str) {
 #[divan::bench(args = ["fp16", "bf16", "posit16_1", "int16"])]
 fn encode_wide(bencher: Bencher, name: &str) {
     let codec = TensorCodec::new(&scalar(name), Rounding::NearestEven);
-    let values = input("normal");
+    let values = normal_values();
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| codec.encode(black_box(&values)));
 }
 
 #[divan::bench]
 fn half_f16_encode(bencher: Bencher) {
-    let values = input("normal");
+    let values = normal_values();
     let mut codes = vec![f16::ZERO; COUNT];
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| codes.convert_from_f32_slice(black_box(&values)));
 }
@@ -87,7 +104,7 @@ fn half_f16_decode(bencher: Bencher) {
 
 #[divan::bench]
 fn half_bf16_encode(bencher: Bencher) {
-    let values = input("normal");
+    let values = normal_values();
     let mut codes = vec![bf16::ZERO; COUNT];
     bencher.counter(ItemsCount::new(COUNT)).bench_local(|| codes.convert_from_f32_slice(black_box(&values)));
 }
