@@ -8,6 +8,7 @@
 //! | [`onnx`] | import of ONNX files, float and QDQ |
 //! | [`npy`] | NumPy arrays: test sets, calibration sets |
 //! | [`float`] | real parameters, run in single precision |
+//! | [`ptq`] | post-training quantization of float networks |
 //! | [`quantized`] | integer parameters, and the arithmetic that the hardware performs |
 
 mod error;
@@ -15,6 +16,7 @@ pub mod float;
 pub mod network;
 pub mod npy;
 pub mod onnx;
+pub mod ptq;
 pub mod quantized;
 mod shape;
 
@@ -22,6 +24,7 @@ pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, import};
+pub use ptq::{Clipping, PtqConfig, quantize};
 pub use quantized::{
     LANE_WEIGHT_BITS, Multiplier, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
 };

@@ -8,6 +8,14 @@ use crate::ModelError;
 use crate::network::{Operation, TensorId};
 use crate::shape::{Shape, Window};
 
+/// What a network computes for one input.
+pub(crate) struct FloatRun {
+    /// The input, then the output of each layer.
+    pub tensors: Vec<Vec<f32>>,
+    /// Output of each layer before its clamp.
+    pub sums: Vec<Vec<f32>>,
+}
+
 impl FloatNetwork {
     /// Runs the network on an input in `[height][width][channels]` order and returns every tensor: the
     /// input, then one for each layer.
@@ -15,6 +23,11 @@ impl FloatNetwork {
     /// # Errors
     /// When `input` has another length than the input tensor.
     pub fn run(&self, input: &[f32]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.run_with_sums(input).map(|run| run.tensors)
+    }
+
+    /// Like [`FloatNetwork::run`]; also returns every layer's output before its clamp.
+    pub(crate) fn run_with_sums(&self, input: &[f32]) -> Result<FloatRun, ModelError> {
         let elements = self.graph().shape(TensorId::INPUT).elements();
         if input.len() != elements {
             return Err(ModelError::Input(format!(
@@ -23,19 +36,18 @@ impl FloatNetwork {
             )));
         }
         let mut tensors = vec![input.to_vec()];
+        let mut all_sums = Vec::new();
         for index in 0..self.layers().len() {
             let FloatLayer { low, high, .. } = self.layers()[index];
-            let mut sums = self.sums(index, &tensors);
-            for sum in &mut sums {
-                *sum = sum.max(low).min(high);
-            }
-            tensors.push(sums);
+            let sums = self.sums(index, &tensors);
+            tensors.push(sums.iter().map(|sum| sum.max(low).min(high)).collect());
+            all_sums.push(sums);
         }
-        Ok(tensors)
+        Ok(FloatRun { tensors, sums: all_sums })
     }
 
     /// Output of layer `index` before its clamp. `tensors` holds all earlier tensors.
-    pub(crate) fn sums(&self, index: usize, tensors: &[Vec<f32>]) -> Vec<f32> {
+    fn sums(&self, index: usize, tensors: &[Vec<f32>]) -> Vec<f32> {
         let layer = &self.graph().layers()[index];
         let input_id = layer.inputs[0];
         let map = Map {

@@ -5,6 +5,8 @@ mod execute;
 use crate::ModelError;
 use crate::network::{Layer, Network};
 
+pub(crate) use execute::FloatRun;
+
 /// Real parameters of one layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FloatLayer {

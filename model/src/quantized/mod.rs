@@ -174,6 +174,23 @@ impl QuantizedNetwork {
         accumulator_bits(&self.graph, &self.graph.layers()[index], &self.layers[index], &self.quantizations)
     }
 
+    /// Adds `shifts` to the biases of the layer at `index`.
+    ///
+    /// # Errors
+    /// When a bias leaves its 32 bits, or the sums their width.
+    pub(crate) fn shift_bias(&mut self, index: usize, shifts: &[i64]) -> Result<(), ModelError> {
+        let name = self.graph.layers()[index].name.clone();
+        for (bias, &shift) in self.layers[index].bias.iter_mut().zip(shifts) {
+            let shifted = i32::try_from(i64::from(*bias).saturating_add(shift));
+            *bias =
+                shifted.map_err(|_| ModelError::layer(&name, "its corrected bias does not fit 32 bits"))?;
+        }
+        match self.problem(&self.graph.layers()[index], &self.layers[index]) {
+            Some(problem) => Err(ModelError::layer(&name, problem)),
+            None => Ok(()),
+        }
+    }
+
     /// In words, which rule the parameters of `layer` break.
     fn problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
         let QuantizedLayer { weight_bits, weights, bias, multipliers, low, high } = parameters;

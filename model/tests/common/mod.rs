@@ -27,14 +27,15 @@ pub fn shared_model(name: &str) -> Option<Vec<u8>> {
 
 /// Images of a digits file as the network takes them: 64 pixels of 0..=16.
 pub fn images(name: &str) -> Vec<Vec<f32>> {
-    let array = npy::read::<u8>(&digits(name)).unwrap();
+    let array = npy::read::<u8>(&digits(name)).expect("a u8 array");
     assert_eq!(array.shape[1..], [8, 8]);
     array.rows().map(|image| image.iter().map(|&pixel| f32::from(pixel)).collect()).collect()
 }
 
 /// Labels of the test images.
 pub fn labels() -> Vec<usize> {
-    npy::read::<u8>(&digits("test_labels.npy")).unwrap().elements.into_iter().map(usize::from).collect()
+    let array = npy::read::<u8>(&digits("test_labels.npy")).expect("a u8 array");
+    array.elements.into_iter().map(usize::from).collect()
 }
 
 /// Index of the largest element, the first of equals.
@@ -50,5 +51,8 @@ pub fn right_answers(classify: impl Fn(&[f32]) -> usize) -> usize {
 
 /// How many test images a quantized network gets right.
 pub fn quantized_right_answers(network: &QuantizedNetwork) -> usize {
-    right_answers(|image| largest(network.run(&network.quantize_input(image)).unwrap().last().unwrap()))
+    right_answers(|image| {
+        let tensors = network.run(&network.quantize_input(image)).expect("an image fits the input");
+        largest(&tensors[network.graph().output().index()])
+    })
 }

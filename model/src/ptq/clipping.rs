@@ -1,0 +1,134 @@
+//! The choice of a range: what lies outside it saturates, what lies inside is rounded to a step that
+//! grows with it.
+
+use crate::network::Operation;
+use crate::quantized::{Quantization, QuantizedWeights, largest_integer, weight_channel};
+
+/// How a range is chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Clipping {
+    /// From the smallest to the largest value: nothing saturates.
+    MinMax,
+    /// Without this share of the values at either end, in percent, below 50: `Percentile(0.1)` leaves out
+    /// one in a thousand at the top and one at the bottom.
+    Percentile(f64),
+    /// The range with the smallest mean squared error, among fractions of the full one.
+    Mse,
+}
+
+/// Ranges tried for [`Clipping::Mse`]: these many equal fractions of the full range.
+const FRACTIONS: usize = 64;
+
+impl Clipping {
+    /// In words, what is wrong with the setting.
+    pub(super) fn check(self) -> Result<(), String> {
+        match self {
+            Self::Percentile(share) if !(0.0..50.0).contains(&share) => {
+                Err(format!("a clipping percentile must lie in 0..50, found {share}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A tensor's quantization from its sorted samples.
+    pub(super) fn activation(self, samples: &[f32], bits: u8, is_symmetric: bool) -> Quantization {
+        let (least, most) = match self {
+            Self::Percentile(share) => {
+                let cut = ((samples.len() - 1) as f64 * share / 100.0) as usize;
+                (samples[cut], samples[samples.len() - 1 - cut])
+            }
+            Self::MinMax | Self::Mse => (samples[0], samples[samples.len() - 1]),
+        };
+        let (least, most) = (f64::from(least).min(0.0), f64::from(most).max(0.0));
+        let full = range_quantization(least, most, bits, is_symmetric);
+        if self != Self::Mse {
+            return full;
+        }
+        // Shrink both ends in turn: first together, then the one that gains most from its own fraction.
+        let fraction = |step: usize| step as f64 / FRACTIONS as f64;
+        let fractions = || (1..=FRACTIONS).map(fraction);
+        let error_of = |(low, high): (f64, f64)| {
+            squared_error(samples, &range_quantization(least * low, most * high, bits, is_symmetric))
+        };
+        let both = best(fractions().map(|both| (both, both)), error_of);
+        let low = best(fractions().map(|low| (low, both.1)), error_of);
+        let high = best(fractions().map(|high| (low.0, high)), error_of);
+        range_quantization(least * high.0, most * high.1, bits, is_symmetric)
+    }
+
+    /// Rounded weights, with a step for each output channel.
+    pub(super) fn weights(
+        self,
+        operation: &Operation,
+        real: &[f32],
+        channels: usize,
+        bits: u8,
+    ) -> QuantizedWeights {
+        let mut rows = vec![Vec::new(); channels];
+        for (index, &weight) in real.iter().enumerate() {
+            rows[weight_channel(operation, index, real.len(), channels)].push(f64::from(weight));
+        }
+        let scales = rows.iter_mut().map(|row| self.weight_step(row, bits)).collect();
+        QuantizedWeights::nearest(operation, real, scales, bits)
+    }
+
+    /// The step for the weights of one output channel, which are sorted on the way.
+    fn weight_step(self, row: &mut [f64], bits: u8) -> f64 {
+        row.sort_unstable_by(|a, b| a.abs().total_cmp(&b.abs()));
+        let most = row.last().map_or(0.0, |weight| weight.abs());
+        if most == 0.0 {
+            return 1.0;
+        }
+        let limit = largest_integer(bits);
+        match self {
+            Self::MinMax => most / limit,
+            Self::Percentile(share) => {
+                let cut = ((row.len() - 1) as f64 * share / 100.0) as usize;
+                let clipped = row[row.len() - 1 - cut].abs();
+                (if clipped > 0.0 { clipped } else { most }) / limit
+            }
+            Self::Mse => {
+                let error_of = |step: f64| -> f64 {
+                    let rounded = |weight: f64| (weight / step).round_ties_even().clamp(-limit, limit) * step;
+                    row.iter().map(|&weight| (weight - rounded(weight)).powi(2)).sum()
+                };
+                let steps = (1..=FRACTIONS).map(|fraction| most * fraction as f64 / FRACTIONS as f64 / limit);
+                best(steps, error_of)
+            }
+        }
+    }
+}
+
+/// The candidate with the smallest error, the last of equals: the widest range.
+fn best<T: Copy>(candidates: impl Iterator<Item = T>, error_of: impl Fn(T) -> f64) -> T {
+    let errors = candidates.map(|candidate| (error_of(candidate), candidate));
+    let least = errors.reduce(|best, next| if next.0 <= best.0 { next } else { best });
+    least.expect("candidates are a non-empty range of fractions").1
+}
+
+/// The quantization whose codes cover `least..=most`, which holds zero.
+fn range_quantization(least: f64, most: f64, bits: u8, is_symmetric: bool) -> Quantization {
+    let codes = f64::from(1u32 << bits);
+    if is_symmetric {
+        let step = least.abs().max(most) / (codes / 2.0 - 1.0);
+        return Quantization { bits, scale: legal_step(step), zero_point: 0 };
+    }
+    let scale = legal_step((most - least) / (codes - 1.0));
+    // Zero must be a code of its own: padding and ReLU stand on it.
+    let zero_point = (-codes / 2.0 - (least / scale).round()).clamp(-codes / 2.0, codes / 2.0 - 1.0);
+    Quantization { bits, scale, zero_point: zero_point as i32 }
+}
+
+/// `step`, or 1 for a tensor that is all zeros.
+fn legal_step(step: f64) -> f64 {
+    if step > f64::from(f32::MIN_POSITIVE) { step } else { 1.0 }
+}
+
+/// Sum of squared differences between samples and their nearest codes.
+fn squared_error(samples: &[f32], quantization: &Quantization) -> f64 {
+    let error = |&sample: &f32| {
+        let real = f64::from(sample);
+        (real - quantization.dequantize(quantization.quantize(real))).powi(2)
+    };
+    samples.iter().map(error).sum()
+}

@@ -1,0 +1,95 @@
+//! Post-training quantization of the digits network, measured on its held-out images.
+//! `cargo test --release -p bitmill-model --test ptq -- --nocapture` prints the table.
+
+mod common;
+
+use bitmill_model::{Clipping, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, import, quantize};
+use common::{digits, images, quantized_right_answers};
+
+/// Right answers of the float network, of 450.
+const FLOAT_RIGHT: usize = 446;
+
+fn network() -> FloatNetwork {
+    import(&digits("digits.onnx")).expect("the embedded model imports").float
+}
+
+fn quantized(config: &PtqConfig) -> Result<QuantizedNetwork, ModelError> {
+    quantize(&network(), &images("calibration_images.npy"), config)
+}
+
+#[test]
+fn accuracy_on_held_out_digits() {
+    // Weight bits, activation bits, and how many right answers may be lost: 4.5 are one point.
+    for (weight_bits, activation_bits, may_lose) in [
+        (8, 8, 4),
+        (12, 12, 0),
+        (6, 6, 4),
+        (5, 5, 4),
+        (8, 4, 6),
+        (4, 8, 6),
+        (4, 4, 9),
+        (3, 3, 60),
+        (2, 8, 120),
+    ] {
+        let network = quantized(&PtqConfig::new(weight_bits, activation_bits)).unwrap();
+        let right = quantized_right_answers(&network);
+        let percent = 100.0 * right as f64 / 450.0;
+        println!("w{weight_bits}a{activation_bits}: {right} of 450 right, {percent:.2} %");
+        assert!(right + may_lose >= FLOAT_RIGHT, "w{weight_bits}a{activation_bits}: {right}");
+        // Activations of 8 bits and fewer keep the hardware's 32-bit accumulators.
+        let layers = 0..network.layers().len();
+        let bits = layers.map(|index| network.accumulator_bits(index)).max().unwrap();
+        assert!(activation_bits > 8 || bits <= 32, "{bits}");
+    }
+}
+
+#[test]
+fn each_option_earns_its_place() {
+    let right = |config: PtqConfig| quantized_right_answers(&quantized(&config).unwrap());
+    let base = PtqConfig::new(3, 3);
+    let best = right(base);
+    for (what, worse) in [
+        ("without bias correction", PtqConfig { corrects_bias: false, ..base }),
+        ("with symmetric activations", PtqConfig { has_symmetric_activations: true, ..base }),
+        ("without clipping", {
+            PtqConfig { weight_clipping: Clipping::MinMax, activation_clipping: Clipping::MinMax, ..base }
+        }),
+    ] {
+        let found = right(worse);
+        println!("w3a3: {best} right, {what} {found}");
+        assert!(found < best, "{what}: {found}, against {best}");
+    }
+    let clipped = Clipping::Percentile(0.05);
+    let percentile =
+        PtqConfig { weight_clipping: clipped, activation_clipping: clipped, ..PtqConfig::new(8, 8) };
+    assert!(right(percentile) + 4 >= FLOAT_RIGHT);
+}
+
+#[test]
+fn quantization_is_deterministic() {
+    let config = PtqConfig::new(4, 4);
+    assert_eq!(quantized(&config), quantized(&config));
+}
+
+#[test]
+fn wrong_settings_and_inputs_are_refused() {
+    let base = PtqConfig::new(8, 8);
+    for (config, message) in [
+        (PtqConfig::new(16, 16), "does not fit 32 bits; use narrower weights or activations"),
+        (PtqConfig { weight_bits: 1, ..base }, "weight width must lie in 2..=16 bits, found 1"),
+        (PtqConfig { activation_bits: 17, ..base }, "activation width must lie in 2..=16 bits, found 17"),
+        (PtqConfig { weight_clipping: Clipping::Percentile(50.0), ..base }, "must lie in 0..50, found 50"),
+        (PtqConfig { activation_clipping: Clipping::Percentile(f64::NAN), ..base }, "found NaN"),
+    ] {
+        let error = quantized(&config).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    for (inputs, message) in [
+        (vec![], "at least one calibration input"),
+        (vec![vec![0.0; 63]], "the input has 64 elements, found 63"),
+        (vec![vec![f32::NAN; 64]], "they must be finite"),
+    ] {
+        let error = quantize(&network(), &inputs, &base).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
