@@ -215,10 +215,16 @@ impl<'m> Signal<'m> {
             self.illegal("select", problem, at);
             return default;
         }
+        let items: Vec<Self> = items.iter().map(|&item| default.require_shape("select", item, at)).collect();
+        // A case block on a constant would never be evaluated by an event-driven simulator.
+        if let Node::Constant(index) = &self.builder.state.borrow().signals[self.id.index()].node {
+            let chosen = usize::try_from(index).ok().and_then(|index| items.get(index));
+            return chosen.copied().unwrap_or(default);
+        }
         // With an item for every index, the last item takes the place of the default.
         let complete = self.width() < 32 && items.len() as u64 == 1 << self.width();
         let mut operands = vec![self];
-        operands.extend(items.iter().map(|&item| default.require_shape("select", item, at)));
+        operands.extend(items);
         if !complete {
             operands.push(default);
         }

@@ -240,14 +240,14 @@ impl Body<'_> {
             "    if ({}) {}[{}] <= {};",
             read(m.write_enable),
             m.name,
-            self.print.unsigned(m.write_address),
+            self.print.index(m.write_address),
             read(m.write_data)
         );
         let fetch = format!(
             "    if ({}) {data} <= {}[{}];",
             read(m.read_enable),
             m.name,
-            self.print.unsigned(m.read_address)
+            self.print.index(m.read_address)
         );
         self.text.push_str(&format!("  reg{width} {} [0:{}];\n  reg{width} {data};\n", m.name, m.depth - 1));
         self.text.push_str("  always @(posedge clk_i) begin\n");

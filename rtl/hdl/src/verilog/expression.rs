@@ -178,13 +178,15 @@ impl Printer<'_> {
         }
     }
 
-    /// An unsigned operand or index, marked as unsigned where Verilog would take its text as signed.
-    pub fn unsigned(&self, id: SignalId) -> String {
-        if self.reads_as_signed(id) {
-            format!("$unsigned({})", self.read(id))
-        } else {
-            self.operand(id, Binding::Unary)
-        }
+    /// An unsigned operand, marked as unsigned where Verilog would take its text as signed.
+    fn unsigned(&self, id: SignalId) -> String {
+        if self.reads_as_signed(id) { self.index(id) } else { self.operand(id, Binding::Unary) }
+    }
+
+    /// An unsigned index: Verilog takes an index that reads as signed for a negative one.
+    pub fn index(&self, id: SignalId) -> String {
+        let text = self.read(id);
+        if self.reads_as_signed(id) { format!("$unsigned({text})") } else { text }
     }
 
     /// Whether the printed text may be a signed expression in Verilog.
