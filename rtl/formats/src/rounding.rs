@@ -24,6 +24,11 @@ pub enum Rounding {
         /// Selects one of 2⁶⁴ independent sequences of draws.
         seed: u64,
     },
+    /// [`Self::Stochastic`] with the draw given: what hardware does with its random bits.
+    Drawn {
+        /// The random threshold in units of 2⁻⁶⁴: up where the fraction exceeds it.
+        draw: u64,
+    },
 }
 
 impl Rounding {
@@ -47,6 +52,7 @@ impl fmt::Display for Rounding {
             Self::NearestAway => f.write_str("nearest_away"),
             Self::TowardZero => f.write_str("toward_zero"),
             Self::Stochastic { seed } => write!(f, "stochastic:{seed}"),
+            Self::Drawn { draw } => write!(f, "drawn:{draw}"),
         }
     }
 }
@@ -59,16 +65,16 @@ impl FromStr for Rounding {
             "nearest_even" => Ok(Self::NearestEven),
             "nearest_away" => Ok(Self::NearestAway),
             "toward_zero" => Ok(Self::TowardZero),
-            _ => text
-                .strip_prefix("stochastic:")
-                .and_then(|seed| seed.parse().ok())
-                .map(|seed| Self::Stochastic { seed })
-                .ok_or_else(|| {
+            _ => {
+                let number = |prefix| text.strip_prefix(prefix).and_then(|digits: &str| digits.parse().ok());
+                let stochastic = number("stochastic:").map(|seed| Self::Stochastic { seed });
+                stochastic.or_else(|| number("drawn:").map(|draw| Self::Drawn { draw })).ok_or_else(|| {
                     FormatError::illegal(
                         text,
-                        "a rounding is nearest_even, nearest_away, toward_zero or stochastic:<seed>",
+                        "a rounding is nearest_even, nearest_away, toward_zero, stochastic:<seed> or drawn:<draw>",
                     )
-                }),
+                })
+            }
         }
     }
 }
@@ -128,6 +134,7 @@ impl Place {
             (Rounding::Stochastic { seed }, _) => {
                 self.fraction > u128::from(Rounding::draw(seed, index)) << 64
             }
+            (Rounding::Drawn { draw }, _) => self.fraction > u128::from(draw) << 64,
             (Rounding::TowardZero, ZeroSide::Below) => return self.lower.min(self.top),
             (Rounding::TowardZero, ZeroSide::Above) => true,
             (Rounding::NearestAway, ZeroSide::Below) if tie => true,
@@ -184,7 +191,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for text in ["nearest_even", "nearest_away", "toward_zero", "stochastic:42"] {
+        for text in ["nearest_even", "nearest_away", "toward_zero", "stochastic:42", "drawn:7"] {
             assert_eq!(text.parse::<Rounding>().unwrap().to_string(), text);
         }
         assert!("up".parse::<Rounding>().unwrap_err().to_string().contains("nearest_away"));

@@ -3,8 +3,9 @@
 //! Decoding is a table. For encoding, the `f32` bit patterns in ascending order fall into runs of equal
 //! code, at most a few more runs than the format has codes. The bit patterns are cut into equal buckets
 //! so fine that a bucket meets at most one new run; an entry holds the two codes and where the second
-//! begins. One load, one compare, one shift an element, whatever the family. The runs are found with the
-//! exact encoder, so there is nothing here that could round differently.
+//! begins. One load, one compare, one shift an element, whatever the family (and one load more for
+//! codebooks with very close values). The runs are found with the exact encoder, so there is nothing here
+//! that could round differently.
 
 use crate::family::Family;
 use crate::{FormatError, Rounding, Scalar, Value};
@@ -22,15 +23,16 @@ pub struct TensorCodec {
 enum Encoder {
     /// Bucket `bits >> shift` holds: threshold (32 bits) | lower code << 32 | upper code << 40.
     Buckets { shift: u32, entries: Vec<u64> },
-    /// First bit pattern of each run, filled up to 512 with `u32::MAX`, and its code.
-    Search { starts: Box<[u32; RUNS]>, codes: Box<[u8; RUNS]> },
+    /// Region `bits >> 16` holds the place of its own buckets and their shift: place << 5 | shift.
+    Regions { regions: Vec<u32>, entries: Vec<u64> },
     /// Element by element through the exact encoder.
     Exact,
 }
 
-const RUNS: usize = 512;
-/// Buckets of 2^14 bit patterns, 262 144 of them: beyond, searching the runs is faster than missing the cache.
-const FINEST_SHIFT: u32 = 14;
+/// Buckets of 2^16 bit patterns, 65 536 of them, are the finest of equal size.
+const REGION_BITS: u32 = 16;
+/// Entries that a table may have, 32 MiB: only a codebook with values one place apart all over asks for more.
+const MAXIMUM_ENTRIES: usize = 1 << 22;
 const INFINITY: u32 = 0x7f80_0000;
 const SIGN: u32 = 0x8000_0000;
 
@@ -65,11 +67,7 @@ impl TensorCodec {
         self.check_bytes(values.len(), codes.len())?;
         match &self.encoder {
             Encoder::Buckets { shift, entries } => encode_by_buckets(*shift, entries, values, codes),
-            Encoder::Search { starts, codes: run_codes } => {
-                for (value, code) in values.iter().zip(codes) {
-                    *code = run_codes[search(starts, value.to_bits())];
-                }
-            }
+            Encoder::Regions { regions, entries } => encode_by_regions(regions, entries, values, codes),
             Encoder::Exact => {
                 for (index, (value, code)) in values.iter().zip(codes).enumerate() {
                     *code = self.encode_exactly(index, *value) as u8;
@@ -133,39 +131,49 @@ impl TensorCodec {
 }
 
 impl Encoder {
+    /// The fastest table that tells the runs apart.
     fn for_runs(runs: &[(u32, u8)]) -> Self {
-        (FINEST_SHIFT..=23).rev().find_map(|shift| Self::buckets(runs, shift)).unwrap_or_else(|| {
-            let mut starts = Box::new([u32::MAX; RUNS]);
-            let mut codes = Box::new([0; RUNS]);
-            for (index, (start, code)) in runs.iter().enumerate() {
-                starts[index] = *start;
-                codes[index] = *code;
-            }
-            Self::Search { starts, codes }
-        })
-    }
-
-    /// The bucket table, or `None` if two runs begin inside one bucket.
-    fn buckets(runs: &[(u32, u8)], shift: u32) -> Option<Self> {
-        let mut entries = Vec::with_capacity(1 << (32 - shift));
-        let mut runs = runs.iter().copied().peekable();
-        let mut code = 0;
-        for bucket in 0..1u64 << (32 - shift) {
-            let (first, end) = ((bucket << shift) as u32, (bucket + 1) << shift);
-            if let Some((_, started)) = runs.next_if(|(start, _)| *start == first) {
-                code = started;
-            }
-            let lower = code;
-            let inside = runs.next_if(|(start, _)| u64::from(*start) < end);
-            let threshold = inside.map_or(first, |(start, _)| start);
-            code = inside.map_or(code, |(_, started)| started);
-            if runs.peek().is_some_and(|(start, _)| u64::from(*start) < end) {
-                return None;
-            }
-            entries.push(u64::from(threshold) | u64::from(lower) << 32 | u64::from(code) << 40);
+        let equal = (REGION_BITS..=23).rev().find_map(|shift| Some((shift, buckets(runs, 0, 32, shift)?)));
+        if let Some((shift, entries)) = equal {
+            return Self::Buckets { shift, entries };
         }
-        Some(Self::Buckets { shift, entries })
+        let (mut regions, mut entries) = (vec![], vec![]);
+        for region in 0..1u64 << (32 - REGION_BITS) {
+            let first = region << REGION_BITS;
+            let finest = (0..=REGION_BITS)
+                .rev()
+                .find_map(|shift| Some((shift, buckets(runs, first, REGION_BITS, shift)?)));
+            let (shift, inside) = finest.expect("a bucket of one bit pattern meets no new run");
+            regions.push((entries.len() as u32) << 5 | shift);
+            entries.extend(inside);
+            if entries.len() > MAXIMUM_ENTRIES {
+                return Self::Exact;
+            }
+        }
+        Self::Regions { regions, entries }
     }
+}
+
+/// The buckets of 2^shift bit patterns that cover the 2^bits patterns from `first`, or `None` if two runs
+/// begin inside one of them.
+fn buckets(runs: &[(u32, u8)], first: u64, bits: u32, shift: u32) -> Option<Vec<u64>> {
+    let entry = |bucket: u64| {
+        let (first, last) =
+            ((first + (bucket << shift)) as u32, (first + (bucket << shift) + (1 << shift) - 1) as u32);
+        // The runs in force at the first and at the last pattern; the very first run begins at pattern 0.
+        let lower = runs.partition_point(|(start, _)| *start <= first) - 1;
+        let upper = runs.partition_point(|(start, _)| *start <= last) - 1;
+        let threshold = if upper > lower { runs[upper].0 } else { first };
+        let codes = u64::from(runs[lower].1) | u64::from(runs[upper].1) << 8;
+        (upper - lower <= 1).then_some(u64::from(threshold) | codes << 32)
+    };
+    (0..1u64 << (bits - shift)).map(entry).collect()
+}
+
+/// The code that an entry gives to a bit pattern of its bucket.
+fn code_in(entry: u64, bits: u32) -> u8 {
+    let upper = u32::from(bits >= entry as u32);
+    (entry >> (32 + 8 * upper)) as u8
 }
 
 fn encode_by_buckets(shift: u32, entries: &[u64], values: &[f32], codes: &mut [u8]) {
@@ -173,21 +181,18 @@ fn encode_by_buckets(shift: u32, entries: &[u64], values: &[f32], codes: &mut [u
     let entries = &entries[..1 << (32 - shift)];
     for (value, code) in values.iter().zip(codes) {
         let bits = value.to_bits();
-        let entry = entries[(bits >> shift) as usize];
-        let upper = u32::from(bits >= entry as u32);
-        *code = (entry >> (32 + 8 * upper)) as u8;
+        *code = code_in(entries[(bits >> shift) as usize], bits);
     }
 }
 
-/// The index of the last start that is not above `bits`, without branches.
-fn search(starts: &[u32; RUNS], bits: u32) -> usize {
-    let mut index = 0;
-    let mut step = RUNS / 2;
-    while step > 0 {
-        index += if starts[(index + step) % RUNS] <= bits { step } else { 0 };
-        step /= 2;
+fn encode_by_regions(regions: &[u32], entries: &[u64], values: &[f32], codes: &mut [u8]) {
+    let regions = &regions[..1 << (32 - REGION_BITS)];
+    for (value, code) in values.iter().zip(codes) {
+        let bits = value.to_bits();
+        let region = regions[(bits >> REGION_BITS) as usize];
+        let inside = (bits & ((1 << REGION_BITS) - 1)) >> (region & 31);
+        *code = code_in(entries[((region >> 5) + inside) as usize], bits);
     }
-    index
 }
 
 /// All runs of equal code over the `f32` bit patterns in ascending order: first pattern and code of each.

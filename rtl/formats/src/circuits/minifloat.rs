@@ -1,0 +1,152 @@
+//! Minifloats: decoder and encoder, subnormals and every policy included.
+
+use bitmill_hdl::{ModuleBuilder, Signal, bits_for};
+
+use super::exponent::Exponent;
+use super::rounding::Rounder;
+use super::shift::{at_least, count_leading, keep_top, shift_right_jamming};
+use super::unpacked::Unpacked;
+use crate::family::Family;
+use crate::{Minifloat, Overflow, Specials, Subnormals};
+
+impl Minifloat {
+    /// Circuit: the number that `code` stands for. Subnormals keep their leading zeros.
+    pub(super) fn decode_circuit<'m>(
+        &self,
+        m: &'m ModuleBuilder,
+        prefix: &str,
+        code: Signal<'m>,
+    ) -> Unpacked<'m> {
+        let (e, mantissa_bits) = (self.exponent_bits(), self.mantissa_bits());
+        let field = code.slice(mantissa_bits, e);
+        let mantissa = (mantissa_bits > 0).then(|| code.truncate(mantissa_bits));
+        let normal = field.any();
+        let gradual = self.subnormals() == Subnormals::Gradual;
+
+        let mut parts = vec![normal];
+        parts.extend(mantissa.map(|mantissa| if gradual { mantissa } else { mantissa.gate(normal) }));
+        let significand = m.concat(&parts).named(&format!("{prefix}_significand"));
+
+        let smallest = self.minimum_exponent() - mantissa_bits as i32;
+        let largest_field = (self.largest_code() >> mantissa_bits) as i32;
+        let exponent = if largest_field <= 1 {
+            Exponent::constant(smallest)
+        } else {
+            // Subnormals have the exponent of field 1; flushed ones are zeros, whose exponent is open.
+            let lowest = if gradual { field.bit(0).or(normal.not()) } else { field.bit(0) };
+            let biased = m.concat(&[field.slice(1, e - 1), lowest]).named(&format!("{prefix}_exponent"));
+            Exponent::variable(biased, smallest - 1, smallest, smallest - 1 + largest_field)
+        };
+        let (infinite, nan) = self.specials_of(code);
+        Unpacked {
+            negative: Some(code.msb()),
+            significand,
+            exponent,
+            leading: if gradual { mantissa_bits } else { 0 },
+            infinite,
+            nan,
+        }
+    }
+
+    /// Whether `code` is an infinity and whether it is NaN.
+    fn specials_of<'m>(&self, code: Signal<'m>) -> (Option<Signal<'m>>, Option<Signal<'m>>) {
+        let (e, mantissa_bits) = (self.exponent_bits(), self.mantissa_bits());
+        match self.specials() {
+            Specials::Ieee => {
+                let last = code.slice(mantissa_bits, e).all();
+                let payload = code.truncate(mantissa_bits).any();
+                (Some(last.and(payload.not())), Some(last.and(payload)))
+            }
+            Specials::NanAllOnes => (None, Some(code.truncate(e + mantissa_bits).all())),
+            Specials::FiniteOnly => (None, None),
+            Specials::NanNegativeZero => {
+                (None, Some(code.msb().and(code.truncate(e + mantissa_bits).any().not())))
+            }
+        }
+    }
+
+    /// Circuit: the minifloat that `x` is rounded to.
+    pub(super) fn encode_circuit<'m>(
+        &self,
+        m: &'m ModuleBuilder,
+        x: &Unpacked<'m>,
+        rounder: &Rounder<'m>,
+    ) -> Signal<'m> {
+        let mantissa_bits = self.mantissa_bits();
+        let x = x.to_magnitude();
+        let tail_bits = rounder.mode().tail_bits().max(1);
+        let (aligned, binade) = self.align(m, &x, mantissa_bits + 1 + tail_bits);
+
+        // The hidden bit, added to the binade, tells the first normal binade from the subnormals.
+        let kept = aligned.slice(tail_bits + 1, mantissa_bits + 1);
+        let up = rounder.round_up(m, kept.bit(0), aligned.truncate(tail_bits + 1), None).named("round_up");
+        let width = binade.width() + mantissa_bits + 1;
+        let binade = binade.shl(mantissa_bits).resize(width);
+        let ordinal = binade.add_wrapping(kept.resize(width)).add_wrapping(up.resize(width)).named("ordinal");
+        self.assemble(m, &x, ordinal)
+    }
+
+    /// The significand with its bits in the places of the format, `keep` of them and a sticky one, and how
+    /// many binades the number lies above the lowest one; 0 for zeros and subnormals.
+    fn align<'m>(&self, m: &'m ModuleBuilder, x: &Unpacked<'m>, keep: u32) -> (Signal<'m>, Signal<'m>) {
+        let significand = x.significand;
+        let top = x.top().plus(-self.minimum_exponent());
+        let leading = if x.leading > 0 { count_leading(m, significand, x.leading) } else { m.bit(false) };
+        let highest = bits_for(top.high().max(0) as u64);
+        let binade = top.minus(m, leading, x.leading).named("binade");
+        let subnormal = binade.msb();
+
+        // Normal numbers move up until the leading one is in place; subnormal ones as far as they may.
+        let moved = if x.leading == 0 {
+            significand
+        } else {
+            let limit = top.above(m, 0);
+            let limit = if top.low() < 0 { limit.gate(limit.msb().not()) } else { limit };
+            let limit = limit.as_unsigned().resize(leading.width());
+            significand.shift_left(subnormal.mux(limit, leading))
+        };
+        let mut aligned = keep_top(m, moved, keep);
+        if top.low() < 0 {
+            // Below the lowest binade: moved down, first as a whole and at last as a sticky bit.
+            let lowest = top.above(m, 0);
+            let down = lowest.neg().gate(lowest.msb());
+            let down = down.as_unsigned().truncate(lowest.width());
+            aligned = shift_right_jamming(m, aligned, down);
+        }
+        let normal = aligned.msb();
+        let binade = binade.as_unsigned().resize(highest).gate(normal);
+        (aligned.named("aligned"), binade)
+    }
+
+    /// Sign, ordinal and the policies for what is no ordinary number.
+    fn assemble<'m>(&self, m: &'m ModuleBuilder, x: &Unpacked<'m>, ordinal: Signal<'m>) -> Signal<'m> {
+        let bits = self.bits() - 1;
+        let sign = x.sign(m);
+        let overflow = at_least(m, ordinal, u64::from(self.largest_code()) + 1);
+        let overflow = x.infinite.map_or(overflow, |infinite| infinite.or(overflow)).named("overflow");
+        let mut magnitude = ordinal.resize(bits);
+        if self.subnormals() == Subnormals::FlushToZero {
+            magnitude = magnitude.gate(magnitude.slice(self.mantissa_bits(), self.exponent_bits()).any());
+        }
+        let nan = match (x.nan, self.overflow(), self.infinity()) {
+            // Without infinities, what does not saturate is NaN.
+            (nan, Overflow::Special, None) => Some(nan.map_or(overflow, |nan| nan.or(overflow))),
+            (nan, ..) => {
+                let largest = self.overflow_code(false) & (self.sign_bit() - 1);
+                magnitude = overflow.mux(m.lit(bits, largest.into()), magnitude);
+                nan
+            }
+        };
+        let mut negative = sign;
+        if !self.has_negative_zero() {
+            negative = negative.and(magnitude.any());
+        }
+        if let Some(nan) = nan {
+            let code = self.nan_code();
+            magnitude = nan.mux(m.lit(bits, u64::from(code & (self.sign_bit() - 1))), magnitude);
+            let nan_sign = m.bit(code & self.sign_bit() != 0);
+            negative = nan.mux(nan_sign, negative);
+        }
+        m.concat(&[negative, magnitude])
+    }
+}
