@@ -4,56 +4,33 @@
 //! Verilator must agree from a zero and from a random state before reset, and the tools that people use must
 //! read what is emitted.
 
+#[path = "common/cases.rs"]
+mod cases;
 mod common;
 
 use std::sync::Arc;
 
 use bitmill_hdl::Module;
-use bitmill_hdl::unit::{Random, Unit, Values, compare, interpret};
+use bitmill_hdl::unit::{Values, interpret};
 use bitmill_testbenches::cosim::{self, Bench, PowerUp};
 use bitmill_testbenches::readers;
-use bitmill_units::catalogue;
-
-/// One example of the catalogue, ready to run.
-struct Case {
-    label: String,
-    unit: Box<dyn Unit>,
-    module: Arc<Module>,
-    stimulus: Vec<Values>,
-}
+use cases::{Case, agreement, cases};
 
 /// Cycles that each unit is asked for; `BITMILL_FULL` asks for more.
 fn cycles() -> usize {
     if std::env::var_os("BITMILL_FULL").is_some() { 20_000 } else { 2_000 }
 }
 
-fn cases() -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
-    for entry in catalogue() {
-        for example in entry.examples {
-            let label = format!("{} {example}", entry.name);
-            let unit =
-                entry.unit(example.split_whitespace()).unwrap_or_else(|error| panic!("{label}: {error}"));
-            let module = unit.module().unwrap_or_else(|error| panic!("{label}: {error}"));
-            let mut random = Random::new(cases.len() as u64);
-            let stimulus = unit.stimulus(&mut random, cycles());
-            cases.push(Case { label, unit, module, stimulus });
-        }
-    }
-    cases
-}
-
+/// What `by` saw, compared with the unit's model; returns the number of values.
 fn check(case: &Case, seen: &[Values], by: &'static str) -> usize {
-    let mut model = case.unit.model();
-    let compared = compare(&case.module, &mut *model, &case.stimulus, seen, by)
-        .unwrap_or_else(|mismatch| panic!("{}: {mismatch}", case.label));
+    let compared = agreement(case, seen, by).unwrap_or_else(|mismatch| panic!("{}: {mismatch}", case.label));
     assert!(compared > 0, "{}: the model leaves every output of every cycle open", case.label);
     compared
 }
 
 #[test]
 fn the_interpreter_does_what_the_models_say() {
-    for case in cases() {
+    for case in cases(cycles()) {
         let compared = check(&case, &interpret(&case.module, &case.stimulus), "the interpreter");
         println!("{compared:>8} values  interpreter  {}", case.label);
     }
@@ -62,7 +39,7 @@ fn the_interpreter_does_what_the_models_say() {
 #[test]
 fn verilator_does_what_the_models_say() {
     let Some(verilator) = common::verilator_for("the catalogue under Verilator") else { return };
-    let cases = cases();
+    let cases = cases(cycles());
     let benches: Vec<Bench> =
         cases.iter().map(|case| Bench { module: &case.module, stimulus: &case.stimulus }).collect();
     for (power_up, by) in [
@@ -78,7 +55,7 @@ fn verilator_does_what_the_models_say() {
 
 #[test]
 fn tools_read_every_unit() {
-    let modules: Vec<Arc<Module>> = cases().into_iter().map(|case| case.module).collect();
+    let modules: Vec<Arc<Module>> = cases(cycles()).into_iter().map(|case| case.module).collect();
     let sources = cosim::sources(&modules).expect("the catalogue's modules have distinct names");
     common::unless_missing("lint of the catalogue", readers::lint(&sources));
     common::unless_missing("reading the catalogue with Yosys", readers::yosys(&sources));
