@@ -10,6 +10,8 @@ mod importer;
 mod node;
 mod operators;
 mod proto;
+#[cfg(test)]
+mod tests;
 
 use constant::{Constant, IntegerType};
 use graph::OrderedGraph;

@@ -153,7 +153,11 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ModelProto, ModelError> {
         ModelError::Decode {
             byte: bytes.len() - rest.len(),
             length: bytes.len(),
-            problem: format!("{problem}; the file is truncated, corrupt, or not an ONNX model"),
+            // The decoder's word for a length that reaches beyond the bytes at hand.
+            problem: format!(
+                "{}; the file is truncated, corrupt, or not an ONNX model",
+                problem.replace("buffer underflow", "announces more bytes than follow")
+            ),
         }
     })
 }

@@ -95,7 +95,7 @@ impl Quantization {
 pub struct QuantizedLayer {
     /// Width of the weights in bits, 2..=16; [`LANE_WEIGHT_BITS`] for lane layers.
     pub weight_bits: u8,
-    /// Weights in the order of [`Operation`](crate::Operation); the two factors of an addition; empty for pooling.
+    /// Weights in the order of [`Operation`]; the two factors of an addition; empty for pooling.
     pub weights: Vec<i16>,
     /// One for each output channel.
     pub bias: Vec<i32>,

@@ -5,6 +5,7 @@ mod dense;
 mod elementwise;
 mod pooling;
 mod quantization;
+mod slice_pad;
 mod view;
 mod weights;
 
@@ -32,12 +33,12 @@ const OPERATORS: &[(&str, Handler)] = &[
     ("Identity", view::identity),
     ("MatMul", dense::mat_mul),
     ("MaxPool", pooling::max_pool),
-    ("Pad", view::pad),
+    ("Pad", slice_pad::pad),
     ("QuantizeLinear", quantization::quantize_linear),
     ("ReduceMean", pooling::reduce_mean),
     ("Relu", elementwise::relu),
     ("Reshape", view::reshape),
-    ("Slice", view::slice),
+    ("Slice", slice_pad::slice),
     ("Softmax", elementwise::softmax),
     ("Squeeze", view::squeeze),
     ("Transpose", view::transpose),

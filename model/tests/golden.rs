@@ -1,0 +1,241 @@
+//! The golden executor against the specification at the head of `quantized`, written a second time: element
+//! by element, in 128-bit integers and signed coordinates, over random layers of every kind.
+
+use bitmill_model::{
+    Extent, LANE_WEIGHT_BITS, Layer, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
+    QuantizedNetwork, Shape, Tensor, TensorId, Window,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// The sum behind output element `at` (row, column, channel) of a layer, without bias.
+fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usize; 3]) -> i128 {
+    let graph = network.graph();
+    let layer: &Layer = &graph.layers()[index];
+    let parameters = &network.layers()[index];
+    let [row, column, channel] = at;
+    let input = layer.inputs[0];
+    let shape = graph.shape(input);
+    let zero_point = network.quantization(input).zero_point;
+    // What the tap (r, c) of channel k reads, and whether it lies inside the input.
+    let read = |window: &Window, r: usize, c: usize, k: usize| -> (i32, bool) {
+        let y = (row * window.stride.height + r * window.dilation.height) as i64 - window.padding.top as i64;
+        let x =
+            (column * window.stride.width + c * window.dilation.width) as i64 - window.padding.left as i64;
+        let is_inside = y >= 0 && x >= 0 && y < shape.height as i64 && x < shape.width as i64;
+        let offset = (y * shape.width as i64 + x) * shape.channels as i64 + k as i64;
+        if is_inside { (tensors[input.index()][offset as usize], true) } else { (zero_point, false) }
+    };
+    let taps = |window: &Window| {
+        let Extent { height, width } = window.kernel;
+        (0..height).flat_map(move |r| (0..width).map(move |c| (r, c)))
+    };
+    let weight = |position: usize| i128::from(parameters.weights[position]);
+    match layer.operation {
+        Operation::Convolution { window, out_channels, groups } => {
+            let per_group = shape.channels / groups;
+            let first = channel / (out_channels / groups) * per_group;
+            let mut sum = 0;
+            for (r, c) in taps(&window) {
+                for k in 0..per_group {
+                    let place =
+                        ((channel * window.kernel.height + r) * window.kernel.width + c) * per_group + k;
+                    sum += i128::from(read(&window, r, c, first + k).0) * weight(place);
+                }
+            }
+            sum
+        }
+        Operation::Depthwise { window } => taps(&window)
+            .map(|(r, c)| {
+                let place = (r * window.kernel.width + c) * shape.channels + channel;
+                i128::from(read(&window, r, c, channel).0) * weight(place)
+            })
+            .sum(),
+        Operation::FullyConnected { .. } => {
+            let elements = tensors[input.index()].iter().enumerate();
+            elements.map(|(k, &a)| i128::from(a) * weight(channel * shape.elements() + k)).sum()
+        }
+        Operation::MaxPool { window } => {
+            let inside =
+                taps(&window).map(|(r, c)| read(&window, r, c, channel)).filter(|(_, inside)| *inside);
+            i128::from(inside.map(|(a, _)| a).max().unwrap_or(network.quantization(input).min()))
+        }
+        Operation::AveragePool { window } => {
+            taps(&window).map(|(r, c)| i128::from(read(&window, r, c, channel).0)).sum()
+        }
+        Operation::Add => {
+            let offset = shape.offset(row, column, channel);
+            let [a, b] = [0, 1].map(|side| i128::from(tensors[layer.inputs[side].index()][offset]));
+            a * weight(0) + b * weight(1)
+        }
+    }
+}
+
+/// One output element of a layer, from the specification.
+fn expected(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usize; 3]) -> i32 {
+    let layer = &network.graph().layers()[index];
+    let parameters = &network.layers()[index];
+    let channel = at[2];
+    let accumulator = sum(network, index, tensors, at) + i128::from(parameters.bias[channel]);
+    // The promised width holds the accumulator.
+    let bits = network.accumulator_bits(index);
+    assert!((-(1i128 << (bits - 1))..1i128 << (bits - 1)).contains(&accumulator));
+    // round_half_up(v / 2^s) = floor((2v + 2^s) / 2^(s+1)).
+    let Multiplier { multiplier, shift } = parameters.multipliers[channel];
+    let product = accumulator * i128::from(multiplier);
+    let rounded = (2 * product + (1i128 << shift)).div_euclid(1i128 << (shift + 1));
+    let shifted = rounded + i128::from(network.quantization(layer.output).zero_point);
+    shifted.clamp(i128::from(parameters.low), i128::from(parameters.high)) as i32
+}
+
+/// Random networks of one layer (two for an addition, whose inputs then differ in scale and zero point).
+struct Source(ChaCha8Rng);
+
+impl Source {
+    fn pick(&mut self, from: usize, to: usize) -> usize {
+        self.0.random_range(from..=to)
+    }
+
+    fn integer(&mut self, low: i32, high: i32) -> i32 {
+        self.0.random_range(low..=high)
+    }
+
+    fn window(&mut self, has_padding: bool) -> Window {
+        let mut extent = |to| Extent::new(self.pick(1, to), self.pick(1, to));
+        let (kernel, stride, dilation) = (extent(3), extent(3), extent(2));
+        let mut side = || if has_padding { self.pick(0, 2) } else { 0 };
+        let padding = Padding { top: side(), left: side(), bottom: side(), right: side() };
+        Window { kernel, stride, dilation, padding }
+    }
+
+    fn operation(&mut self, kind: usize) -> Operation {
+        match kind {
+            0 => {
+                let (window, groups) = (self.window(true), [1, 2, 6][self.pick(0, 2)]);
+                Operation::Convolution { window, out_channels: groups * self.pick(1, 4), groups }
+            }
+            1 => Operation::Depthwise { window: self.window(true) },
+            2 => Operation::FullyConnected { out_features: self.pick(1, 9) },
+            3 => Operation::MaxPool { window: self.window(true) },
+            4 => Operation::AveragePool { window: self.window(false) },
+            _ => Operation::Add,
+        }
+    }
+
+    fn quantization(&mut self) -> Quantization {
+        let bits = self.pick(2, 16) as u8;
+        let unit = Quantization { bits, scale: 0.5, zero_point: 0 };
+        Quantization { zero_point: self.integer(unit.min(), unit.max()), ..unit }
+    }
+
+    /// Parameters that spread the outputs over their range, most of the time.
+    fn parameters(
+        &mut self,
+        graph: &Network,
+        index: usize,
+        quantizations: &[Quantization],
+    ) -> QuantizedLayer {
+        let layer = &graph.layers()[index];
+        let operation = layer.operation;
+        let input = graph.input_shape(layer);
+        let weight_bits = if operation.is_matrix() { self.pick(2, 16) as u8 } else { LANE_WEIGHT_BITS };
+        let count = if operation == Operation::Add { 2 } else { operation.weight_count(input) };
+        let limit = 1i32 << (weight_bits - 1);
+        let weights = (0..count).map(|_| self.integer(-limit, limit - 1) as i16).collect();
+        let channels = graph.shape(layer.output).channels;
+        let output = quantizations[layer.output.index()];
+        let bits = i32::from(quantizations[layer.inputs[0].index()].bits + weight_bits)
+            + operation.terms(input).ilog2_or_zero();
+        let bias_limit = 1i32 << bits.min(30);
+        let (a, b) = (self.integer(output.min(), output.max()), self.integer(output.min(), output.max()));
+        QuantizedLayer {
+            weight_bits,
+            weights,
+            bias: (0..channels).map(|_| self.integer(-bias_limit, bias_limit)).collect(),
+            multipliers: (0..channels)
+                .map(|_| Multiplier {
+                    multiplier: self.0.random_range(1 << 15..=u16::MAX),
+                    shift: (15 + bits - i32::from(output.bits) + self.integer(-3, 2)).clamp(1, 62) as u8,
+                })
+                .collect(),
+            low: a.min(b),
+            high: a.max(b),
+        }
+    }
+
+    fn network(&mut self, kind: usize) -> Option<QuantizedNetwork> {
+        let shape = Shape::new(self.pick(1, 7), self.pick(1, 7), 6);
+        let input = Tensor { name: "x".to_owned(), shape };
+        let mut graph = Network::new("random", input).expect("a legal shape");
+        let mut inputs = vec![TensorId::INPUT];
+        if kind == 5 {
+            let identity = Operation::AveragePool { window: Window::square(1) };
+            inputs.push(graph.push("identity", identity, inputs.clone()).expect("equal shapes"));
+        }
+        // Some windows are larger than their input.
+        graph.push("layer", self.operation(kind), inputs).ok()?;
+        let quantizations: Vec<_> = graph.tensors().iter().map(|_| self.quantization()).collect();
+        let indices = 0..graph.layers().len();
+        let layers = indices.map(|index| self.parameters(&graph, index, &quantizations)).collect();
+        QuantizedNetwork::new(graph, quantizations, layers).ok()
+    }
+}
+
+/// `ilog2` with 0 for 0.
+trait Logarithm {
+    fn ilog2_or_zero(self) -> i32;
+}
+
+impl Logarithm for usize {
+    fn ilog2_or_zero(self) -> i32 {
+        self.checked_ilog2().unwrap_or(0) as i32
+    }
+}
+
+#[test]
+fn random_layers_follow_the_specification() {
+    let mut source = Source(ChaCha8Rng::seed_from_u64(7));
+    let mut distinct_outputs = std::collections::BTreeSet::new();
+    for kind in 0..6 {
+        let mut tried = 0;
+        while tried < 150 {
+            let Some(network) = source.network(kind) else { continue };
+            tried += 1;
+            let graph = network.graph();
+            let quantization = network.quantization(TensorId::INPUT);
+            let elements = graph.shape(TensorId::INPUT).elements();
+            let input: Vec<i32> =
+                (0..elements).map(|_| source.integer(quantization.min(), quantization.max())).collect();
+            let tensors = network.run(&input).expect("the input fits");
+            for (index, layer) in graph.layers().iter().enumerate() {
+                let shape = graph.shape(layer.output);
+                let found = &tensors[layer.output.index()];
+                assert_eq!(found.len(), shape.elements());
+                for (offset, &found) in found.iter().enumerate() {
+                    let position = offset / shape.channels;
+                    let at = [position / shape.width, position % shape.width, offset % shape.channels];
+                    let expected = expected(&network, index, &tensors, at);
+                    assert_eq!(found, expected, "{layer:?} at {at:?}");
+                    distinct_outputs.insert(found);
+                }
+            }
+        }
+    }
+    // The outputs are not all clamped: they take many values.
+    assert!(distinct_outputs.len() > 2000, "{}", distinct_outputs.len());
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_refused() {
+    let mut source = Source(ChaCha8Rng::seed_from_u64(1));
+    let network = std::iter::repeat_with(|| source.network(0)).flatten().next().expect("endless");
+    let elements = network.graph().shape(TensorId::INPUT).elements();
+    let beyond = network.quantization(TensorId::INPUT).max() + 1;
+    for (input, message) in [
+        (vec![0; elements + 1], format!("the input has {elements} elements, found {}", elements + 1)),
+        (vec![beyond; elements], format!("input element {beyond} does not fit")),
+    ] {
+        let error = network.run(&input).expect_err("must be refused").to_string();
+        assert!(error.contains(&message), "{error}");
+    }
+}
