@@ -1,1 +1,37 @@
-//! bitmill-sim
+//! From a quantized network to commands, cycles and tensors.
+//!
+//! [`lower`] turns a network into a [`Program`]: commands and an image of the memory they run on.
+//! [`run`] predicts the start and end of every command, event by event, with the timing that stands beside
+//! the circuits; [`simulate`] does both and reports layer by layer. Tensors come from the network's golden
+//! integer arithmetic, which the circuits equal bit for bit: `verify` compares every byte.
+
+mod error;
+mod layout;
+mod lowering;
+mod machine;
+mod program;
+mod report;
+
+pub use error::SimulationError;
+pub use layout::{TensorPlace, pack_tensor, unpack_tensor};
+pub use lowering::{Keep, lower};
+pub use machine::{CommandTrace, Trace, run};
+pub use program::{MemoryTensor, PlannedCommand, Program};
+pub use report::{LayerReport, Report, report};
+
+use bitmill_accelerator::Accelerator;
+use bitmill_model::QuantizedNetwork;
+
+/// Lowers `network` to `accelerator` and predicts its run.
+///
+/// # Errors
+/// A network that does not fit the accelerator, with the layer and what is missing.
+pub fn simulate(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+) -> Result<(Program, Trace, Report), SimulationError> {
+    let program = lower(accelerator, network, Keep::Output)?;
+    let trace = run(accelerator, &program);
+    let report = report(accelerator, network, &program, &trace);
+    Ok((program, trace, report))
+}

@@ -7,6 +7,7 @@
 //!
 //! Every tool is a process of its own: a `$fatal` or a crash of theirs is an error of ours, with their words.
 
+pub mod accelerator;
 pub mod cosim;
 mod error;
 pub mod formal;

@@ -21,7 +21,7 @@ use bitmill_hdl::{ModuleBuilder, Signal, unsigned};
 use crate::command::COMMAND_WORDS;
 
 pub(crate) use top::top;
-pub use top::{COMPONENTS, Event};
+pub use top::Event;
 
 /// Bits of a byte address in memory.
 pub(crate) const ADDRESS_BITS: u32 = 32;

@@ -20,4 +20,4 @@ pub use configuration::{
     Array, Configuration, ConfigurationError, MemoryPort, Pe, PeKind, Precision, Scratchpads, Vector,
 };
 pub use geometry::Accelerator;
-pub use hardware::{COMPONENTS, Event, timing};
+pub use hardware::{Event, timing};

@@ -33,26 +33,6 @@ impl Event {
     }
 }
 
-/// Instance names in the top module: the components of cost and activity.
-pub const COMPONENTS: [&str; 16] = [
-    "i_fetch",
-    "i_arbiter",
-    "i_queue_load",
-    "i_queue_compute",
-    "i_queue_store",
-    "i_tokens",
-    "i_load",
-    "i_store",
-    "i_sequencer",
-    "i_gather",
-    "i_activations",
-    "i_weights",
-    "i_parameters",
-    "i_array",
-    "i_vector",
-    "i_drain",
-];
-
 /// The whole accelerator.
 pub(crate) fn top(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
     let config = accelerator.configuration();

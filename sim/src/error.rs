@@ -1,0 +1,68 @@
+//! Why a network cannot run on an accelerator.
+
+use bitmill_accelerator::CommandError;
+
+/// A network that does not fit an accelerator.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SimulationError {
+    /// A tensor's or a layer's format is not the accelerator's.
+    #[error("layer {layer}: {what} has {found} bits, the accelerator takes {legal}")]
+    Width {
+        /// The layer.
+        layer: String,
+        /// What does not fit.
+        what: &'static str,
+        /// Its bits.
+        found: u32,
+        /// Bits that are legal.
+        legal: String,
+    },
+    /// The activations that are alive during a layer do not fit.
+    #[error(
+        "layer {layer}: its tensors need {needed_bytes} bytes of activations at once, the scratchpad has \
+         {available_bytes}: raise scratchpads.activations_kib by {missing_kib} KiB"
+    )]
+    Activations {
+        /// The layer.
+        layer: String,
+        /// Bytes needed, layout included.
+        needed_bytes: u64,
+        /// Bytes there are.
+        available_bytes: u64,
+        /// KiB lacking.
+        missing_kib: u64,
+    },
+    /// One tile of a layer does not fit half of a scratchpad.
+    #[error(
+        "layer {layer}: the {what} of {channels} output channels take {needed_bytes} bytes, half of the \
+         scratchpad has {available_bytes}: raise {key}"
+    )]
+    Tile {
+        /// The layer.
+        layer: String,
+        /// Weights or parameters.
+        what: &'static str,
+        /// Output channels of a tile.
+        channels: u32,
+        /// Bytes needed.
+        needed_bytes: u64,
+        /// Bytes of a half.
+        available_bytes: u64,
+        /// Key of the configuration.
+        key: &'static str,
+    },
+    /// A number of the layer is too large for the command format.
+    #[error("layer {layer}: {source}")]
+    Command {
+        /// The layer.
+        layer: String,
+        /// The field.
+        source: CommandError,
+    },
+    /// The program's memory image is larger than a command can address.
+    #[error("the program needs {bytes} bytes of memory, commands address 4 GiB")]
+    Memory {
+        /// Bytes needed.
+        bytes: u64,
+    },
+}

@@ -1,0 +1,135 @@
+//! How tensors, weights and parameters lie in scratchpad lines and in memory.
+//!
+//! An activation tensor lies as `[channel block][pixel group]` lines; a line has a word for each array row,
+//! a word the lanes of one pixel. In memory each word takes a slot of a power-of-two number of bits, so that
+//! it does not cross a beat, and each line whole beats. Pixels count row by row.
+
+use bitmill_accelerator::{Accelerator, Target};
+use bitmill_model::{Multiplier, Shape};
+
+/// Place of an activation tensor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TensorPlace {
+    /// Its shape.
+    pub shape: Shape,
+    /// First line in the activation scratchpad.
+    pub line: u32,
+}
+
+impl TensorPlace {
+    /// Channel blocks.
+    pub fn blocks(&self, accelerator: &Accelerator) -> u32 {
+        (self.shape.channels as u32).div_ceil(accelerator.lanes())
+    }
+
+    /// Lines of one channel block: groups of pixels.
+    pub fn groups(&self, accelerator: &Accelerator) -> u32 {
+        self.pixels().div_ceil(accelerator.rows())
+    }
+
+    /// Pixels.
+    pub fn pixels(&self) -> u32 {
+        (self.shape.height * self.shape.width) as u32
+    }
+
+    /// Lines in all.
+    pub fn lines(&self, accelerator: &Accelerator) -> u32 {
+        self.blocks(accelerator) * self.groups(accelerator)
+    }
+
+    /// Beats of a copy to or from memory.
+    pub fn beats(&self, accelerator: &Accelerator) -> u32 {
+        self.lines(accelerator) * accelerator.beats_per_line(Target::Activations)
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self, accelerator: &Accelerator) -> usize {
+        (self.beats(accelerator) * accelerator.beat_bytes()) as usize
+    }
+
+    /// Bit offset of an element in memory, from the tensor's first byte.
+    fn bit(&self, accelerator: &Accelerator, pixel: usize, channel: usize) -> usize {
+        let (rows, lanes) = (accelerator.rows() as usize, accelerator.lanes() as usize);
+        let line = channel / lanes * self.groups(accelerator) as usize + pixel / rows;
+        let (row, lane) = (pixel % rows, channel % lanes);
+        let beat = row / accelerator.words_per_beat() as usize;
+        let slot = row % accelerator.words_per_beat() as usize;
+        (line * accelerator.beats_per_line(Target::Activations) as usize + beat)
+            * accelerator.beat_bits() as usize
+            + slot * accelerator.word_slot_bits() as usize
+            + lane * accelerator.activation_bits() as usize
+    }
+}
+
+/// The tensor (height, width, channels; channels innermost) as it lies in memory.
+pub fn pack_tensor(accelerator: &Accelerator, place: &TensorPlace, values: &[i32]) -> Vec<u8> {
+    let mut bytes = vec![0; place.bytes(accelerator)];
+    let bits = accelerator.activation_bits();
+    for (index, &value) in values.iter().enumerate() {
+        let (pixel, channel) = (index / place.shape.channels, index % place.shape.channels);
+        put_bits(&mut bytes, place.bit(accelerator, pixel, channel), bits, value as u64);
+    }
+    bytes
+}
+
+/// The tensor whose bytes lie in memory.
+pub fn unpack_tensor(accelerator: &Accelerator, place: &TensorPlace, bytes: &[u8]) -> Vec<i32> {
+    let bits = accelerator.activation_bits();
+    (0..place.shape.elements())
+        .map(|index| {
+            let (pixel, channel) = (index / place.shape.channels, index % place.shape.channels);
+            let raw = get_bits(bytes, place.bit(accelerator, pixel, channel), bits);
+            ((raw << (64 - bits)) as i64 >> (64 - bits)) as i32
+        })
+        .collect()
+}
+
+/// Lines of the weight or parameter scratchpad under construction, as they lie in memory.
+pub(crate) struct Lines {
+    bytes: Vec<u8>,
+    line_bytes: usize,
+    beats_per_line: u32,
+}
+
+impl Lines {
+    pub fn new(accelerator: &Accelerator, target: Target, lines: u32) -> Lines {
+        let beats_per_line = accelerator.beats_per_line(target);
+        let line_bytes = (beats_per_line * accelerator.beat_bytes()) as usize;
+        Lines { bytes: vec![0; line_bytes * lines as usize], line_bytes, beats_per_line }
+    }
+
+    /// Puts the low `bits` of `value` at `bit` of `line`.
+    pub fn put(&mut self, line: u32, bit: u32, bits: u32, value: i64) {
+        put_bits(&mut self.bytes, line as usize * self.line_bytes * 8 + bit as usize, bits, value as u64);
+    }
+
+    /// Puts the parameters of one channel: bias 32 bits, multiplier 16, shift minus one 6.
+    pub fn put_parameters(&mut self, line: u32, lane: u32, bias: i32, multiplier: Multiplier) {
+        let base = lane * 64;
+        self.put(line, base, 32, bias.into());
+        self.put(line, base + 32, 16, multiplier.multiplier.into());
+        self.put(line, base + 48, 6, i64::from(multiplier.shift) - 1);
+    }
+
+    pub fn beats(&self) -> u32 {
+        (self.bytes.len() / self.line_bytes) as u32 * self.beats_per_line
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+fn put_bits(bytes: &mut [u8], at: usize, bits: u32, value: u64) {
+    for bit in 0..bits as usize {
+        let (byte, shift) = ((at + bit) / 8, (at + bit) % 8);
+        bytes[byte] = bytes[byte] & !(1 << shift) | ((value >> bit & 1) as u8) << shift;
+    }
+}
+
+fn get_bits(bytes: &[u8], at: usize, bits: u32) -> u64 {
+    (0..bits as usize).fold(0, |value, bit| {
+        let (byte, shift) = ((at + bit) / 8, (at + bit) % 8);
+        value | u64::from(bytes[byte] >> shift & 1) << bit
+    })
+}

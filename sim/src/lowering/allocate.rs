@@ -1,0 +1,56 @@
+//! Places for activation tensors: first fit, each tensor for as long as a later layer reads it.
+
+use bitmill_accelerator::{Accelerator, Target};
+use bitmill_model::{QuantizedNetwork, TensorId};
+
+use crate::{SimulationError, TensorPlace};
+
+struct Living {
+    line: u32,
+    lines: u32,
+    /// Last layer that reads the tensor.
+    until: usize,
+}
+
+/// A place for every tensor of `network`, by tensor.
+pub(super) fn allocate(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+) -> Result<Vec<TensorPlace>, SimulationError> {
+    let graph = network.graph();
+    let layers = graph.layers();
+    let last_use = |tensor: TensorId, default: usize| graph.last_reader(tensor).unwrap_or(default);
+    let available = accelerator.lines(Target::Activations);
+    let mut living: Vec<Living> = Vec::new();
+    let mut places: Vec<TensorPlace> = Vec::new();
+    let mut place = |tensor: TensorId, layer: usize, until: usize| {
+        living.retain(|other| other.until >= layer);
+        let mut found = TensorPlace { shape: graph.shape(tensor), line: 0 };
+        let lines = found.lines(accelerator);
+        living.sort_by_key(|other| other.line);
+        for other in &living {
+            if found.line + lines <= other.line {
+                break;
+            }
+            found.line = found.line.max(other.line + other.lines);
+        }
+        living.push(Living { line: found.line, lines, until });
+        if found.line + lines > available {
+            let line_bytes = u64::from(accelerator.line_bits(Target::Activations).div_ceil(8));
+            let (needed, there) =
+                (u64::from(found.line + lines) * line_bytes, u64::from(available) * line_bytes);
+            return Err(SimulationError::Activations {
+                layer: layers[layer].name.clone(),
+                needed_bytes: needed,
+                available_bytes: there,
+                missing_kib: (needed - there).div_ceil(1024),
+            });
+        }
+        Ok(found)
+    };
+    places.push(place(TensorId::INPUT, 0, last_use(TensorId::INPUT, 0))?);
+    for (index, layer) in layers.iter().enumerate() {
+        places.push(place(layer.output, index, last_use(layer.output, layers.len()))?);
+    }
+    Ok(places)
+}

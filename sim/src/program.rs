@@ -1,0 +1,77 @@
+//! Commands and the memory they run on.
+
+use bitmill_accelerator::Command;
+use bitmill_model::TensorId;
+
+use crate::{SimulationError, TensorPlace};
+
+/// A command and the layer it belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlannedCommand {
+    /// The command.
+    pub command: Command,
+    /// The layer; loading the input belongs to layer 0.
+    pub layer: usize,
+}
+
+/// A tensor in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MemoryTensor {
+    /// The tensor.
+    pub tensor: TensorId,
+    /// Its byte address.
+    pub address: u32,
+    /// Its layout.
+    pub place: TensorPlace,
+}
+
+/// A lowered network.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Program {
+    /// Commands in the order in which they are fetched.
+    pub commands: Vec<PlannedCommand>,
+    /// Byte address of the first command.
+    pub command_address: u32,
+    /// Memory before the run, the input's place still zero.
+    pub memory: Vec<u8>,
+    /// The network's input.
+    pub input: MemoryTensor,
+    /// Tensors that are stored; the network's output is the last.
+    pub outputs: Vec<MemoryTensor>,
+}
+
+impl Program {
+    /// Memory before the run with `bytes` as the packed input.
+    pub fn memory_with_input(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut memory = self.memory.clone();
+        let start = self.input.address as usize;
+        memory[start..start + bytes.len()].copy_from_slice(bytes);
+        memory
+    }
+}
+
+/// Memory under construction: regions one after the other, each on a beat.
+pub(crate) struct MemoryBuilder {
+    bytes: Vec<u8>,
+    beat_bytes: usize,
+}
+
+impl MemoryBuilder {
+    pub fn new(beat_bytes: u32) -> MemoryBuilder {
+        MemoryBuilder { bytes: Vec::new(), beat_bytes: beat_bytes as usize }
+    }
+
+    /// Adds a region and returns its address.
+    pub fn add(&mut self, region: &[u8]) -> Result<u32, SimulationError> {
+        let address = self.bytes.len();
+        self.bytes.extend_from_slice(region);
+        self.bytes.resize(self.bytes.len().next_multiple_of(self.beat_bytes), 0);
+        u32::try_from(self.bytes.len())
+            .map_err(|_| SimulationError::Memory { bytes: self.bytes.len() as u64 })?;
+        Ok(address as u32)
+    }
+
+    pub fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}

@@ -1,0 +1,158 @@
+//! What a run cost, layer by layer.
+
+use bitmill_accelerator::timing::ComputeTiming;
+use bitmill_accelerator::{Accelerator, Activity, Command, Queue, Target};
+use bitmill_model::QuantizedNetwork;
+
+use crate::{Program, Trace};
+
+/// One layer of a run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LayerReport {
+    /// Name.
+    pub name: String,
+    /// Operation.
+    pub operation: &'static str,
+    /// Output shape, height × width × channels.
+    pub output: String,
+    /// Multiply-accumulates of the network's layer.
+    pub macs: u64,
+    /// Cycles from the end of the layer before to the end of this one; they add up to the run.
+    pub cycles: u64,
+    /// Where the cycles of its compute commands went.
+    pub compute: ComputeTiming,
+    /// Multiply-accumulates over those that the whole array could have done in `cycles`.
+    pub utilization: f64,
+    /// Bytes read from memory, commands left out.
+    pub read_bytes: u64,
+    /// Bytes written to memory.
+    pub written_bytes: u64,
+}
+
+/// A whole run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Report {
+    /// Layers in order.
+    pub layers: Vec<LayerReport>,
+    /// Cycles in all.
+    pub cycles: u64,
+    /// Multiply-accumulates in all.
+    pub macs: u64,
+    /// Multiply-accumulates over those that the whole array could have done.
+    pub utilization: f64,
+    /// Busy cycles of every component.
+    pub activity: Activity,
+}
+
+/// Reports on `trace`, the run of `program`.
+pub fn report(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    program: &Program,
+    trace: &Trace,
+) -> Report {
+    let peak = u64::from(accelerator.rows() * accelerator.columns() * accelerator.lanes());
+    let mut layers: Vec<LayerReport> = Vec::new();
+    let mut end = 0;
+    let count = network.graph().layers().len();
+    for (index, layer) in network.graph().layers().iter().enumerate() {
+        let mine = || {
+            program.commands.iter().zip(&trace.commands).filter(move |(planned, _)| planned.layer == index)
+        };
+        let last = mine().map(|(_, t)| t.done).max().unwrap_or(end);
+        let ends = if index + 1 == count { trace.cycles } else { last.max(end) };
+        let mut compute = ComputeTiming::default();
+        mine().for_each(|(_, t)| add(&mut compute, &t.compute));
+        let bytes = |queue: Queue| -> u64 {
+            mine().map(|(planned, _)| transfer_bytes(accelerator, &planned.command, queue)).sum()
+        };
+        let (macs, cycles) = (network.graph().macs(layer), ends - end);
+        layers.push(LayerReport {
+            name: layer.name.clone(),
+            operation: layer.operation.name(),
+            output: network.graph().shape(layer.output).to_string(),
+            macs,
+            cycles,
+            compute,
+            utilization: macs as f64 / (cycles * peak) as f64,
+            read_bytes: bytes(Queue::Load),
+            written_bytes: bytes(Queue::Store),
+        });
+        end = ends;
+    }
+    let macs = layers.iter().map(|l| l.macs).sum();
+    Report {
+        layers,
+        cycles: trace.cycles,
+        macs,
+        utilization: macs as f64 / (trace.cycles * peak) as f64,
+        activity: activity(accelerator, program, trace),
+    }
+}
+
+fn add(sum: &mut ComputeTiming, other: &ComputeTiming) {
+    sum.setup_cycles += other.setup_cycles;
+    sum.step_cycles += other.step_cycles;
+    sum.conflict_cycles += other.conflict_cycles;
+    sum.drain_cycles += other.drain_cycles;
+    sum.finish_cycles += other.finish_cycles;
+}
+
+fn transfer_bytes(accelerator: &Accelerator, command: &Command, queue: Queue) -> u64 {
+    match command {
+        Command::Load(transfer) | Command::Store(transfer) if command.queue() == queue => {
+            u64::from(transfer.beats) * u64::from(accelerator.beat_bytes())
+        }
+        _ => 0,
+    }
+}
+
+/// Busy cycles by component: a step works the gatherer, the weights and the array or the vector unit; a
+/// chunk of a drained tile works the drain, the parameters and the postprocessor.
+fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Activity {
+    let mut activity = Activity { cycles: trace.cycles, ..Activity::default() };
+    let fetch_beats = bitmill_accelerator::timing::fetch_beats(accelerator);
+    for (planned, times) in program.commands.iter().zip(&trace.commands) {
+        activity.add("i_fetch", fetch_beats);
+        activity.add("i_arbiter", fetch_beats);
+        activity.add(&format!("i_queue_{}", planned.command.queue().name()), 1);
+        activity.add("i_tokens", 2);
+        match &planned.command {
+            Command::Load(transfer) => {
+                let beats = u64::from(transfer.beats);
+                activity.add("i_load", beats);
+                activity.add("i_arbiter", beats);
+                let component = match transfer.target {
+                    Target::Activations => "i_activations",
+                    Target::Weights => "i_weights",
+                    Target::Parameters => "i_parameters",
+                };
+                activity.add(component, beats);
+            }
+            Command::Store(transfer) => {
+                let beats = u64::from(transfer.beats);
+                activity.add("i_store", beats);
+                activity.add("i_arbiter", beats);
+                activity.add("i_activations", beats);
+            }
+            Command::Compute(compute) => {
+                let steps = times.compute.step_cycles + times.compute.conflict_cycles;
+                let chunks = u64::from(compute.output_blocks)
+                    * u64::from(compute.pixels.div_ceil(accelerator.drain_rows()));
+                activity.add("i_sequencer", times.done - times.start);
+                activity.add("i_gather", steps);
+                activity.add("i_activations", steps + chunks);
+                activity.add("i_weights", times.compute.step_cycles);
+                let engine = match compute.kind {
+                    bitmill_accelerator::ComputeKind::Matrix => "i_array",
+                    _ => "i_vector",
+                };
+                activity.add(engine, times.compute.step_cycles);
+                for component in ["i_drain", "i_parameters", "i_postprocessor"] {
+                    activity.add(component, chunks);
+                }
+            }
+        }
+    }
+    activity
+}
