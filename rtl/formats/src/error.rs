@@ -37,6 +37,14 @@ pub enum FormatError {
         /// The text as given.
         text: String,
     },
+    /// Text that should name a rounding does not.
+    #[error(
+        "`{text}` is not a rounding; give nearest_even, nearest_away, toward_zero, stochastic:<seed> or drawn:<draw>"
+    )]
+    NotARounding {
+        /// The text as given.
+        text: String,
+    },
     /// The operation does not exist for this format.
     #[error("{operation} needs {needs}, and {format} is not one")]
     Unsupported {

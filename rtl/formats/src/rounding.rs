@@ -68,12 +68,9 @@ impl FromStr for Rounding {
             _ => {
                 let number = |prefix| text.strip_prefix(prefix).and_then(|digits: &str| digits.parse().ok());
                 let stochastic = number("stochastic:").map(|seed| Self::Stochastic { seed });
-                stochastic.or_else(|| number("drawn:").map(|draw| Self::Drawn { draw })).ok_or_else(|| {
-                    FormatError::illegal(
-                        text,
-                        "a rounding is nearest_even, nearest_away, toward_zero, stochastic:<seed> or drawn:<draw>",
-                    )
-                })
+                stochastic
+                    .or_else(|| number("drawn:").map(|draw| Self::Drawn { draw }))
+                    .ok_or_else(|| FormatError::NotARounding { text: text.to_owned() })
             }
         }
     }

@@ -199,7 +199,7 @@ impl Block {
                 "NaN and infinity",
                 "One in a block makes its scale NaN and its elements 0: the whole block reads as NaN.",
             ),
-            Policy::new("zero", "A block of zeros gets the smallest scale."),
+            Policy::new("zero", "A block of zeros gets the scale code 0."),
             Policy::new("rounding", "Elements are rounded once, from the exact quotient by the scales."),
         ];
         if self.tensor_scaled {
