@@ -20,8 +20,8 @@ use bitmill_hdl::{ModuleBuilder, Signal, unsigned};
 
 use crate::command::COMMAND_WORDS;
 
-pub(crate) use top::top;
 pub use top::Event;
+pub(crate) use top::top;
 
 /// Bits of a byte address in memory.
 pub(crate) const ADDRESS_BITS: u32 = 32;

@@ -24,6 +24,12 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.input_with_comment("is_matrix_i", unsigned(1), "from the array, else from the vector unit");
     let block = m.input("block_i", unsigned(block_bits(accelerator)));
     let group = m.input("group_i", unsigned(group_bits(accelerator)));
+    if accelerator.rows() == accelerator.drain_rows() {
+        m.ignore(group);
+    }
+    if accelerator.blocks_per_tile() == 1 {
+        m.ignore(block);
+    }
     m.group("Settings of the command");
     let settings = ["zero_point_i", "low_i", "high_i"].map(|port| (port, m.input(port, signed(bits))));
     m.group("Parameters of the block's channels, in slices");
