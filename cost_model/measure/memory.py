@@ -1,0 +1,80 @@
+"""Memories: what a macro costs, as a linear function of its width and its bits, fitted to Liberty files."""
+
+import re
+from pathlib import Path
+
+import liberty
+
+# The foundry macros' supply, in V; energies scale with its square.
+IHP_SUPPLY_V = 1.2
+
+
+def fit(rows, values):
+    """Least squares coefficients of `values` on `rows`, by Gaussian elimination of the normal equations."""
+    count = len(rows[0])
+    matrix = [
+        [sum(r[i] * r[j] for r in rows) for j in range(count)] + [sum(r[i] * v for r, v in zip(rows, values))]
+        for i in range(count)
+    ]
+    for i in range(count):
+        pivot = max(range(i, count), key=lambda k: abs(matrix[k][i]))
+        matrix[i], matrix[pivot] = matrix[pivot], matrix[i]
+        for k in range(count):
+            if k != i:
+                factor = matrix[k][i] / matrix[i][i]
+                matrix[k] = [a - factor * b for a, b in zip(matrix[k], matrix[i])]
+    return [matrix[i][count] / matrix[i][i] for i in range(count)]
+
+
+def ihp_macros(folder):
+    """IHP SG13 single-port macros: width, depth, area, read and write energy, access time, leakage."""
+    for path in sorted(Path(folder).glob("RM_IHPSG13_*.lib")):
+        depth, width = (int(n) for n in re.search(r"_(\d+)x(\d+)_", path.name).groups())
+        library = liberty.parse(path.read_text(encoding="utf-8", errors="replace"))
+        units = liberty.Units(library)
+        cell = library.children("cell")[0]
+        clock = next(g for g in cell.children("pin") if g.argument == "A_CLK")
+        powers = {re.sub(r"\s", "", g.attributes["when"]): g for g in clock.children("internal_power")}
+
+        def energy(when, powers=powers, units=units):
+            rise = liberty.read_tables(powers[when], ("rise_power", "fall_power"), units, units.pj)
+            return sum(table.at(0.0) for table in rise)
+
+        data = next(g for g in cell.children("bus") if g.argument == "A_DOUT")
+        yield {
+            "width": width,
+            "depth": depth,
+            "area_um2": float(cell.attributes["area"]),
+            "read_pj": energy("A_MEN&!A_WEN&A_REN"),
+            "write_pj": energy("A_MEN&A_WEN&!A_REN"),
+            "access_ns": liberty.mean(liberty.pin(data, units).delays, 0.01),
+            "leakage_nw": units.nw * float(cell.attributes["cell_leakage_power"]),
+        }
+
+
+def sky130_macros(folder):
+    """sky130 OpenRAM macros with one read-write and one read port: width, depth, area, leakage."""
+    for path in sorted(Path(folder).glob("sky130_sram_*.lib")):
+        width, depth = (int(n) for n in re.search(r"_(\d+)x(\d+)_", path.name).groups())
+        library = liberty.parse(path.read_text(encoding="utf-8", errors="replace"))
+        cell = library.children("cell")[0]
+        yield {
+            "width": width,
+            "depth": depth,
+            "area_um2": float(cell.attributes["area"]),
+            "leakage_nw": liberty.Units(library).nw * float(cell.attributes["cell_leakage_power"]),
+        }
+
+
+def model(macros, quantity, columns=True):
+    """Coefficients (fixed, per column, per bit) of `fixed + column * width + bit * width * depth`."""
+    if columns:
+        rows = [(1.0, m["width"], m["width"] * m["depth"]) for m in macros]
+        return fit(rows, [m[quantity] for m in macros])
+    fixed, bit = fit([(1.0, m["width"] * m["depth"]) for m in macros], [m[quantity] for m in macros])
+    return [fixed, 0.0, bit]
+
+
+def access(macros):
+    """Coefficients (fixed, per row) of the access time `fixed + row * depth`, in ns."""
+    return fit([(1.0, m["depth"]) for m in macros], [m["access_ns"] for m in macros])

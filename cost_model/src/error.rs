@@ -1,0 +1,27 @@
+//! Why a technology cannot be used.
+
+/// A technology that cannot be used.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum CostError {
+    /// No technology of that name is embedded.
+    #[error("no technology is called `{name}`; there are {legal}")]
+    UnknownTechnology {
+        /// What was asked for.
+        name: String,
+        /// Names that are embedded.
+        legal: String,
+    },
+    /// The text of a technology is not well formed: an unknown or missing key, a wrong type.
+    #[error("{0}")]
+    Toml(String),
+    /// A table of a technology is not legal.
+    #[error("technology {technology}: {table}: {problem}")]
+    IllegalTable {
+        /// The technology.
+        technology: String,
+        /// The table, such as `operator.add`.
+        table: String,
+        /// What is wrong and what would be legal.
+        problem: String,
+    },
+}
