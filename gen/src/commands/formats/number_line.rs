@@ -10,11 +10,13 @@ use bitmill_formats::{Family, Format, FormatError, text};
 use tempfile::NamedTempFile;
 
 const WIDTH_PX: f64 = 1000.0;
-const HEIGHT_PX: f64 = 220.0;
+const HEIGHT_PX: f64 = 240.0;
 const MARGIN_PX: f64 = 40.0;
 /// Baselines of the linear and the logarithmic axis.
-const AXES_PX: [f64; 2] = [80.0, 170.0];
+const AXES_PX: [f64; 2] = [80.0, 190.0];
 const TICK_PX: f64 = 14.0;
+/// Formats of at most this many values have each of them labelled.
+const LABELLED_VALUES: usize = 32;
 /// Formats of at most this many bits are drawn code by code; a wider line would be solid anyway.
 const DRAWN_BITS: u32 = 16;
 
@@ -57,13 +59,22 @@ pub(super) fn draw(format: &Format) -> Result<String, Box<dyn Error>> {
         values.len()
     )?;
     let linear = |x: f64| (x - lowest) / (highest - lowest);
-    axis(&mut svg, AXES_PX[0], &values, linear, &[lowest, 0.0, highest])?;
+    axis(&mut svg, AXES_PX[0], &values, linear, &labels([lowest, highest, 0.0], &values))?;
     if let (Some(first), Some(last)) = (positive.first(), positive.last()) {
         let span = (last.log2() - first.log2()).max(1.0);
-        axis(&mut svg, AXES_PX[1], &positive, |x| (x.log2() - first.log2()) / span, &[*first, 1.0, *last])?;
+        let logarithmic = |x: f64| (x.log2() - first.log2()) / span;
+        axis(&mut svg, AXES_PX[1], &positive, logarithmic, &labels([*first, *last, 1.0], &positive))?;
+        let y = AXES_PX[1] - TICK_PX - 6.0;
+        writeln!(svg, "<text x=\"{MARGIN_PX}\" y=\"{y}\" fill=\"#555\">above zero, logarithmic</text>")?;
     }
     svg.push_str("</svg>\n");
     Ok(svg)
+}
+
+/// What to label: the landmarks, and then every value if there are few. Those that find no room are left out.
+fn labels(landmarks: [f64; 3], values: &[f64]) -> Vec<f64> {
+    let few = if values.len() <= LABELLED_VALUES { values } else { &[] };
+    landmarks.iter().chain(few).copied().collect()
 }
 
 /// A baseline, a tick a value (ticks closer than a tenth of a pixel are one), and labelled values.
