@@ -1,1 +1,19 @@
-//! bitmill-explore
+//! Which hardware, at which precision, for a network: sweeps of a space, and their Pareto fronts.
+//!
+//! A [`Space`] is a configuration and the values that some of its keys take. [`sweep`] quantizes the network
+//! to every precision, simulates and prices every configuration, and keeps the points that no other point
+//! beats in every objective ([`pareto::front`]). The crate is pure: progress is a callback, results are values.
+
+mod error;
+pub mod pareto;
+mod space;
+mod sweep;
+mod table;
+mod workload;
+
+pub use error::ExploreError;
+pub use pareto::Goal;
+pub use space::{Space, Vary};
+pub use sweep::{Objective, Point, Refusal, Sweep, sweep};
+pub use table::{COLUMNS, Column, csv};
+pub use workload::Workload;

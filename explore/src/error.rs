@@ -1,0 +1,38 @@
+//! Why a sweep has no answer.
+
+use bitmill_model::ModelError;
+
+/// A space or a workload that cannot be explored.
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+pub enum ExploreError {
+    /// The YAML of a space is malformed.
+    #[error("{0}")]
+    Yaml(String),
+    /// A list of the space is empty or names a value twice.
+    #[error("vary.{key}: {problem}")]
+    IllegalList {
+        /// The key.
+        key: &'static str,
+        /// What is wrong and what would be legal.
+        problem: String,
+    },
+    /// Every point of the space was refused.
+    #[error("no point of the space is legal; the first, {name}, is refused: {reason}")]
+    NoLegalPoint {
+        /// The first point.
+        name: String,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// A point has no number for an objective.
+    #[error("point {point} has no number for {objective}")]
+    NotANumber {
+        /// The point, counted from 0.
+        point: usize,
+        /// The objective, counted from 0.
+        objective: usize,
+    },
+    /// The network cannot be quantized or run.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}

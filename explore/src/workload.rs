@@ -1,0 +1,61 @@
+//! What is run on the hardware: a network, the inputs that quantize it, and inputs whose answers are known.
+
+use bitmill_model::{FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, quantize};
+
+/// A network with data.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// The network with real parameters.
+    pub network: FloatNetwork,
+    /// Inputs for quantization, `[height][width][channels]`.
+    pub calibration: Vec<Vec<f32>>,
+    /// Inputs with the index of the right output; may be empty.
+    pub test: Vec<(Vec<f32>, usize)>,
+}
+
+impl Workload {
+    /// The network with weights and activations of these widths.
+    ///
+    /// # Errors
+    /// A width out of range, or calibration inputs that are missing or of another shape.
+    pub fn quantized(&self, activation_bits: u32, weight_bits: u32) -> Result<QuantizedNetwork, ModelError> {
+        let [activation, weight] =
+            [activation_bits, weight_bits].map(|bits| u8::try_from(bits).unwrap_or(u8::MAX));
+        quantize(&self.network, &self.calibration, &PtqConfig::new(weight, activation))
+    }
+
+    /// How many percent of the test inputs the float network answers right; `None` without test inputs.
+    ///
+    /// # Errors
+    /// A test input of another shape.
+    pub fn float_accuracy_percent(&self) -> Result<Option<f64>, ModelError> {
+        self.accuracy_percent(|input| Ok(largest(&self.network.run(input)?.pop().unwrap_or_default())))
+    }
+
+    /// How many percent of the test inputs `network` answers right; `None` without test inputs.
+    ///
+    /// # Errors
+    /// A test input of another shape.
+    pub fn quantized_accuracy_percent(&self, network: &QuantizedNetwork) -> Result<Option<f64>, ModelError> {
+        self.accuracy_percent(|input| {
+            let mut tensors = network.run(&network.quantize_input(input))?;
+            Ok(largest(&tensors.pop().unwrap_or_default()))
+        })
+    }
+
+    fn accuracy_percent(
+        &self,
+        answer: impl Fn(&[f32]) -> Result<usize, ModelError>,
+    ) -> Result<Option<f64>, ModelError> {
+        let mut right = 0u32;
+        for (input, label) in &self.test {
+            right += u32::from(answer(input)? == *label);
+        }
+        Ok((!self.test.is_empty()).then(|| 100.0 * f64::from(right) / self.test.len() as f64))
+    }
+}
+
+/// Position of the largest value, the first of equal ones.
+fn largest<T: PartialOrd>(values: &[T]) -> usize {
+    (1..values.len()).fold(0, |best, index| if values[index] > values[best] { index } else { best })
+}
