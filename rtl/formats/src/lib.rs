@@ -14,6 +14,7 @@
 
 pub mod arithmetic;
 pub mod catalogue;
+pub mod circuits;
 pub mod packing;
 pub mod text;
 

@@ -2,7 +2,7 @@
 
 use bitmill_hdl::unit::Unit;
 
-use crate::{Settings, UnitError, common, pe};
+use crate::{Settings, UnitError, common, format, pe};
 
 /// A parameter of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,10 @@ impl Entry {
 
 /// Every unit, processing elements first.
 pub fn catalogue() -> Vec<Entry> {
-    vec![pe::integer::ENTRY, pe::lane::ENTRY, common::requantizer::ENTRY, common::ram::ENTRY]
+    let mut entries =
+        vec![pe::integer::ENTRY, pe::lane::ENTRY, common::requantizer::ENTRY, common::ram::ENTRY];
+    entries.extend(format::ENTRIES);
+    entries
 }
 
 /// The unit called `name`.

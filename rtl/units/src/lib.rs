@@ -7,6 +7,7 @@
 mod catalogue;
 pub mod common;
 mod error;
+pub mod format;
 pub mod pe;
 mod settings;
 

@@ -42,12 +42,7 @@ impl<'m> Exponent<'m> {
 
     /// The exponent plus a number known to the generator: costs nothing.
     pub fn plus(self, places: i32) -> Self {
-        Self {
-            offset: self.offset + places,
-            low: self.low + places,
-            high: self.high + places,
-            ..self
-        }
+        Self { offset: self.offset + places, low: self.low + places, high: self.high + places, ..self }
     }
 
     /// The sum of two exponents.
@@ -64,10 +59,26 @@ impl<'m> Exponent<'m> {
         Self { signal, offset: sum.offset, low: self.low + other.low, high }
     }
 
+    /// The difference of two exponents of one format, as signals: signed, exact for zeros too.
+    pub fn difference(self, m: &'m ModuleBuilder, other: Self) -> Signal<'m> {
+        self.signal(m).sub(other.signal(m))
+    }
+
+    /// `when_set` where `condition` is 1, else `when_clear`: two exponents of one format.
+    pub fn choose(m: &'m ModuleBuilder, condition: Signal<'m>, when_set: Self, when_clear: Self) -> Self {
+        let signal = condition.mux(when_set.signal(m), when_clear.signal(m));
+        Self { signal: Some(signal), ..when_set }
+    }
+
+    /// The signal, which orders the exponents of one format.
+    pub fn signal(self, m: &'m ModuleBuilder) -> Signal<'m> {
+        self.signal.unwrap_or_else(|| m.bit(false))
+    }
+
     /// How far the exponent lies above `base`: signed, just wide enough for its range.
     pub fn above(self, m: &'m ModuleBuilder, base: i32) -> Signal<'m> {
         let (low, high) = (self.low - base, self.high - base);
-        let width = signed_bits(low).max(signed_bits(high));
+        let width = signed_bits(low.into()).max(signed_bits(high.into()));
         self.modulo(m, base, width).as_signed()
     }
 
@@ -76,7 +87,7 @@ impl<'m> Exponent<'m> {
         if most == 0 {
             return self.above(m, 0);
         }
-        let width = signed_bits(self.low - most as i32).max(signed_bits(self.high));
+        let width = signed_bits(i64::from(self.low) - i64::from(most)).max(signed_bits(self.high.into()));
         self.modulo(m, 0, width).sub_wrapping(moved.resize(width)).as_signed()
     }
 
@@ -120,7 +131,7 @@ fn add_constant<'m>(m: &'m ModuleBuilder, signal: Signal<'m>, addend: i64) -> Si
 }
 
 /// Bits of the narrowest two's complement number that holds `value`.
-pub(super) fn signed_bits(value: i32) -> u32 {
+pub(super) fn signed_bits(value: i64) -> u32 {
     let distinct = if value < 0 { !value } else { value };
-    33 - distinct.leading_zeros()
+    65 - distinct.leading_zeros()
 }

@@ -3,9 +3,9 @@
 use bitmill_hdl::{ModuleBuilder, Signal, bits_for};
 
 use super::exponent::Exponent;
-use super::rounding::Rounder;
+use super::rounding::{Rounder, RoundingMode};
 use super::shift::{at_least, count_leading, keep_top, shift_right_jamming};
-use super::unpacked::Unpacked;
+use super::unpacked::{Unpacked, either};
 use crate::family::Family;
 use crate::{Minifloat, Overflow, Specials, Subnormals};
 
@@ -37,7 +37,7 @@ impl Minifloat {
             let biased = m.concat(&[field.slice(1, e - 1), lowest]).named(&format!("{prefix}_exponent"));
             Exponent::variable(biased, smallest - 1, smallest, smallest - 1 + largest_field)
         };
-        let (infinite, nan) = self.specials_of(code);
+        let (infinite, nan) = self.specials_circuit(code);
         Unpacked {
             negative: Some(code.msb()),
             significand,
@@ -49,7 +49,7 @@ impl Minifloat {
     }
 
     /// Whether `code` is an infinity and whether it is NaN.
-    fn specials_of<'m>(&self, code: Signal<'m>) -> (Option<Signal<'m>>, Option<Signal<'m>>) {
+    pub(super) fn specials_circuit<'m>(&self, code: Signal<'m>) -> (Option<Signal<'m>>, Option<Signal<'m>>) {
         let (e, mantissa_bits) = (self.exponent_bits(), self.mantissa_bits());
         match self.specials() {
             Specials::Ieee => {
@@ -83,7 +83,12 @@ impl Minifloat {
         let width = binade.width() + mantissa_bits + 1;
         let binade = binade.shl(mantissa_bits).resize(width);
         let ordinal = binade.add_wrapping(kept.resize(width)).add_wrapping(up.resize(width)).named("ordinal");
-        self.assemble(m, &x, ordinal)
+        let overflow = match rounder.mode() {
+            // Rounding toward zero never leaves the finite numbers.
+            RoundingMode::TowardZero => Overflow::Saturate,
+            _ => self.overflow(),
+        };
+        self.assemble(m, &x, ordinal, overflow)
     }
 
     /// The significand with its bits in the places of the format, `keep` of them and a sticky one, and how
@@ -118,34 +123,39 @@ impl Minifloat {
         (aligned.named("aligned"), binade)
     }
 
-    /// Sign, ordinal and the policies for what is no ordinary number.
-    fn assemble<'m>(&self, m: &'m ModuleBuilder, x: &Unpacked<'m>, ordinal: Signal<'m>) -> Signal<'m> {
+    /// Sign, ordinal and the policies for what is no ordinary number; `overflow` is the one for finite ones.
+    pub(super) fn assemble<'m>(
+        &self,
+        m: &'m ModuleBuilder,
+        x: &Unpacked<'m>,
+        ordinal: Signal<'m>,
+        overflow: Overflow,
+    ) -> Signal<'m> {
         let bits = self.bits() - 1;
         let sign = x.sign(m);
-        let overflow = at_least(m, ordinal, u64::from(self.largest_code()) + 1);
-        let overflow = x.infinite.map_or(overflow, |infinite| infinite.or(overflow)).named("overflow");
         let mut magnitude = ordinal.resize(bits);
         if self.subnormals() == Subnormals::FlushToZero {
             magnitude = magnitude.gate(magnitude.slice(self.mantissa_bits(), self.exponent_bits()).any());
         }
-        let nan = match (x.nan, self.overflow(), self.infinity()) {
-            // Without infinities, what does not saturate is NaN.
-            (nan, Overflow::Special, None) => Some(nan.map_or(overflow, |nan| nan.or(overflow))),
-            (nan, ..) => {
-                let largest = self.overflow_code(false) & (self.sign_bit() - 1);
-                magnitude = overflow.mux(m.lit(bits, largest.into()), magnitude);
-                nan
+        let mut nan = x.nan;
+        let beyond = at_least(m, ordinal, u64::from(self.largest_code()) + 1).named("overflow");
+        for (flag, policy) in [(Some(beyond), overflow), (x.infinite, self.overflow())] {
+            let Some(flag) = flag else { continue };
+            match (policy, self.infinity()) {
+                (Overflow::Special, None) => nan = either(nan, Some(flag)),
+                (Overflow::Special, Some(infinity)) => {
+                    magnitude = flag.mux(m.lit(bits, infinity.into()), magnitude);
+                }
+                (Overflow::Saturate, _) => {
+                    magnitude = flag.mux(m.lit(bits, self.largest_code().into()), magnitude);
+                }
             }
-        };
-        let mut negative = sign;
-        if !self.has_negative_zero() {
-            negative = negative.and(magnitude.any());
         }
+        let mut negative = if self.has_negative_zero() { sign } else { sign.and(magnitude.any()) };
         if let Some(nan) = nan {
             let code = self.nan_code();
             magnitude = nan.mux(m.lit(bits, u64::from(code & (self.sign_bit() - 1))), magnitude);
-            let nan_sign = m.bit(code & self.sign_bit() != 0);
-            negative = nan.mux(nan_sign, negative);
+            negative = nan.mux(m.bit(code & self.sign_bit() != 0), negative);
         }
         m.concat(&[negative, magnitude])
     }

@@ -108,7 +108,7 @@ impl Posit {
         let beyond = at_least(m, longer, u64::from(bits - 2)).or(settled).named("beyond");
         let shift_bits = bits_for(u64::from(bits - 2));
         let amount = longer.resize(shift_bits).or(beyond.replicate(shift_bits));
-        let shifted = shift_right_jamming(m, string, amount).as_unsigned().named("string");
+        let shifted = shift_right_jamming(m, string, amount).as_unsigned().named("bit_string");
 
         let tail = shifted.truncate(tail_bits + 1);
         let kept = shifted.slice(tail_bits + 1, bits - 1);
@@ -123,11 +123,7 @@ impl Posit {
 }
 
 /// Counts how often `first` is repeated at the head of `bits`, and shifts the repetitions out.
-fn skip_run<'m>(
-    m: &'m ModuleBuilder,
-    bits: Signal<'m>,
-    first: Signal<'m>,
-) -> (Signal<'m>, Signal<'m>) {
+fn skip_run<'m>(m: &'m ModuleBuilder, bits: Signal<'m>, first: Signal<'m>) -> (Signal<'m>, Signal<'m>) {
     let width = bits.width();
     let mut string = bits;
     let mut run = Vec::new();
@@ -135,11 +131,8 @@ fn skip_run<'m>(
         let distance = 1 << stage;
         let head = string.slice(width - distance, distance);
         let repeated = first.mux(head.all(), head.any().not());
-        let shifted = if distance < width {
-            string.truncate(width - distance).shl(distance)
-        } else {
-            m.lit(width, 0)
-        };
+        let shifted =
+            if distance < width { string.truncate(width - distance).shl(distance) } else { m.lit(width, 0) };
         string = repeated.mux(shifted, string);
         run.push(repeated);
     }

@@ -5,11 +5,7 @@
 use bitmill_hdl::{ModuleBuilder, Signal, bits_for};
 
 /// `value` shifted right by `amount` (unsigned), its last bit jammed; sign bits enter a signed value.
-pub fn shift_right_jamming<'m>(
-    m: &'m ModuleBuilder,
-    value: Signal<'m>,
-    amount: Signal<'m>,
-) -> Signal<'m> {
+pub fn shift_right_jamming<'m>(m: &'m ModuleBuilder, value: Signal<'m>, amount: Signal<'m>) -> Signal<'m> {
     let (width, shape) = (value.width(), value.shape());
     let fill = if shape.signed { value.msb() } else { m.bit(false) };
     let stages = bits_for(u64::from(width) - 1).min(amount.width());

@@ -12,7 +12,7 @@ use super::exponent::Exponent;
 /// except the sign of an infinity.
 #[derive(Clone, Copy)]
 pub struct Unpacked<'m> {
-    /// The sign; `None` if the number is never negative. A magnitude of zero may be negative zero.
+    /// The sign; `None` if the number is never negative. It tells a negative zero from zero.
     pub negative: Option<Signal<'m>>,
     /// The significand, an integer.
     pub significand: Signal<'m>,
@@ -40,9 +40,19 @@ impl<'m> Unpacked<'m> {
         }
     }
 
+    /// The same number, its significand called `name` in Verilog.
+    pub fn named(self, name: &str) -> Self {
+        Self { significand: self.significand.named(name), ..self }
+    }
+
     /// Whether the significand is two's complement.
     pub fn is_signed(&self) -> bool {
         self.significand.shape().signed
+    }
+
+    /// Whether every finite number is a positive power of two, so that the significand is 1.
+    pub fn is_power_of_two(&self) -> bool {
+        self.significand.width() == 1 && self.negative.is_none() && !self.exponent.is_constant()
     }
 
     /// Whether the number is zero, if it is not special.
@@ -84,7 +94,7 @@ impl<'m> Unpacked<'m> {
         let sign = self.significand.msb();
         let significand = negate_if(sign, self.significand).as_unsigned();
         let leading = (self.leading + 1).min(significand.width() - 1);
-        Self { negative: Some(sign), significand, leading, ..self }
+        Self { significand, leading, ..self }
     }
 }
 

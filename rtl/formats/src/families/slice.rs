@@ -93,7 +93,7 @@ impl Slice {
             .find_map(|(prefix, rule)| Some(Self::new(parameter(name.strip_prefix(prefix)?)?, rule)))
     }
 
-    fn master() -> Integer {
+    pub(crate) fn master() -> Integer {
         Integer::signed(MASTER_BITS).expect("int8 is legal")
     }
 }

@@ -1,0 +1,97 @@
+//! Adder: the exact sum of two codes, rounded once.
+//!
+//! Meaning: [`bitmill_formats::arithmetic::add`]. Timing: combinational.
+
+use std::sync::Arc;
+
+use bitmill_formats::circuits::{self, Rounder};
+use bitmill_formats::{Family, Scalar, arithmetic};
+use bitmill_hdl::unit::{Model, Random, Unit, Values};
+use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, unsigned};
+
+use super::{FORMAT, RANDOM_BITS, ROUNDING, Rounded, VALUES, code, stimulus};
+use crate::{Entry, UnitError};
+
+/// Catalogue entry.
+pub const ENTRY: Entry = Entry {
+    name: "format_adder",
+    summary: "exact sum of two codes of any scalar format, rounded once",
+    parameters: &[FORMAT, VALUES, ROUNDING, RANDOM_BITS],
+    examples: &[
+        "",
+        "format=int8",
+        "format=uint4",
+        "format=int6_sym rounding=toward_zero",
+        "format=fixed8_4_wrap rounding=nearest_away",
+        "format=fp4_e2m1",
+        "format=fp6_e2m3 rounding=toward_zero",
+        "format=fp8_e4m3 rounding=stochastic random_bits=6",
+        "format=fp8_e5m2",
+        "format=fp8_e4m3_fnuz",
+        "format=fp8_e4m3_nonsat",
+        "format=fp8_e3m4_ftz",
+        "format=bf16",
+        "format=fp16",
+        "format=e8m0",
+        "format=posit4_1",
+        "format=posit8_0",
+        "format=posit8_2",
+        "format=posit16_1",
+        "format=binary",
+        "format=ternary",
+        "format=bitmod_fp4_n8",
+        "format=matgptq4",
+    ],
+    build: |settings| Ok(Box::new(Adder { operands: Rounded::from_settings(settings)? })),
+};
+
+/// Parameters of an adder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Adder {
+    /// Format of operands and result, and the rounding.
+    pub operands: Rounded,
+}
+
+impl Adder {
+    /// An adder in `format`, rounding to nearest even.
+    ///
+    /// # Errors
+    /// A codebook too wide for fixed point.
+    pub fn new(format: Scalar) -> Result<Adder, UnitError> {
+        Ok(Adder { operands: Rounded::new(format, circuits::RoundingMode::NearestEven)? })
+    }
+}
+
+impl Unit for Adder {
+    fn module(&self) -> Result<Arc<Module>, HdlError> {
+        let Rounded { format, mode } = &self.operands;
+        let m = ModuleBuilder::new(
+            format!("bitmill_format_adder_{}", self.operands.name()),
+            format!("sum of two codes of {format}, rounded once, {mode}.\nCombinational."),
+        );
+        m.group("Codes");
+        let [a, b] = ["a_i", "b_i"].map(|port| m.input(port, unsigned(format.bits())));
+        let rounder = Rounder::new(&m, *mode);
+        m.comment("Unpack.");
+        let (a, b) = (circuits::decode(&m, "a", format, a), circuits::decode(&m, "b", format, b));
+        m.comment("Add, exact as far as rounding can tell.");
+        let sum = circuits::add(&m, &a, &b, mode.tail_bits());
+        m.comment("Round once.");
+        m.output("sum_o", circuits::encode(&m, format, &sum, &rounder));
+        m.finish()
+    }
+
+    fn model(&self) -> Box<dyn Model> {
+        let operands = self.operands.clone();
+        Box::new(move |inputs: &[BigUint]| {
+            let (a, b) = (code(&inputs[0]), code(&inputs[1]));
+            let sum = arithmetic::add(&operands.format, a, b, operands.rounding(inputs));
+            vec![Some(sum.into())]
+        })
+    }
+
+    fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {
+        let bits = self.operands.format.bits();
+        self.module().map_or(vec![], |module| stimulus::all_or_pairs(&module, random, cycles, bits))
+    }
+}
