@@ -4,10 +4,13 @@
 mod compare;
 mod execution;
 mod interpreted;
+mod locate;
 mod memory;
+mod verify;
 mod verilated;
 
 pub use compare::{Difference, Verdict, compare};
 pub use execution::{Execution, TimedEvent};
 pub use interpreted::interpret;
+pub use verify::{Engine, Verification, VerificationError};
 pub use verilated::{Window, sources, verilate};

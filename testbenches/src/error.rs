@@ -74,6 +74,14 @@ pub enum TestbenchError {
         /// Bytes needed.
         needed: usize,
     },
+    /// A recorded waveform cannot be read.
+    #[error("cannot read the waveform {}: {problem}", path.display())]
+    Waves {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The modules do not form a design.
     #[error(transparent)]
     Hdl(#[from] HdlError),

@@ -2,10 +2,12 @@
 //! the bit.
 
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_hdl::Design;
+use std::sync::Arc;
+
+use bitmill_hdl::{Design, Module, Node, Op};
 use bitmill_model::{PtqConfig, QuantizedNetwork, import, npy, quantize};
-use bitmill_sim::{Keep, lower, pack_tensor, run};
-use bitmill_testbenches::accelerator::{Verdict, compare, interpret, verilate};
+use bitmill_sim::Keep;
+use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, Verilator, readers};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -33,25 +35,33 @@ fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator
     Accelerator::new(Configuration::from_yaml(&yaml).unwrap()).unwrap()
 }
 
-fn check(
-    accelerator: &Accelerator,
-    network: &QuantizedNetwork,
+fn verification<'a>(
+    accelerator: &'a Accelerator,
+    network: &'a QuantizedNetwork,
+    input: &'a [i32],
     keep: Keep,
-    verilator: Option<&Verilator>,
-) -> Verdict {
-    let program = lower(accelerator, network, keep).unwrap();
-    let trace = run(accelerator, &program);
+) -> Verification<'a> {
+    Verification { accelerator, top: accelerator.module().unwrap(), network, input, keep, waves: None }
+}
+
+fn check(accelerator: &Accelerator, network: &QuantizedNetwork, keep: Keep, engine: &Engine) -> Verdict {
     let input = network.quantize_input(&images("test_images.npy")[3]);
-    let tensors = network.run(&input).unwrap();
-    let packed = pack_tensor(accelerator, &program.input.place, &input);
-    let image = program.memory_with_input(&packed);
-    let (top, port) = (accelerator.module().unwrap(), accelerator.configuration().memory);
-    let limit = trace.cycles * 2 + 1000;
-    let execution = match verilator {
-        Some(verilator) => verilate(verilator, &top, port, &program, &image, limit, None).unwrap(),
-        None => interpret(&top, port, &program, image, limit, &mut |_| ()),
-    };
-    compare(accelerator, network, &program, &trace, &tensors, &execution).unwrap_or_else(|d| panic!("{d}"))
+    let verification = verification(accelerator, network, &input, keep);
+    verification.run(engine, &mut |_, _| ()).unwrap_or_else(|difference| panic!("{difference}"))
+}
+
+/// Verilator with the tests' cache, or `None` with a visible line where it is not installed.
+fn verilator() -> Option<Engine> {
+    match Verilator::find() {
+        Ok(found) => {
+            Some(Engine::Verilator(found.with_default_cache(format!("{ROOT}/target/verilator-cache"))))
+        }
+        Err(error) if error.is_missing_tool() => {
+            println!("skipped: {error}");
+            None
+        }
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[test]
@@ -59,8 +69,12 @@ fn digits_in_the_interpreter() {
     for bits in [8, 4] {
         let network = digits(bits);
         let started = std::time::Instant::now();
-        let verdict =
-            check(&configuration(bits.into(), 8, 8, "vector: {rows: 2}\n"), &network, Keep::Every, None);
+        let verdict = check(
+            &configuration(bits.into(), 8, 8, "vector: {rows: 2}\n"),
+            &network,
+            Keep::Every,
+            &Engine::Interpreter,
+        );
         println!("int{bits}: {verdict:?} {:?}", started.elapsed());
     }
 }
@@ -88,21 +102,14 @@ fn odd_shapes_in_the_interpreter() {
             Err(error) if error.is_missing_tool() => println!("skipped: {error}"),
             result => result.unwrap(),
         }
-        let verdict = check(&accelerator, &network, Keep::Output, None);
+        let verdict = check(&accelerator, &network, Keep::Output, &Engine::Interpreter);
         println!("{rows}x{columns}x{lanes}: {verdict:?}");
     }
 }
 
 #[test]
 fn digits_under_verilator() {
-    let verilator = match Verilator::find() {
-        Ok(verilator) => verilator.with_default_cache(format!("{ROOT}/target/verilator-cache")),
-        Err(error) if error.is_missing_tool() => {
-            println!("skipped: {error}");
-            return;
-        }
-        Err(error) => panic!("{error}"),
-    };
+    let Some(engine) = verilator() else { return };
     for (bits, rows, columns, extra) in [
         (8, 8, 8, "vector: {rows: 2}\n"),
         (4, 8, 8, ""),
@@ -117,8 +124,63 @@ fn digits_under_verilator() {
         let network = digits(bits);
         let accelerator = configuration(bits.into(), rows, columns, extra);
         for keep in [Keep::Every, Keep::Output] {
-            let verdict = check(&accelerator, &network, keep, Some(&verilator));
+            let verdict = check(&accelerator, &network, keep, &engine);
             println!("int{bits} {rows}x{columns} {keep:?}: {verdict:?}");
         }
+    }
+}
+
+/// `top` with one operation changed: the first one of `from` that drives the signal called `signal` in the
+/// module at `path`, through the expression in front of it.
+fn mutated(top: &Arc<Module>, path: &[&str], signal: &str, from: Op, to: Op) -> Arc<Module> {
+    let mut module = Module::clone(top);
+    if let [instance, rest @ ..] = path {
+        let child = module.instances.iter_mut().find(|i| i.name == *instance).unwrap();
+        child.module = mutated(&child.module, rest, signal, from, to);
+        // The other instances of the module are broken alike: a module has one description.
+        let (name, broken) = (child.module.name.clone(), Arc::clone(&child.module));
+        module
+            .instances
+            .iter_mut()
+            .filter(|i| i.module.name == name)
+            .for_each(|i| i.module = Arc::clone(&broken));
+        return Arc::new(module);
+    }
+    let id = module.signals.iter().position(|s| s.name.as_deref() == Some(signal)).unwrap();
+    let mut work = vec![id];
+    while let Some(index) = work.pop() {
+        let Node::Operation(op, operands) = &mut module.signals[index].node else { continue };
+        if *op == from {
+            *op = to;
+            return Arc::new(module);
+        }
+        work.extend(operands.iter().map(|o| o.index()));
+    }
+    panic!("no {from:?} behind {signal}");
+}
+
+#[test]
+fn a_broken_circuit_is_caught_and_located() {
+    let Some(engine) = verilator() else { return };
+    let network = digits(8);
+    let accelerator = configuration(8, 4, 4, "");
+    let input = network.quantize_input(&images("test_images.npy")[3]);
+    let pe: &[&str] = &["i_array", "i_row_0", "i_pe_0"];
+    for (path, signal, from, to, module, located) in [
+        (pe, "acc_d", Op::Add, Op::Sub, "bitmill_pe_integer_s8s8_l4_acc32", "i_array.i_row_"),
+        (&["i_sequencer"], "channel_next", Op::Add, Op::Sub, "bitmill_t8_4x4_sequencer", "i_sequencer."),
+        (&["i_drain"], "block_stride", Op::Add, Op::Sub, "bitmill_t8_4x4_drain", "i_drain."),
+    ] {
+        let mut verification = verification(&accelerator, &network, &input, Keep::Every);
+        verification.top = mutated(&verification.top, path, signal, from, to);
+        let scratch = tempfile::tempdir().unwrap();
+        let waves = scratch.path().join("difference.fst");
+        verification.waves = Some(waves.clone());
+        let error = verification.run(&engine, &mut |_, _| ()).unwrap_err();
+        println!("{error}");
+        let VerificationError::Difference { difference, .. } = error else { panic!("{error}") };
+        assert_eq!(difference.module, module);
+        assert!(difference.signal.starts_with(located), "{}", difference.signal);
+        assert!(waves.metadata().unwrap().len() > 0);
     }
 }

@@ -47,7 +47,10 @@ impl fmt::Display for Difference {
             None => write!(f, "end of the run")?,
         }
         let Difference { layer, cycle, module, signal, expected, seen, .. } = self;
-        write!(f, ", layer {layer}, cycle {cycle}, module {module}, signal {signal}: expected {expected}, seen {seen}")
+        write!(
+            f,
+            ", layer {layer}, cycle {cycle}, module {module}, signal {signal}: expected {expected}, seen {seen}"
+        )
     }
 }
 
@@ -74,7 +77,13 @@ pub fn compare(
         let seen = unpack_tensor(accelerator, &stored.place, bytes);
         let expected = &tensors[stored.tensor.index()];
         if let Some(element) = expected.iter().zip(&seen).position(|(a, b)| a != b) {
-            return Err(context.byte_difference(stored, element, expected[element], seen[element], execution));
+            return Err(context.byte_difference(
+                stored,
+                element,
+                expected[element],
+                seen[element],
+                execution,
+            ));
         }
         verdict.tensors += 1;
         verdict.bytes += (seen.len() * accelerator.activation_bits() as usize).div_ceil(8);
@@ -102,7 +111,8 @@ impl Context<'_> {
         let mut differences = Vec::new();
         for (event, queue) in super::execution::watched() {
             let expected = trace.commands.iter().enumerate().filter(|(_, c)| c.queue == queue);
-            let expected = expected.map(|(index, c)| (index, if event == Event::Start { c.start } else { c.done }));
+            let expected =
+                expected.map(|(index, c)| (index, if event == Event::Start { c.start } else { c.done }));
             let mut seen =
                 execution.events.iter().filter(|e| e.event == event && e.queue == queue).map(|e| e.cycle);
             for (index, cycle) in expected {
@@ -125,7 +135,9 @@ impl Context<'_> {
             return Err(Box::new(first));
         }
         if execution.cycles != Some(trace.cycles) {
-            let ended = |cycles: Option<u64>| cycles.map_or("still running".to_owned(), |c| format!("done in cycle {c}"));
+            let ended = |cycles: Option<u64>| {
+                cycles.map_or("still running".to_owned(), |c| format!("done in cycle {c}"))
+            };
             return Err(Box::new(Difference {
                 command: None,
                 layer: self.layer(self.network.graph().layers().len() - 1),

@@ -28,5 +28,7 @@ pub struct Execution {
 
 /// The events that are looked at, in the order in which they are recorded within a cycle.
 pub(super) fn watched() -> impl Iterator<Item = (Event, Queue)> {
-    [Event::Start, Event::Done].into_iter().flat_map(|event| Queue::ALL.into_iter().map(move |queue| (event, queue)))
+    [Event::Start, Event::Done]
+        .into_iter()
+        .flat_map(|event| Queue::ALL.into_iter().map(move |queue| (event, queue)))
 }

@@ -2,12 +2,44 @@
 
 use std::sync::Arc;
 
-use bitmill_accelerator::MemoryPort;
+use bitmill_accelerator::{Event, MemoryPort, Queue};
 use bitmill_hdl::{BigUint, Interpreter, Module, Slot};
 use bitmill_sim::Program;
 
 use super::execution::{Execution, TimedEvent, watched};
 use super::memory::{Memory, Request};
+
+/// Runs `program` on the accelerator `top`, with `image` in memory, for at most `limit_cycles`. `progress`
+/// hears the cycle now and then.
+pub fn interpret(
+    top: &Arc<Module>,
+    port: MemoryPort,
+    program: &Program,
+    image: Vec<u8>,
+    limit_cycles: u64,
+    progress: &mut dyn FnMut(u64),
+) -> Execution {
+    let mut run = Run::new(top, port, program, image);
+    while run.execution.cycles.is_none() && run.cycle < limit_cycles {
+        run.settle();
+        run.advance();
+        if run.cycle.is_multiple_of(256) {
+            progress(run.cycle);
+        }
+    }
+    run.execution
+}
+
+/// A run in progress. Each cycle is one `settle`, after which every signal has its value, and one `advance`.
+pub(super) struct Run {
+    pub circuit: Interpreter,
+    pub cycle: u64,
+    pub execution: Execution,
+    memory: Memory,
+    beat_bytes: usize,
+    ports: Ports,
+    events: Vec<(Event, Queue, Slot)>,
+}
 
 struct Ports {
     start: Slot,
@@ -22,76 +54,76 @@ struct Ports {
     done: Slot,
 }
 
-/// Runs `program` on the accelerator `top`, with `image` in memory, for at most `limit_cycles`. `progress` hears the cycle now
-/// and then.
-pub fn interpret(
-    top: &Arc<Module>,
-    port: MemoryPort,
-    program: &Program,
-    image: Vec<u8>,
-    limit_cycles: u64,
-    progress: &mut dyn FnMut(u64),
-) -> Execution {
-    let mut circuit = Interpreter::new(top);
-    let input = |circuit: &Interpreter, name: &str| circuit.input(name).expect("an accelerator has this input");
-    let output = |circuit: &Interpreter, name: &str| circuit.output(name).expect("an accelerator has this output");
-    let ports = Ports {
-        start: input(&circuit, "start_i"),
-        request_ready: input(&circuit, "mem_request_ready_i"),
-        read_valid: input(&circuit, "mem_read_valid_i"),
-        read_data: input(&circuit, "mem_read_data_i"),
-        write_ready: input(&circuit, "mem_write_ready_i"),
-        write_done: input(&circuit, "mem_write_done_i"),
-        request: ["valid", "write", "address", "beats"].map(|n| output(&circuit, &format!("mem_request_{n}_o"))),
-        write_valid: output(&circuit, "mem_write_valid_o"),
-        write_data: output(&circuit, "mem_write_data_o"),
-        done: output(&circuit, "done_o"),
-    };
-    let events: Vec<_> =
-        watched().map(|(event, queue)| (event, queue, output(&circuit, &event.port(queue)))).collect();
-    let [address, count] = ["command_address_i", "command_count_i"].map(|name| input(&circuit, name));
-    circuit.set(address, program.command_address.into());
-    circuit.set(count, program.commands.len() as u64);
+impl Run {
+    pub fn new(top: &Arc<Module>, port: MemoryPort, program: &Program, image: Vec<u8>) -> Run {
+        let mut circuit = Interpreter::new(top);
+        let input = |name: &str| circuit.input(name).expect("an accelerator has this input");
+        let output = |name: &str| circuit.output(name).expect("an accelerator has this output");
+        let ports = Ports {
+            start: input("start_i"),
+            request_ready: input("mem_request_ready_i"),
+            read_valid: input("mem_read_valid_i"),
+            read_data: input("mem_read_data_i"),
+            write_ready: input("mem_write_ready_i"),
+            write_done: input("mem_write_done_i"),
+            request: ["valid", "write", "address", "beats"].map(|n| output(&format!("mem_request_{n}_o"))),
+            write_valid: output("mem_write_valid_o"),
+            write_data: output("mem_write_data_o"),
+            done: output("done_o"),
+        };
+        let events = watched().map(|(event, queue)| (event, queue, output(&event.port(queue)))).collect();
+        let [address, count] = ["command_address_i", "command_count_i"].map(input);
+        circuit.set(address, program.command_address.into());
+        circuit.set(count, program.commands.len() as u64);
+        Run {
+            circuit,
+            cycle: 0,
+            execution: Execution { events: Vec::new(), cycles: None, memory: image, writes: Vec::new() },
+            memory: Memory::new(port),
+            beat_bytes: port.width_bits as usize / 8,
+            ports,
+            events,
+        }
+    }
 
-    let beat_bytes = port.width_bits as usize / 8;
-    let mut memory = Memory::new(port);
-    let mut execution = Execution { events: Vec::new(), cycles: None, memory: image, writes: Vec::new() };
-    for cycle in 0..limit_cycles {
-        let answers = memory.answers(cycle);
-        circuit.set(ports.start, u64::from(cycle == 0));
+    /// Applies the inputs of the present cycle.
+    pub fn settle(&mut self) {
+        let answers = self.memory.answers(self.cycle);
+        let (circuit, ports) = (&mut self.circuit, &self.ports);
+        circuit.set(ports.start, u64::from(self.cycle == 0));
         circuit.set(ports.request_ready, answers.request_ready.into());
         circuit.set(ports.read_valid, answers.read.is_some().into());
         if let Some(from) = answers.read {
-            let beat = execution.memory.get(from..from + beat_bytes).unwrap_or_default();
+            let beat = self.execution.memory.get(from..from + self.beat_bytes).unwrap_or_default();
             circuit.set_big(ports.read_data, &BigUint::from_bytes_le(beat));
         }
         circuit.set(ports.write_ready, answers.write_ready.into());
         circuit.set(ports.write_done, answers.write_done.into());
+    }
 
-        for &(event, queue, slot) in &events {
+    /// Records what happens in the present cycle and goes to the next.
+    pub fn advance(&mut self) {
+        let (circuit, ports, cycle) = (&mut self.circuit, &self.ports, self.cycle);
+        for &(event, queue, slot) in &self.events {
             if circuit.get(slot) != 0 {
-                execution.events.push(TimedEvent { cycle, queue, event });
+                self.execution.events.push(TimedEvent { cycle, queue, event });
             }
         }
         let [valid, write, address, beats] = ports.request.map(|slot| circuit.get(slot));
         let request = Request { valid: valid != 0, write: write != 0, address: address as usize, beats };
         let write_valid = circuit.get(ports.write_valid) != 0;
-        if let Some(to) = memory.advance(cycle, request, write_valid) {
+        if let Some(to) = self.memory.advance(cycle, request, write_valid) {
             let mut beat = circuit.get_big(ports.write_data).to_bytes_le();
-            beat.resize(beat_bytes, 0);
-            if let Some(place) = execution.memory.get_mut(to..to + beat_bytes) {
+            beat.resize(self.beat_bytes, 0);
+            if let Some(place) = self.execution.memory.get_mut(to..to + self.beat_bytes) {
                 place.copy_from_slice(&beat);
             }
-            execution.writes.push((cycle, to as u32));
+            self.execution.writes.push((cycle, to as u32));
         }
         if circuit.get(ports.done) != 0 {
-            execution.cycles = Some(cycle);
-            break;
+            self.execution.cycles = Some(cycle);
         }
         circuit.step();
-        if cycle % 256 == 0 {
-            progress(cycle);
-        }
+        self.cycle += 1;
     }
-    execution
 }

@@ -59,7 +59,8 @@ impl Memory {
 
     /// Moves on after `cycle`. Returns the byte address at which the accelerator's beat is written, if one is.
     pub fn advance(&mut self, cycle: u64, request: Request, write_valid: bool) -> Option<usize> {
-        let (latency, interval) = (u64::from(self.port.latency_cycles), u64::from(self.port.beat_interval_cycles));
+        let (latency, interval) =
+            (u64::from(self.port.latency_cycles), u64::from(self.port.beat_interval_cycles));
         let step = self.beat_bytes();
         let mut written = None;
         self.state = match self.state {
@@ -78,7 +79,11 @@ impl Memory {
                 if beats_left == 1 {
                     State::Confirm { at: cycle + latency }
                 } else {
-                    State::Write { address: address + step, beats_left: beats_left - 1, ready_at: cycle + interval }
+                    State::Write {
+                        address: address + step,
+                        beats_left: beats_left - 1,
+                        ready_at: cycle + interval,
+                    }
                 }
             }
             State::Confirm { at } if cycle == at => State::Idle,

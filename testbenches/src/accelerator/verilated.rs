@@ -69,7 +69,8 @@ pub fn verilate(
 ) -> Result<Execution, TestbenchError> {
     let executable = verilator.build(&sources(top, port, window.is_some())?)?;
     let scratch = tempfile::tempdir().map_err(TestbenchError::io("create", &std::env::temp_dir()))?;
-    let [before, after, events] = ["before.bin", "after.bin", "events.txt"].map(|name| scratch.path().join(name));
+    let [before, after, events] =
+        ["before.bin", "after.bin", "events.txt"].map(|name| scratch.path().join(name));
     fs::write(&before, image).map_err(TestbenchError::io("write", &before))?;
     let mut arguments: Vec<OsString> = vec![before.into(), after.clone().into(), events.clone().into()];
     let numbers = [u64::from(program.command_address), program.commands.len() as u64, limit_cycles];
@@ -95,7 +96,11 @@ fn parse(text: &str, memory: Vec<u8>) -> Execution {
         match kind {
             Some("e") => {
                 let happened = watched().enumerate().filter(|(bit, _)| value >> bit & 1 == 1);
-                execution.events.extend(happened.map(|(_, (event, queue))| TimedEvent { cycle, queue, event }));
+                execution.events.extend(happened.map(|(_, (event, queue))| TimedEvent {
+                    cycle,
+                    queue,
+                    event,
+                }));
             }
             Some("w") => execution.writes.push((cycle, value as u32)),
             _ => execution.cycles = Some(cycle),

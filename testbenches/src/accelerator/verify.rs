@@ -1,0 +1,159 @@
+//! Verification of one inference: run the circuit, compare, and on a difference say where it comes from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bitmill_accelerator::Accelerator;
+use bitmill_hdl::Module;
+use bitmill_model::QuantizedNetwork;
+use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, pack_tensor, run};
+
+use super::locate::{Located, locate};
+use super::{Difference, Verdict, Window, compare, interpret, verilate};
+use crate::{TestbenchError, Verilator};
+
+/// Cycles recorded before and after the first difference.
+const WINDOW_CYCLES: u64 = 32;
+
+/// Who executes the circuit.
+#[derive(Clone, Debug)]
+pub enum Engine {
+    /// The emitted Verilog, under Verilator.
+    Verilator(Verilator),
+    /// The description, in the built-in interpreter.
+    Interpreter,
+}
+
+/// Why a verification did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum VerificationError {
+    /// The network does not fit the accelerator.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// The input does not fit the network.
+    #[error(transparent)]
+    Model(#[from] bitmill_model::ModelError),
+    /// A tool could not be run.
+    #[error(transparent)]
+    Testbench(#[from] TestbenchError),
+    /// The circuit did something else.
+    #[error("{difference}{}", waves.as_ref().map_or(String::new(), |w| format!("; waveform around it in {}", w.display())))]
+    Difference {
+        /// The first difference.
+        difference: Box<Difference>,
+        /// A short recording around it.
+        waves: Option<PathBuf>,
+    },
+}
+
+/// One inference to verify.
+pub struct Verification<'a> {
+    /// The accelerator.
+    pub accelerator: &'a Accelerator,
+    /// Its circuit; a test may hand in a broken one.
+    pub top: Arc<Module>,
+    /// The network.
+    pub network: &'a QuantizedNetwork,
+    /// Raw integers of the input, channels innermost.
+    pub input: &'a [i32],
+    /// Tensors to store and compare.
+    pub keep: Keep,
+    /// Where a recording goes if there is a difference.
+    pub waves: Option<PathBuf>,
+}
+
+impl Verification<'_> {
+    /// Runs the circuit and compares every command's start and end, and every byte of every stored tensor.
+    /// `progress` hears the cycle now and then (interpreter only) and the number of cycles in all.
+    ///
+    /// # Errors
+    /// The first difference, or what kept the comparison from being made.
+    pub fn run(
+        &self,
+        engine: &Engine,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Verdict, VerificationError> {
+        let program = lower(self.accelerator, self.network, self.keep)?;
+        let trace = run(self.accelerator, &program);
+        let tensors = self.network.run(self.input)?;
+        let packed = pack_tensor(self.accelerator, &program.input.place, self.input);
+        let image = program.memory_with_input(&packed);
+        let port = self.accelerator.configuration().memory;
+        // A run that hangs is given up when it has taken twice as long as predicted.
+        let limit = trace.cycles * 2 + 1000;
+        let execution = match engine {
+            Engine::Verilator(verilator) => {
+                verilate(verilator, &self.top, port, &program, &image, limit, None)?
+            }
+            Engine::Interpreter => interpret(&self.top, port, &program, image.clone(), limit, &mut |cycle| {
+                progress(cycle, trace.cycles);
+            }),
+        };
+        let compared = compare(self.accelerator, self.network, &program, &trace, &tensors, &execution);
+        compared.or_else(|difference| match engine {
+            Engine::Verilator(verilator) => {
+                Err(self.explain(verilator, &program, &trace, &image, difference)?)
+            }
+            Engine::Interpreter => Err(VerificationError::Difference { difference, waves: None }),
+        })
+    }
+
+    /// Records the run up to the difference, finds the first signal that left the description, and records a
+    /// short window around it.
+    fn explain(
+        &self,
+        verilator: &Verilator,
+        program: &Program,
+        trace: &Trace,
+        image: &[u8],
+        mut difference: Box<Difference>,
+    ) -> Result<VerificationError, TestbenchError> {
+        let port = self.accelerator.configuration().memory;
+        let scratch = tempfile::tempdir().map_err(TestbenchError::io("create", &std::env::temp_dir()))?;
+        let whole = scratch.path().join("whole.fst");
+        let record = |window: Window| {
+            verilate(verilator, &self.top, port, program, image, window.last + 1, Some(window)).map(drop)
+        };
+        record(Window { file: &whole, first: 0, last: difference.cycle })?;
+        let description = self.accelerator.module()?;
+        if let Some(located) = locate(&whole, &description, port, program, image.to_vec())? {
+            self.refine(&mut difference, located, program, trace);
+        }
+        let Some(waves) = &self.waves else {
+            return Ok(VerificationError::Difference { difference, waves: None });
+        };
+        let short = scratch.path().join("window.fst");
+        let first = difference.cycle.saturating_sub(WINDOW_CYCLES);
+        record(Window { file: &short, first, last: difference.cycle + WINDOW_CYCLES })?;
+        std::fs::copy(&short, waves).map_err(TestbenchError::io("write", waves))?;
+        Ok(VerificationError::Difference { difference, waves: Some(waves.clone()) })
+    }
+
+    /// Moves the difference to where it began.
+    fn refine(&self, difference: &mut Difference, located: Located, program: &Program, trace: &Trace) {
+        difference.cycle = located.cycle;
+        let mut module = Arc::clone(&self.top);
+        for name in located.instance.split('.').filter(|name| !name.is_empty()) {
+            let Some(child) = module.instances.iter().find(|i| i.name == name) else { break };
+            module = Arc::clone(&child.module);
+        }
+        difference.module = module.name.clone();
+        let separator = if located.instance.is_empty() { "" } else { "." };
+        difference.signal = format!("{}{separator}{}", located.instance, located.signal);
+        difference.expected = format!("{:#x}", located.expected);
+        difference.seen = format!("{:#x}", located.seen);
+        // The latest command that was running then: a compute command before a transfer.
+        let running = |index: &usize| {
+            let command = &trace.commands[*index];
+            (command.start..=command.done).contains(&located.cycle)
+        };
+        let candidates = (0..program.commands.len()).filter(running);
+        let chosen =
+            candidates.max_by_key(|&i| (trace.commands[i].queue == bitmill_accelerator::Queue::Compute, i));
+        if let Some(index) = chosen {
+            difference.command = Some((index, trace.commands[index].queue));
+            let layer = program.commands[index].layer;
+            difference.layer = self.network.graph().layers()[layer].name.clone();
+        }
+    }
+}
