@@ -1,5 +1,8 @@
 //! Checks of a whole module: everything driven, everything named read, no combinational loop.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::Dfs;
@@ -98,24 +101,50 @@ fn dependencies(module: &Module) -> DiGraph<SignalId, ()> {
 
 fn no_loop(module: &Module, graph: &DiGraph<SignalId, ()>) -> Result<(), HdlError> {
     for component in tarjan_scc(graph) {
-        let first = component[0];
-        if component.len() == 1 && !graph.contains_edge(first, first) {
+        let alone = component[0];
+        if component.len() == 1 && !graph.contains_edge(alone, alone) {
             continue;
         }
-        let mut names: Vec<String> = component
-            .iter()
-            .rev()
-            .map(|&node| graph[node])
-            .filter(|&id| module.signal(id).name.is_some())
-            .map(|id| format!("{} ({})", module.describe(id), module.signal(id).at))
-            .collect();
-        if names.is_empty() {
-            let id = graph[first];
-            names.push(format!("{} ({})", module.describe(id), module.signal(id).at));
+        let cycle = shortest_cycle(graph, &component);
+        let mut path = describe_cycle(module, &cycle, |id| module.signal(id).name.is_some());
+        if path.is_empty() {
+            path = describe_cycle(module, &cycle, |_| true);
         }
-        return Err(HdlError::CombinationalLoop { module: module.name.clone(), path: names.join(" -> ") });
+        return Err(HdlError::CombinationalLoop { module: module.name.clone(), path });
     }
     Ok(())
+}
+
+/// A shortest cycle through the first signal of a strongly connected component, in the direction of the data.
+fn shortest_cycle(graph: &DiGraph<SignalId, ()>, component: &[NodeIndex]) -> Vec<SignalId> {
+    let start = component.iter().copied().min().expect("a component has at least one signal");
+    let mut before = HashMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(node) = queue.pop_front() {
+        for next in graph.neighbors(node) {
+            if next == start {
+                let mut cycle: Vec<NodeIndex> =
+                    std::iter::successors(Some(node), |n| before.get(n).copied()).collect();
+                cycle.reverse();
+                return cycle.into_iter().map(|node| graph[node]).collect();
+            }
+            if let Entry::Vacant(unseen) = before.entry(next) {
+                unseen.insert(node);
+                queue.push_back(next);
+            }
+        }
+    }
+    unreachable!("every signal of a strongly connected component lies on a cycle")
+}
+
+/// `a (line) -> b (line) -> a`, of the signals that `shown` lets through.
+fn describe_cycle(module: &Module, cycle: &[SignalId], shown: impl Fn(SignalId) -> bool) -> String {
+    let shown: Vec<SignalId> = cycle.iter().copied().filter(|&id| shown(id)).collect();
+    let Some(first) = shown.first() else { return String::new() };
+    let mut parts: Vec<String> =
+        shown.iter().map(|&id| format!("{} ({})", module.describe(id), module.signal(id).at)).collect();
+    parts.push(module.describe(*first));
+    parts.join(" -> ")
 }
 
 fn paths(module: &Module, graph: &DiGraph<SignalId, ()>) -> Vec<(usize, usize)> {

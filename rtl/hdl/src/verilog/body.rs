@@ -216,7 +216,7 @@ impl Body<'_> {
             match enable_of(run[0]) {
                 None => assignments.iter().for_each(|a| self.line(&format!("{indent}{a}"))),
                 Some(enable) if run.len() == 1 => {
-                    let line = format!("{indent}if ({}) {}", self.print.read(enable), assignments[0]);
+                    let line = format!("{indent}{}{}", self.condition(enable), assignments[0]);
                     self.line(&line);
                 }
                 Some(enable) => {
@@ -235,25 +235,26 @@ impl Body<'_> {
         }
         let width = if m.width == 1 { String::new() } else { format!(" [{}:0]", m.width - 1) };
         let data = self.names.of(m.read_data).unwrap_or("unused_rdata").to_owned();
-        let read = |id| self.print.read(id);
-        let write = format!(
-            "    if ({}) {}[{}] <= {};",
-            read(m.write_enable),
-            m.name,
-            self.print.index(m.write_address),
-            read(m.write_data)
-        );
-        let fetch = format!(
-            "    if ({}) {data} <= {}[{}];",
-            read(m.read_enable),
-            m.name,
-            self.print.index(m.read_address)
-        );
+        let word = |address| format!("{}[{}]", m.name, self.print.index(address));
+        let (written, read) = (word(m.write_address), word(m.read_address));
+        let source = self.print.read(m.write_data);
+        let write = format!("    {}{written} <= {source};", self.condition(m.write_enable));
+        let fetch = format!("    {}{data} <= {read};", self.condition(m.read_enable));
         self.text.push_str(&format!("  reg{width} {} [0:{}];\n  reg{width} {data};\n", m.name, m.depth - 1));
         self.text.push_str("  always @(posedge clk_i) begin\n");
         self.line(&write);
         self.line(&fetch);
         self.text.push_str("  end\n");
+    }
+
+    /// `if (enable) `, or nothing where the enable is always set.
+    fn condition(&self, enable: SignalId) -> String {
+        let always = Node::Constant(BigUint::from(1u8));
+        if self.module.signal(enable).node == always {
+            String::new()
+        } else {
+            format!("if ({}) ", self.print.read(enable))
+        }
     }
 
     fn instance(&mut self, instance: &Instance) {

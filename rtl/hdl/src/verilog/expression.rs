@@ -83,8 +83,8 @@ impl Printer<'_> {
             let [a, b] = [self.extended(operands[0], shape.width), self.extended(operands[1], shape.width)];
             (format!("{a} {operator} {b}"), Binding::Binary)
         };
-        let compare = |operator: &str| {
-            let [a, b] = [self.by_sign(operands[0]), self.by_sign(operands[1])];
+        let compare = |left: usize, operator: &str, right: usize| {
+            let [a, b] = [self.by_sign(operands[left]), self.by_sign(operands[right])];
             (format!("{a} {operator} {b}"), Binding::Binary)
         };
         match op {
@@ -100,8 +100,10 @@ impl Printer<'_> {
             }
             Op::Mul => arithmetic("*"),
             Op::Equal => binary("=="),
-            Op::Less => compare("<"),
-            Op::LessEqual => compare("<="),
+            Op::Less => compare(0, "<", 1),
+            // Verilator 5.006 folds `<=` of two equal signed constants to 0; `>=` it folds right.
+            Op::LessEqual if self.module.signal(operands[0]).shape.signed => compare(1, ">=", 0),
+            Op::LessEqual => compare(0, "<=", 1),
             Op::Mux => {
                 let text = format!(
                     "{} ? {} : {}",
