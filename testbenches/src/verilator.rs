@@ -27,7 +27,8 @@ pub const DEFAULT_CACHE: &str = "target/verilator-cache";
 const OLDEST_MAJOR: u32 = 5;
 
 /// Flags that change what is built. Warnings are the linter's business, see [`crate::readers`].
-const FLAGS: &[&str] = &["--cc", "--exe", "-Wno-lint", "-Wno-style", "--x-assign", "0", "-CFLAGS", "-O1"];
+const FLAGS: &[&str] =
+    &["--cc", "--exe", "--assert", "-Wno-lint", "-Wno-style", "--x-assign", "0", "-CFLAGS", "-O1"];
 
 /// Name of the program in a finished build.
 const PROGRAM: &str = "simulation";
@@ -46,7 +47,7 @@ pub struct Sources {
     pub top: String,
     /// Verilog by file name.
     pub verilog: BTreeMap<String, String>,
-    /// C++ with `main`.
+    /// C++ with `main`. It should make standard output line-buffered: `$fatal` aborts without flushing it.
     pub main: String,
     /// Further flags, such as `--trace-fst`.
     pub flags: Vec<String>,

@@ -122,6 +122,8 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "usage: %s STIMULUS RESPONSES\n", argv[0]);
     return 2;
   }
+  // A `$fatal` aborts: what it says must not be left in a buffer.
+  std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   auto context = std::make_unique<VerilatedContext>();
   context->commandArgs(argc, argv);
   auto top = std::make_unique<V@NAME@>(context.get());
