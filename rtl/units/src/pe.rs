@@ -4,37 +4,98 @@
 //! keeps the sum of one output): `valid_i`, `first_i`, `last_i`, `activation_i`, `weight_i` → `result_o`.
 //! While `valid_i` is set, the dot product of the operands is added to the accumulator; `first_i` starts
 //! a new sum, `last_i` hands the sum to `result_o`, where it stays until the next `last_i`.
+//!
+//! A PE of several formats has a [`Mode`] for each; `mode_i` (in the PE or in its heads) may change where a
+//! sum starts. A mode may take several cycles a step. Then the array holds the operands for that many cycles
+//! with `valid_i` set and counts them from 0 in `phase_i`; `first_i` is set in the first cycle of the first
+//! step only, `last_i` in the last cycle of the last step. Idle cycles may stand between any two of them.
+//! So the array needs one counter, whatever the number of PEs, and to a PE a sum is a row of cycles.
+//!
+//! What all PEs of a column (a row) would compute alike from the weight (activation) word stands once, at
+//! the head of the column (row): a combinational circuit `mode_i`, `phase_i`, `weight_i` → `weight_o`
+//! (`activation_i` → `activation_o`), see [`ProcessingElement::column_head`]. [`cell`] puts one PE and its
+//! heads together.
 
+pub mod cell;
 pub mod integer;
 pub mod lane;
+mod sum;
 
 use std::sync::Arc;
 
+use bitmill_formats::Format;
 use bitmill_hdl::unit::Unit;
-use bitmill_hdl::{HdlError, Module};
+use bitmill_hdl::{HdlError, Module, bits_for};
 
 /// When a PE takes operands and shows results.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct PeTiming {
     /// Cycles from the last operands of a sum to the sum on `result_o`.
     pub latency_cycles: u32,
-    /// Cycles from one pair of operands to the next.
+    /// Cycles from one pair of operands to the next, in the slowest mode.
     pub interval_cycles: u32,
+}
+
+/// A pair of formats that a PE runs, and how fast.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Mode {
+    /// What `mode_i` selects it with; 0 where there is one mode.
+    pub code: u32,
+    /// Format of the activations.
+    pub activation: Format,
+    /// Format of the weights.
+    pub weight: Format,
+    /// Multiplications a step.
+    pub lanes: u32,
+    /// Cycles a step.
+    pub interval_cycles: u32,
+    /// `result_o` counts in units of 2^`lsb_exponent`.
+    pub lsb_exponent: i32,
 }
 
 /// What the array and its simulator ask of a PE.
 pub trait ProcessingElement: Unit {
-    /// Multiplications a step.
+    /// Multiplications a step; the most of all modes.
     fn lanes(&self) -> u32;
-    /// Bits of `activation_i`: all lanes, lane 0 lowest.
+    /// Bits of an activation word: all lanes, lane 0 lowest.
     fn activation_bits(&self) -> u32;
-    /// Bits of `weight_i`: all lanes, lane 0 lowest.
+    /// Bits of a weight word: all lanes, lane 0 lowest.
     fn weight_bits(&self) -> u32;
     /// Bits of `result_o`, a two's complement integer.
     fn result_bits(&self) -> u32;
     /// When it takes operands and shows results.
     fn timing(&self) -> PeTiming;
-    /// The circuit, as [`Unit::module`].
+    /// The formats it runs, by ascending code.
+    fn modes(&self) -> Vec<Mode>;
+    /// Bits of `mode_i`; 0 if there is one mode, and no such port.
+    fn mode_bits(&self) -> u32 {
+        self.modes()
+            .iter()
+            .map(|mode| mode.code)
+            .max()
+            .filter(|&code| code > 0)
+            .map_or(0, |c| bits_for(c.into()))
+    }
+    /// Bits of `phase_i`; 0 if every step takes one cycle, and no such port.
+    fn phase_bits(&self) -> u32 {
+        let last = self.timing().interval_cycles - 1;
+        if last == 0 { 0 } else { bits_for(last.into()) }
+    }
+    /// The circuit between a column's weight word and `weight_i` of its PEs, if there is one.
+    ///
+    /// # Errors
+    /// Only on our own bugs.
+    fn column_head(&self) -> Result<Option<Arc<Module>>, HdlError> {
+        Ok(None)
+    }
+    /// The circuit between a row's activation word and `activation_i` of its PEs, if there is one.
+    ///
+    /// # Errors
+    /// Only on our own bugs.
+    fn row_head(&self) -> Result<Option<Arc<Module>>, HdlError> {
+        Ok(None)
+    }
+    /// The circuit of the PE without its heads. It is [`Unit::module`] where there are none.
     ///
     /// # Errors
     /// Only on our own bugs.

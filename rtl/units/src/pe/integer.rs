@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
+use bitmill_formats::{Format, Integer, Scalar};
 use bitmill_hdl::unit::{Model, Pipeline, Random, Unit, Values, lane, number, signed_number, to_bits};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Shape, Signal, bits_for, signed, unsigned};
 
-use super::{PeTiming, ProcessingElement};
+use super::{Mode, PeTiming, ProcessingElement};
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -61,6 +62,12 @@ impl Operand {
 
     fn name(self) -> String {
         format!("{}{}", if self.shape.signed { "s" } else { "u" }, self.shape.width)
+    }
+
+    fn format(self) -> Format {
+        let Shape { width, signed } = self.shape;
+        let integer = if signed { Integer::signed(width) } else { Integer::unsigned(width) };
+        Format::Scalar(Scalar::Integer(integer.expect("operands have 2 to 16 bits")))
     }
 
     fn value(self, bits: &BigUint) -> i128 {
@@ -249,5 +256,10 @@ impl ProcessingElement for IntegerPe {
 
     fn timing(&self) -> PeTiming {
         PeTiming { latency_cycles: 2, interval_cycles: 1 }
+    }
+
+    fn modes(&self) -> Vec<Mode> {
+        let (activation, weight) = (self.activation.format(), self.weight.format());
+        vec![Mode { code: 0, activation, weight, lanes: self.lanes, interval_cycles: 1, lsb_exponent: 0 }]
     }
 }
