@@ -4,6 +4,7 @@
 //! the right shape, and [`ModuleBuilder::finish`] returns that error.
 
 mod constant;
+mod fold;
 mod instance;
 mod memory;
 mod register;
@@ -14,7 +15,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::module::{Direction, Item, Node, Op, Port};
-use crate::{HdlError, Module, Shape, Signal, Source, unsigned};
+use crate::{HdlError, Module, Shape, Signal, SignalId, Source, unsigned};
+use fold::Folded;
 
 pub use instance::InstanceHandle;
 pub use memory::{Memory, RamPorts};
@@ -44,6 +46,7 @@ impl ModuleBuilder {
             instances: Vec::new(),
             items: Vec::new(),
             ignored: Vec::new(),
+            folded: Vec::new(),
             names: HashMap::new(),
             drivers: HashMap::new(),
             error: None,
@@ -166,9 +169,25 @@ impl ModuleBuilder {
     }
 
     pub(crate) fn operation(&self, op: Op, shape: Shape, operands: &[Signal<'_>], at: Source) -> Signal<'_> {
-        let operands = operands.iter().map(|s| s.id).collect();
-        let id = self.state.borrow_mut().push(shape, Node::Operation(op, operands), at);
+        let operands: Vec<SignalId> = operands.iter().map(|s| s.id).collect();
+        let mut state = self.state.borrow_mut();
+        let id = match fold::fold(&state.signals, op, shape, &operands) {
+            None => state.push(shape, Node::Operation(op, operands), at),
+            Some(folded) => {
+                state.folded.extend(operands);
+                match folded {
+                    Folded::Operand(id) => id,
+                    Folded::Constant(bits) => state.push(shape, Node::Constant(bits), at),
+                }
+            }
+        };
         Signal { builder: self, id }
+    }
+
+    /// See [`fold::unsigned_behind`].
+    pub(crate) fn unsigned_behind<'m>(&'m self, signal: Signal<'m>) -> Option<Signal<'m>> {
+        let id = fold::unsigned_behind(&self.state.borrow().signals, signal.id)?;
+        Some(Signal { builder: self, id })
     }
 
     /// Checks the module and freezes it.
@@ -197,7 +216,7 @@ impl ModuleBuilder {
             ignored: state.ignored,
             paths: Vec::new(),
         };
-        module.paths = crate::check::check(&module)?;
+        module.paths = crate::check::check(&module, &state.folded)?;
         Ok(Arc::new(module))
     }
 }

@@ -11,9 +11,10 @@ use crate::module::{Direction, Node};
 use crate::{HdlError, Module, SignalId};
 
 /// Checks `module` and returns the (input port, output port) pairs with a combinational path between them.
-pub(crate) fn check(module: &Module) -> Result<Vec<(usize, usize)>, HdlError> {
+/// `folded` are the operands of operations that came to nothing: what only they read is no mistake.
+pub(crate) fn check(module: &Module, folded: &[SignalId]) -> Result<Vec<(usize, usize)>, HdlError> {
     driven(module)?;
-    read(module)?;
+    read(module, folded)?;
     let graph = dependencies(module);
     no_loop(module, &graph)?;
     Ok(paths(module, &graph))
@@ -44,8 +45,12 @@ fn driven(module: &Module) -> Result<(), HdlError> {
 
 /// Signals that outputs, instances, memories or live registers depend on.
 pub(crate) fn live(module: &Module) -> Vec<bool> {
+    live_from(module, &[])
+}
+
+fn live_from(module: &Module, roots: &[SignalId]) -> Vec<bool> {
     let mut live = vec![false; module.signals.len()];
-    let mut work: Vec<SignalId> = module.ignored.clone();
+    let mut work: Vec<SignalId> = [module.ignored.as_slice(), roots].concat();
     work.extend(module.outputs().map(|port| port.signal));
     work.extend(module.instances.iter().flat_map(|i| i.inputs.iter().flatten().copied()));
     for m in &module.memories {
@@ -64,8 +69,8 @@ pub(crate) fn live(module: &Module) -> Vec<bool> {
     live
 }
 
-fn read(module: &Module) -> Result<(), HdlError> {
-    let live = live(module);
+fn read(module: &Module, folded: &[SignalId]) -> Result<(), HdlError> {
+    let live = live_from(module, folded);
     for (index, signal) in module.signals.iter().enumerate() {
         let optional = matches!(signal.node, Node::InstanceOutput { .. } | Node::Constant(_));
         if signal.name.is_some() && !live[index] && !optional {

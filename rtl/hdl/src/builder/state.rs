@@ -16,6 +16,8 @@ pub(crate) struct State {
     pub instances: Vec<Instance>,
     pub items: Vec<Item>,
     pub ignored: Vec<SignalId>,
+    /// Operands of operations that were folded away.
+    pub folded: Vec<SignalId>,
     pub names: HashMap<String, Source>,
     pub drivers: HashMap<SignalId, Source>,
     pub error: Option<HdlError>,

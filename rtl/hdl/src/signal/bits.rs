@@ -63,6 +63,9 @@ impl<'m> Signal<'m> {
             self.illegal("extend", format!("{width} bits is narrower; use truncate"), at);
             return self.builder.constant(shape, 0);
         }
+        if let Some(source) = self.builder.unsigned_behind(self) {
+            return self.builder.operation(Op::Extend, unsigned(width), &[source], at).reinterpret(true, at);
+        }
         self.builder.operation(Op::Extend, shape, &[self], at)
     }
 

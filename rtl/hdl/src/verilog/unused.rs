@@ -17,7 +17,8 @@ pub(super) fn bits(module: &Module, names: &Names) -> Vec<String> {
     let used = Usage::of(module, names).used;
     for (index, signal) in module.signals.iter().enumerate() {
         let id = SignalId(index as u32);
-        if let (Some(name), true) = (names.of(id), names.live[index])
+        let declared = names.live[index] || signal.node == Node::Input;
+        if let (Some(name), true) = (names.of(id), declared)
             && !matches!(signal.node, Node::Constant(_))
         {
             parts.extend(gaps(name, signal.shape.width, &used[index]));
