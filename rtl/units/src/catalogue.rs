@@ -44,6 +44,12 @@ impl Entry {
 pub fn catalogue() -> Vec<Entry> {
     let mut entries =
         vec![pe::integer::ENTRY, pe::lane::ENTRY, common::requantizer::ENTRY, common::ram::ENTRY];
+    // Serial and multiplier-free.
+    entries.extend([
+        pe::bit_serial::ENTRY,
+        pe::bit_serial::encoder::ENTRY,
+        pe::bit_serial::dequantizer::ENTRY,
+    ]);
     entries.extend(format::ENTRIES);
     entries
 }

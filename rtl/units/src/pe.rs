@@ -16,6 +16,7 @@
 //! (`activation_i` → `activation_o`), see [`ProcessingElement::column_head`]. [`cell`] puts one PE and its
 //! heads together.
 
+pub mod bit_serial;
 pub mod cell;
 pub mod integer;
 pub mod lane;

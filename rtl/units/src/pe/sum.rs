@@ -1,6 +1,7 @@
 //! What every PE ends with: a sum of signed terms, and the accumulator that `first_i` and `last_i` rule.
 
-use bitmill_hdl::{ModuleBuilder, Signal, signed, unsigned};
+use bitmill_formats::Value;
+use bitmill_hdl::{ModuleBuilder, Signal, bits_for, signed, unsigned};
 
 /// The control bits of a step.
 #[derive(Clone, Copy)]
@@ -60,10 +61,25 @@ pub(super) fn signed_sum<'m>(m: &'m ModuleBuilder, terms: &[(Signal<'m>, Signal<
 /// Bits of [`signed_sum`]: n values of w bits reach −n·2^(w−1) and, negated, n·2^(w−1).
 fn signed_sum_bits(terms: &[(Signal, Signal)]) -> u32 {
     let (count, width) = (terms.len() as u64, terms[0].0.width());
-    width + bitmill_hdl::bits_for(count)
+    width + bits_for(count)
 }
 
 /// The number of bits that are set: unsigned.
 pub(super) fn popcount<'m>(m: &'m ModuleBuilder, word: Signal<'m>) -> Signal<'m> {
-    m.sum(&word.bits()).truncate(bitmill_hdl::bits_for(word.width().into()))
+    m.sum(&word.bits()).truncate(bits_for(word.width().into()))
+}
+
+/// A finite value in units of 2^`lsb_exponent`, of which it must be a multiple; special values count as 0.
+pub(super) fn fixed_point(value: &Value, lsb_exponent: i32) -> i128 {
+    let Some(x) = value.finite() else { return 0 };
+    let shift = x.exponent() - lsb_exponent;
+    assert!(x.is_zero() || shift >= 0, "{x:?} is no multiple of 2^{lsb_exponent}");
+    let magnitude = if x.is_zero() { 0 } else { (x.significand() as i128) << shift };
+    if x.is_negative() { -magnitude } else { magnitude }
+}
+
+/// `value`, or −`value` modulo 2^width where `negative` is set.
+pub(super) fn negate_if<'m>(negative: Signal<'m>, value: Signal<'m>) -> Signal<'m> {
+    let flipped = value.as_unsigned().xor(negative.replicate(value.width()));
+    flipped.add_wrapping(negative.resize(value.width())).as_signed()
 }
