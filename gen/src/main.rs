@@ -1,7 +1,18 @@
-//! The `bitmill` program.
+//! The `bitmill` program: one subcommand a file, under `commands`.
 
+mod bundle;
+mod output;
+mod progress;
+mod source;
+mod table;
+mod workload;
 mod commands {
+    pub mod cost;
     pub mod formats;
+    pub mod generate;
+    pub mod simulate;
+    pub mod units;
+    pub mod verify;
 }
 
 use std::process::ExitCode;
@@ -18,12 +29,22 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Generate(commands::generate::GenerateArgs),
+    Simulate(commands::simulate::SimulateArgs),
+    Verify(commands::verify::VerifyArgs),
+    Cost(commands::cost::CostArgs),
+    Units(commands::units::UnitsArgs),
     /// Number formats: list, show, encode, evaluate, plot.
     Formats(commands::formats::FormatsArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Program::parse().command {
+        Command::Generate(args) => commands::generate::run(&args),
+        Command::Simulate(args) => commands::simulate::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
+        Command::Cost(args) => commands::cost::run(&args),
+        Command::Units(args) => commands::units::run(&args),
         Command::Formats(args) => commands::formats::run(&args),
     };
     match result {

@@ -1,0 +1,190 @@
+//! `bitmill simulate`: cycles, utilisation and traffic of a network, layer by layer.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use bitmill_accelerator::Accelerator;
+use bitmill_model::QuantizedNetwork;
+use bitmill_sim::{Program, Report, Trace, simulate};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::output::{print, write_file};
+use crate::source::accelerator;
+use crate::table::{Table, grouped, short};
+use crate::workload::{Model, ModelArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  bitmill simulate examples/digits/int8_8x8.yaml
+  bitmill simulate my.yaml --model net.onnx --calibration inputs.npy --json
+  bitmill simulate my.yaml --timing-only --trace commands.csv
+
+Cycles equal those of the generated Verilog behind the same memory: `bitmill verify` shows it.";
+
+/// Predicts a network's run on an accelerator: cycles, utilisation, traffic, accuracy.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SimulateArgs {
+    /// Configuration of the accelerator, YAML
+    config: PathBuf,
+    /// Compute nothing but time: no accuracy
+    #[arg(long)]
+    timing_only: bool,
+    /// Write the start and end cycle of every command as CSV
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Runs `bitmill simulate`.
+///
+/// # Errors
+/// A configuration, a network or data that are not legal, or a network that does not fit the accelerator.
+pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
+    let accelerator = accelerator(&args.config)?;
+    let model = Model::load(&args.model)?;
+    let network = model.quantized(&accelerator)?;
+    let (program, trace, report) = simulate(&accelerator, &network)?;
+    if let Some(path) = &args.trace {
+        write_file(path, trace_csv(&network, &program, &trace).as_bytes())?;
+    }
+    let accuracy = if args.timing_only { None } else { Accuracy::of(&model, &network)? };
+    if args.json {
+        let value = value(&accelerator, &model.name, &report, accuracy.as_ref());
+        return Ok(print(&format!("{value:#}\n"))?);
+    }
+    let notes: String = model.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let mut text = format!("{notes}{}\n{}", layers(&report), totals(&accelerator, &report));
+    if let Some(accuracy) = accuracy {
+        text += &accuracy.text();
+    }
+    Ok(print(&text)?)
+}
+
+/// Right answers of the float and of the quantized network.
+pub struct Accuracy {
+    float_percent: f64,
+    quantized_percent: f64,
+    inputs: usize,
+}
+
+impl Accuracy {
+    /// Of the model's test inputs; `None` without them.
+    ///
+    /// # Errors
+    /// Test inputs of another shape than the network's.
+    pub fn of(model: &Model, network: &QuantizedNetwork) -> Result<Option<Accuracy>, Box<dyn Error>> {
+        let float = model.workload.float_accuracy_percent()?;
+        let quantized = model.workload.quantized_accuracy_percent(network)?;
+        Ok(float.zip(quantized).map(|(float_percent, quantized_percent)| Accuracy {
+            float_percent,
+            quantized_percent,
+            inputs: model.workload.test.len(),
+        }))
+    }
+
+    fn text(&self) -> String {
+        format!(
+            "accuracy      {:.2} % of {} test inputs (float: {:.2} %)\n",
+            self.quantized_percent, self.inputs, self.float_percent
+        )
+    }
+}
+
+/// The table of layers.
+pub fn layers(report: &Report) -> String {
+    let mut table = Table::new(&[
+        "layer",
+        "operation",
+        "output",
+        "MACs",
+        "cycles",
+        "cycles %",
+        "utilization %",
+        "read bytes",
+        "written bytes",
+    ]);
+    for layer in &report.layers {
+        table.row([
+            layer.name.clone(),
+            layer.operation.to_owned(),
+            layer.output.clone(),
+            grouped(layer.macs),
+            grouped(layer.cycles),
+            format!("{:.1}", 100.0 * layer.cycles as f64 / report.cycles as f64),
+            format!("{:.1}", 100.0 * layer.utilization),
+            grouped(layer.read_bytes),
+            grouped(layer.written_bytes),
+        ]);
+    }
+    table.text()
+}
+
+/// Cycles, time and utilisation of the whole run.
+pub fn totals(accelerator: &Accelerator, report: &Report) -> String {
+    let clock_mhz = accelerator.configuration().clock_mhz;
+    let latency_us = report.cycles as f64 / f64::from(clock_mhz);
+    format!(
+        "cycles        {}\nlatency       {} µs at {clock_mhz} MHz ({} inferences a second)\nutilization   {:.1} % of {} \
+         multiply-accumulates a cycle\n",
+        grouped(report.cycles),
+        short(latency_us),
+        short(1e6 / latency_us),
+        100.0 * report.utilization,
+        accelerator.rows() * accelerator.columns() * accelerator.lanes(),
+    )
+}
+
+fn value(accelerator: &Accelerator, network: &str, report: &Report, accuracy: Option<&Accuracy>) -> Value {
+    let layer = |layer: &bitmill_sim::LayerReport| {
+        json!({
+            "name": layer.name,
+            "operation": layer.operation,
+            "output": layer.output,
+            "macs": layer.macs,
+            "cycles": layer.cycles,
+            "setup_cycles": layer.compute.setup_cycles,
+            "step_cycles": layer.compute.step_cycles,
+            "conflict_cycles": layer.compute.conflict_cycles,
+            "drain_cycles": layer.compute.drain_cycles,
+            "finish_cycles": layer.compute.finish_cycles,
+            "utilization": layer.utilization,
+            "read_bytes": layer.read_bytes,
+            "written_bytes": layer.written_bytes,
+        })
+    };
+    let clock_mhz = accelerator.configuration().clock_mhz;
+    json!({
+        "accelerator": accelerator.configuration().name,
+        "network": network,
+        "cycles": report.cycles,
+        "clock_mhz": clock_mhz,
+        "latency_us": report.cycles as f64 / f64::from(clock_mhz),
+        "macs": report.macs,
+        "utilization": report.utilization,
+        "accuracy_percent": accuracy.map(|a| a.quantized_percent),
+        "float_accuracy_percent": accuracy.map(|a| a.float_percent),
+        "layers": report.layers.iter().map(layer).collect::<Value>(),
+        "active_cycles": report.activity.active_cycles,
+    })
+}
+
+/// A command a line, in the order in which they are fetched.
+fn trace_csv(network: &QuantizedNetwork, program: &Program, trace: &Trace) -> String {
+    let mut text = "command,queue,layer,start_cycle,done_cycle\n".to_owned();
+    for (index, (planned, times)) in program.commands.iter().zip(&trace.commands).enumerate() {
+        let layer = &network.graph().layers()[planned.layer].name;
+        let quoted = if layer.contains([',', '"']) {
+            format!("\"{}\"", layer.replace('"', "\"\""))
+        } else {
+            layer.clone()
+        };
+        text += &format!("{index},{},{quoted},{},{}\n", times.queue.name(), times.start, times.done);
+    }
+    text
+}

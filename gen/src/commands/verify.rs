@@ -1,0 +1,206 @@
+//! `bitmill verify`: runs the generated circuit and compares it with the simulator, cycle by cycle and byte
+//! by byte.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use bitmill_accelerator::Accelerator;
+use bitmill_model::QuantizedNetwork;
+use bitmill_sim::{Keep, lower, pack_tensor, run as predict};
+use bitmill_testbenches::Verilator;
+use bitmill_testbenches::accelerator::{Difference, Verdict, Window, compare, interpret, verilate};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use crate::output::print;
+use crate::progress;
+use crate::source::accelerator;
+use crate::table::grouped;
+use crate::workload::{Model, ModelArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  bitmill verify examples/digits/int8_8x8.yaml
+  bitmill verify my.yaml --model net.onnx --calibration inputs.npy --every-layer
+  bitmill verify my.yaml --tool interpreter
+
+On a difference the first one is named (command, layer, cycle, module, signal, expected and seen) and a
+waveform of the cycles around it is written; the exit status is 1.";
+
+/// Proves on a network that circuit and simulator agree in every cycle and byte.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct VerifyArgs {
+    /// Configuration of the accelerator, YAML
+    config: PathBuf,
+    /// What runs the circuit
+    #[arg(long, value_enum, default_value_t = ToolChoice::Auto)]
+    tool: ToolChoice,
+    /// Store and compare every layer's output, not only the last
+    #[arg(long)]
+    every_layer: bool,
+    /// Test inputs to run, from the first
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    inputs: u32,
+    /// Waveform to write on a difference (FST; under Verilator)
+    #[arg(long, value_name = "FILE", default_value = "bitmill_verify.fst")]
+    wave: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// What runs the circuit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ToolChoice {
+    /// Verilator where it is installed, else the interpreter.
+    Auto,
+    /// Verilator, on the emitted Verilog.
+    Verilator,
+    /// The built-in interpreter, on the graph that Verilog is emitted from.
+    Interpreter,
+}
+
+/// What runs the circuit, found.
+pub enum Tool {
+    /// An installed Verilator.
+    Verilator(Verilator),
+    /// The built-in interpreter, with the reason where another was hoped for.
+    Interpreter(Option<String>),
+}
+
+impl ToolChoice {
+    /// Finds the tool.
+    ///
+    /// # Errors
+    /// Verilator was asked for and is missing or too old.
+    pub fn find(self) -> Result<Tool, Box<dyn Error>> {
+        match (self, Verilator::find()) {
+            (ToolChoice::Interpreter, _) => Ok(Tool::Interpreter(None)),
+            (_, Ok(verilator)) => Ok(Tool::Verilator(verilator)),
+            (ToolChoice::Auto, Err(error)) if error.is_missing_tool() => {
+                Ok(Tool::Interpreter(Some(error.to_string())))
+            }
+            (_, Err(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl Tool {
+    /// The tool in words.
+    pub fn name(&self) -> String {
+        match self {
+            Tool::Verilator(verilator) => format!("Verilator {}", verilator.version()),
+            Tool::Interpreter(None) => "the built-in interpreter".to_owned(),
+            Tool::Interpreter(Some(reason)) => format!("the built-in interpreter ({reason})"),
+        }
+    }
+}
+
+/// Runs `bitmill verify`.
+///
+/// # Errors
+/// The first difference, or why nothing could be run.
+pub fn run(args: &VerifyArgs) -> Result<(), Box<dyn Error>> {
+    let accelerator = accelerator(&args.config)?;
+    let model = Model::load(&args.model)?;
+    let network = model.quantized(&accelerator)?;
+    let tool = args.tool.find()?;
+    let known = model.workload.test.iter().map(|(input, _)| input).chain(&model.workload.calibration);
+    let mut inputs: Vec<Vec<f32>> = known.take(args.inputs as usize).cloned().collect();
+    if inputs.is_empty() {
+        inputs.push(model.example());
+    }
+    let keep = if args.every_layer { Keep::Every } else { Keep::Output };
+    let mut all = Verdict::default();
+    for input in &inputs {
+        let verdict = check(&accelerator, &network, input, keep, &tool, &args.wave)?;
+        all.commands += verdict.commands;
+        all.tensors += verdict.tensors;
+        all.bytes += verdict.bytes;
+        all.cycles += verdict.cycles;
+    }
+    let text = if args.json {
+        let value = json!({
+            "accelerator": accelerator.configuration().name,
+            "network": model.name,
+            "tool": tool.name(),
+            "inputs": inputs.len(),
+            "commands": all.commands,
+            "cycles": all.cycles,
+            "tensors": all.tensors,
+            "bytes": all.bytes,
+            "differing_commands": 0,
+            "differing_bytes": 0,
+        });
+        format!("{value:#}\n")
+    } else {
+        format!("{}\n", sentence(&all, &tool))
+    };
+    Ok(print(&text)?)
+}
+
+/// The verdict in words.
+pub fn sentence(verdict: &Verdict, tool: &Tool) -> String {
+    format!(
+        "equal: start and end of {} commands, {} cycles in all, {} bytes of {} tensors; circuit run by {}",
+        grouped(verdict.commands as u64),
+        grouped(verdict.cycles),
+        grouped(verdict.bytes as u64),
+        verdict.tensors,
+        tool.name()
+    )
+}
+
+/// Cycles before and after a difference that its waveform shows.
+const WINDOW_CYCLES: u64 = 32;
+
+/// Runs one input and compares. On a difference under Verilator, writes the waveform around it to `wave`.
+///
+/// # Errors
+/// The first difference, or why the circuit could not be run.
+pub fn check(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    input: &[f32],
+    keep: Keep,
+    tool: &Tool,
+    wave: &Path,
+) -> Result<Verdict, Box<dyn Error>> {
+    let program = lower(accelerator, network, keep)?;
+    let trace = predict(accelerator, &program);
+    let integers = network.quantize_input(input);
+    let tensors = network.run(&integers)?;
+    let image = program.memory_with_input(&pack_tensor(accelerator, &program.input.place, &integers));
+    let (top, port) = (accelerator.module()?, accelerator.configuration().memory);
+    let limit_cycles = trace.cycles * 2 + 1000;
+    let execution = match tool {
+        Tool::Verilator(verilator) => verilate(verilator, &top, port, &program, &image, limit_cycles, None)?,
+        Tool::Interpreter(_) => {
+            let bar = progress::bar("interpreting cycles", trace.cycles);
+            let execution = interpret(&top, port, &program, image.clone(), limit_cycles, &mut |cycle| {
+                bar.set_position(cycle)
+            });
+            bar.finish_and_clear();
+            execution
+        }
+    };
+    let difference = match compare(accelerator, network, &program, &trace, &tensors, &execution) {
+        Ok(verdict) => return Ok(verdict),
+        Err(difference) => difference,
+    };
+    if let Tool::Verilator(verilator) = tool {
+        let (first, last) =
+            (difference.cycle.saturating_sub(WINDOW_CYCLES), difference.cycle + WINDOW_CYCLES);
+        let window = Window { file: wave, first, last };
+        verilate(verilator, &top, port, &program, &image, limit_cycles, Some(window))?;
+        return Err(shown(&difference, wave, first, last).into());
+    }
+    Err(difference)
+}
+
+fn shown(difference: &Difference, wave: &Path, first: u64, last: u64) -> String {
+    format!("{difference}\ncycles {first} to {last} are in {}", wave.display())
+}

@@ -1,0 +1,182 @@
+//! The network that is run: read from files, or the embedded digits network.
+
+use std::path::{Path, PathBuf};
+
+use bitmill_accelerator::Accelerator;
+use bitmill_explore::Workload;
+use bitmill_model::{ModelError, QuantizedNetwork, TensorId, import, npy};
+use clap::Args;
+
+/// Where the network and its data come from.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Network")]
+pub struct ModelArgs {
+    /// ONNX file, float or QDQ [default: the embedded digits network with its data]
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Inputs to quantize a float network with: .npy of u8 or f32, [inputs, height, width, channels]
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub calibration: Option<PathBuf>,
+    /// Inputs whose answers are known, as for --calibration
+    #[arg(long, value_name = "FILE", requires_all = ["model", "labels"])]
+    pub test: Option<PathBuf>,
+    /// Right answers of the test inputs: .npy of u8
+    #[arg(long, value_name = "FILE", requires = "test")]
+    pub labels: Option<PathBuf>,
+}
+
+/// A network with its data, as it was read.
+pub struct Model {
+    /// Name for reports.
+    pub name: String,
+    /// The float network and its data.
+    pub workload: Workload,
+    /// What import dropped or changed, in whole sentences.
+    pub notes: Vec<String>,
+    /// A QDQ file's own integers.
+    given: Option<QuantizedNetwork>,
+}
+
+/// Why a network cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file's content is not legal.
+    #[error("{}: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ModelError,
+    },
+    /// A float network without calibration inputs.
+    #[error("{0} is a float network: give --calibration FILE.npy with some of its inputs to quantize it")]
+    NoCalibration(String),
+    /// Inputs and answers differ in number.
+    #[error("{inputs} test inputs but {labels} labels; there must be one label for each input")]
+    Labels {
+        /// Inputs.
+        inputs: usize,
+        /// Labels.
+        labels: usize,
+    },
+    /// The network itself.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+const DIGITS: [&[u8]; 4] = [
+    include_bytes!("../../examples/digits/digits.onnx"),
+    include_bytes!("../../examples/digits/calibration_images.npy"),
+    include_bytes!("../../examples/digits/test_images.npy"),
+    include_bytes!("../../examples/digits/test_labels.npy"),
+];
+
+impl Model {
+    /// Reads the network and its data.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose content is not legal: the file and what is wrong with it.
+    pub fn load(args: &ModelArgs) -> Result<Model, LoadError> {
+        let Some(path) = &args.model else { return Model::digits() };
+        let name = path.file_stem().map_or("network".into(), |stem| stem.to_string_lossy().into_owned());
+        let imported = import(&read(path)?).map_err(in_file(path))?;
+        let inputs = |path: &PathBuf| images(&read(path)?).map_err(in_file(path));
+        let calibration = args.calibration.as_ref().map(inputs).transpose()?.unwrap_or_default();
+        let tests = args.test.as_ref().map(inputs).transpose()?.unwrap_or_default();
+        let labels = args.labels.as_ref().map(|path| labels(&read(path)?).map_err(in_file(path)));
+        let labels = labels.transpose()?.unwrap_or_default();
+        if tests.len() != labels.len() {
+            return Err(LoadError::Labels { inputs: tests.len(), labels: labels.len() });
+        }
+        let test = tests.into_iter().zip(labels).collect();
+        let workload = Workload { network: imported.float, calibration, test };
+        Ok(Model { name, workload, notes: imported.notes, given: imported.quantized })
+    }
+
+    /// The embedded network: digits of 8 × 8 pixels, with calibration and held-out images.
+    fn digits() -> Result<Model, LoadError> {
+        let [network, calibration, tests, answers] = DIGITS;
+        let test = images(tests)?.into_iter().zip(labels(answers)?).collect();
+        let workload = Workload { network: import(network)?.float, calibration: images(calibration)?, test };
+        Ok(Model { name: "digits".to_owned(), workload, notes: Vec::new(), given: None })
+    }
+
+    /// The network at the accelerator's precision: the file's own integers where they are of it, else
+    /// quantized with the calibration inputs.
+    ///
+    /// # Errors
+    /// A float network without calibration inputs, or one that cannot be quantized.
+    pub fn quantized(&self, accelerator: &Accelerator) -> Result<QuantizedNetwork, LoadError> {
+        let (activation, weight) = (accelerator.activation_bits(), accelerator.weight_bits());
+        if let Some(given) = self.given.as_ref().filter(|network| has_widths(network, activation, weight)) {
+            return Ok(given.clone());
+        }
+        self.quantized_to(activation, weight)
+    }
+
+    /// The network quantized to these widths.
+    ///
+    /// # Errors
+    /// As [`Model::quantized`].
+    pub fn quantized_to(
+        &self,
+        activation_bits: u32,
+        weight_bits: u32,
+    ) -> Result<QuantizedNetwork, LoadError> {
+        if self.workload.calibration.is_empty() {
+            return Err(LoadError::NoCalibration(self.name.clone()));
+        }
+        Ok(self.workload.quantized(activation_bits, weight_bits)?)
+    }
+
+    /// An input to run: the first test input, else the first calibration input, else zeros.
+    pub fn example(&self) -> Vec<f32> {
+        let Workload { network, calibration, test } = &self.workload;
+        let known = test.first().map(|(input, _)| input).or(calibration.first()).cloned();
+        known.unwrap_or_else(|| vec![0.0; network.graph().shape(TensorId::INPUT).elements()])
+    }
+}
+
+fn has_widths(network: &QuantizedNetwork, activation_bits: u32, weight_bits: u32) -> bool {
+    let tensors = network.graph().layers().iter().map(|layer| layer.output).chain([TensorId::INPUT]);
+    let mut activations = tensors.map(|id| network.quantization(id).bits);
+    let mut matrices = network.pairs().filter(|(layer, _)| layer.operation.is_matrix());
+    activations.all(|bits| u32::from(bits) == activation_bits)
+        && matrices.all(|(_, parameters)| u32::from(parameters.weight_bits) == weight_bits)
+}
+
+/// Inputs of u8 or f32, one a row.
+fn images(bytes: &[u8]) -> Result<Vec<Vec<f32>>, ModelError> {
+    match npy::read::<f32>(bytes) {
+        Ok(array) => Ok(array.rows().map(<[f32]>::to_vec).collect()),
+        Err(_) => {
+            let array = npy::read::<u8>(bytes)?;
+            Ok(array.rows().map(|row| row.iter().map(|&pixel| f32::from(pixel)).collect()).collect())
+        }
+    }
+}
+
+fn labels(bytes: &[u8]) -> Result<Vec<usize>, ModelError> {
+    Ok(npy::read::<u8>(bytes)?.elements.into_iter().map(usize::from).collect())
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// The file, and what the system says.
+pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    std::fs::read(path).map_err(|source| LoadError::Io { path: path.to_owned(), source })
+}
+
+fn in_file(path: &Path) -> impl FnOnce(ModelError) -> LoadError {
+    let path = path.to_owned();
+    |source| LoadError::Content { path, source }
+}
