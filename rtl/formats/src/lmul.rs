@@ -89,6 +89,34 @@ impl LMul {
         Value::Finite(Dyadic::new(negative, significand, exponent(a) + exponent(b) - m as i32))
     }
 
+    /// The adder's sum without the format's range: neither underflow nor overflow, since the exponent takes
+    /// one bit more. Special operands are treated as in [`Self::multiply`], except that an infinity stays one.
+    pub fn unbounded(&self, a: u32, b: u32) -> Value {
+        let (negative, a, b) = match self.operands(a, b) {
+            Operands::Settled(_) => {
+                // Subnormal operands are zeros.
+                let value = |code| match self.format.decode(code) {
+                    Value::Finite(x)
+                        if (code & (self.format.sign_bit() - 1)) >> self.format.mantissa_bits() == 0 =>
+                    {
+                        Value::Finite(Dyadic::new(x.is_negative(), 0, 0))
+                    }
+                    other => other,
+                };
+                return value(a).multiply(value(b));
+            }
+            Operands::Normal { negative, a, b } => (negative, a, b),
+        };
+        let m = self.format.mantissa_bits();
+        let sum = u64::from(a) + u64::from(b) + ((1u64 << m) >> self.correction_exponent());
+        let significand = (1 << m) | u128::from(sum & ((1 << m) - 1));
+        Value::Finite(Dyadic::new(
+            negative,
+            significand,
+            (sum >> m) as i32 - 2 * self.format.bias() - m as i32,
+        ))
+    }
+
     fn operands(&self, a: u32, b: u32) -> Operands {
         let format = &self.format;
         let is_negative = |code: u32| code & format.sign_bit() != 0;
@@ -166,6 +194,36 @@ mod tests {
                 let measured = [mean(|e| e), mean(f64::abs), maximum].map(|e| (1000.0 * e).round() as i32);
                 assert_eq!(measured, expected, "{name}");
             }
+        }
+    }
+
+    /// Where the product of the format is a finite number other than zero and was not clamped, both agree.
+    #[test]
+    fn unbounded_products_are_those_of_the_format_within_its_range() {
+        for name in ["fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp8_e4m3_fnuz"] {
+            let lmul = lmul(name);
+            let format = lmul.format();
+            let codes = 0..1u32 << format.bits();
+            let mut inside = 0;
+            for (a, b) in codes.clone().flat_map(|a| codes.clone().map(move |b| (a, b))) {
+                let (bounded, wide) = (format.decode(lmul.multiply(a, b)), lmul.unbounded(a, b));
+                let magnitude = |x: Dyadic| x.magnitude();
+                match (bounded.finite(), wide.finite()) {
+                    (Some(x), Some(y)) if x == y => inside += 1,
+                    (Some(x), Some(y)) if x.is_zero() => {
+                        assert!(y.log2_floor() < Some(format.minimum_exponent()))
+                    }
+                    (x, Some(y)) => {
+                        let largest = format.extremes().highest;
+                        assert!(
+                            magnitude(y) > largest && x.is_none_or(|x| magnitude(x) == largest),
+                            "{name}"
+                        );
+                    }
+                    (_, None) => assert!(bounded.finite().is_none(), "{name}: {a:#x} x {b:#x}"),
+                }
+            }
+            assert!(inside > 1 << (2 * format.bits() - 2), "{name}: {inside}");
         }
     }
 

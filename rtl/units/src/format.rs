@@ -104,7 +104,7 @@ impl Rounded {
 }
 
 /// The scalar format that parameter `name` names, or the codebook that `values` lists.
-fn scalar(settings: &Settings, name: &'static str) -> Result<Scalar, UnitError> {
+pub(crate) fn scalar(settings: &Settings, name: &'static str) -> Result<Scalar, UnitError> {
     let text = settings.text(name);
     let illegal = |error: FormatError| UnitError::illegal(name, text, error.to_string());
     let values = settings.text(VALUES.name);
@@ -119,7 +119,7 @@ fn scalar(settings: &Settings, name: &'static str) -> Result<Scalar, UnitError> 
 }
 
 /// The format that parameter `name` names.
-fn format(settings: &Settings, name: &'static str) -> Result<Format, UnitError> {
+pub(crate) fn format(settings: &Settings, name: &'static str) -> Result<Format, UnitError> {
     let text = settings.text(name);
     text.parse().map_err(|error: FormatError| UnitError::illegal(name, text, error.to_string()))
 }
@@ -132,6 +132,6 @@ fn rounding_mode(settings: &Settings) -> Result<RoundingMode, UnitError> {
 }
 
 /// The code in a port value.
-fn code(bits: &BigUint) -> u32 {
+pub(crate) fn code(bits: &BigUint) -> u32 {
     number(bits) as u32
 }

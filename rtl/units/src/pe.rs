@@ -18,7 +18,9 @@
 
 pub mod bit_serial;
 pub mod cell;
+pub mod float_mac;
 pub mod integer;
+pub mod l_mul;
 pub mod lane;
 mod sum;
 

@@ -48,8 +48,8 @@ impl Minifloat {
         }
     }
 
-    /// Whether `code` is an infinity and whether it is NaN.
-    pub(super) fn specials_circuit<'m>(&self, code: Signal<'m>) -> (Option<Signal<'m>>, Option<Signal<'m>>) {
+    /// Circuit: whether `code` is an infinity and whether it is NaN; `None` where the format has none.
+    pub fn specials_circuit<'m>(&self, code: Signal<'m>) -> (Option<Signal<'m>>, Option<Signal<'m>>) {
         let (e, mantissa_bits) = (self.exponent_bits(), self.mantissa_bits());
         match self.specials() {
             Specials::Ieee => {
