@@ -1,0 +1,115 @@
+//! The command format: what is written is read back, fields do not overlap, and the documentation is true.
+
+use bitmill_accelerator::{
+    COMMAND_WORDS, Command, Compute, ComputeKind, Field, Target, Tokens, Transfer, Walk, fields,
+};
+
+fn transfer() -> Transfer {
+    let tokens = Tokens { wait: 0b010, post: 0b110 };
+    Transfer { tokens, target: Target::Weights, address: 0xdead_bee8, line: 0xabcd, beats: 0x12_3456 }
+}
+
+fn compute() -> Compute {
+    Compute {
+        tokens: Tokens { wait: 0b101, post: 0b001 },
+        kind: ComputeKind::Maximum,
+        weight_step: true,
+        weight_reset: false,
+        pad_value: -128,
+        zero_point: -7,
+        low: -32768,
+        high: 32767,
+        kernel_width: 3,
+        kernel_height: 255,
+        input_line: 65535,
+        group_stride: 1,
+        channel_stride: 40000,
+        channel_blocks: 77,
+        input_width: 224,
+        input_height: 32767,
+        walk: Walk::new(8, 224, 112, 3, (2, 2), (1, 1), (1, 1)),
+        pixels: 112 * 112,
+        weight_line: 9,
+        parameter_line: 10,
+        output_line: 11,
+        output_blocks: 12,
+    }
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for command in [Command::Load(transfer()), Command::Store(transfer()), Command::Compute(compute())] {
+        let words = command.encode().unwrap();
+        for (field, value) in command.values() {
+            assert_eq!(field.get(&words), value, "{}", field.name);
+        }
+    }
+}
+
+#[test]
+fn fields_of_a_command_do_not_overlap() {
+    for command in [Command::Load(transfer()), Command::Compute(compute())] {
+        let mut taken = [0u64; COMMAND_WORDS];
+        for (field, _) in command.values() {
+            let mask = (1u64 << field.shape.width) - 1 << field.lsb;
+            assert_eq!(taken[field.word] & mask, 0, "{} overlaps", field.name);
+            taken[field.word] |= mask;
+        }
+    }
+}
+
+#[test]
+fn values_that_do_not_fit_are_refused() {
+    let wide = Command::Load(Transfer { beats: 1 << 24, ..transfer() });
+    assert_eq!(
+        wide.encode().unwrap_err().to_string(),
+        "command field beats = 16777216 does not fit its 24 bits"
+    );
+}
+
+/// The step to the next group of pixels is the walk over the pixels between.
+#[test]
+fn a_jump_is_as_many_steps_as_the_array_has_rows() {
+    for (rows, width, stride) in [(8, 5, 1), (4, 8, 2), (16, 3, 2), (1, 7, 1)] {
+        let output_width = (width - 1) / stride + 1;
+        let walk = Walk::new(rows, width, output_width, 3, (stride, stride), (1, 1), (1, 1));
+        let (mut column, mut y, mut x, mut index) = (0, walk.start_y, walk.start_x, walk.start_index);
+        for _ in 0..rows {
+            column += 1;
+            x += walk.stride_x as i32;
+            index += walk.stride_x as i32;
+            if column == output_width {
+                column = 0;
+                x -= walk.wrap_x as i32;
+                y += walk.wrap_y as i32;
+                index += walk.wrap_index;
+            }
+        }
+        let mut jumped = walk.jump_column;
+        let (mut to_y, mut to_x) = (walk.start_y + walk.jump_y as i32, walk.start_x + walk.jump_x as i32);
+        let mut to_index = walk.start_index + walk.jump_index;
+        if jumped >= output_width {
+            jumped -= output_width;
+            to_x -= walk.wrap_x as i32;
+            to_y += walk.wrap_y as i32;
+            to_index += walk.wrap_index;
+        }
+        assert_eq!((column, y, x, index), (jumped, to_y, to_x, to_index));
+        assert_eq!(index, y * width as i32 + x);
+    }
+}
+
+#[test]
+fn the_documentation_has_the_same_table() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md")).unwrap();
+    let row = |field: &&Field| {
+        let high = field.lsb + field.shape.width - 1;
+        let bits = if high == field.lsb { format!("{high}") } else { format!("{high}:{}", field.lsb) };
+        let sign = if field.shape.signed { "signed" } else { "unsigned" };
+        format!("| `{}` | {} | {bits} | {sign} |\n", field.name, field.word)
+    };
+    let expected: String = fields::ALL.iter().map(row).collect();
+    let start = page.find("| `opcode`").unwrap();
+    assert_eq!(&page[start..], expected);
+}

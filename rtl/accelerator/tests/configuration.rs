@@ -1,0 +1,72 @@
+//! Configurations: what is refused says what would be legal, and the same configuration gives the same bytes.
+
+use bitmill_accelerator::{Accelerator, Configuration};
+use bitmill_hdl::{Design, verilog};
+
+const GOOD: &str = "\
+name: good
+precision: {activation_bits: 8, weight_bits: 8}
+pe: {kind: integer, lanes: 4}
+array: {rows: 8, columns: 8}
+scratchpads: {activations_kib: 16, weights_kib: 16}
+";
+
+fn emitted(yaml: &str) -> String {
+    let accelerator = Accelerator::new(Configuration::from_yaml(yaml).unwrap()).unwrap();
+    let design = Design::new(&accelerator.module().unwrap()).unwrap();
+    design.modules.iter().map(|module| verilog::emit(module)).collect()
+}
+
+#[test]
+fn the_order_of_keys_does_not_matter() {
+    let mut lines: Vec<&str> = GOOD.lines().collect();
+    lines.reverse();
+    assert_eq!(emitted(GOOD), emitted(GOOD));
+    assert_eq!(emitted(GOOD), emitted(&lines.join("\n")));
+}
+
+#[test]
+fn a_configuration_survives_being_written() {
+    let configuration = Configuration::from_yaml(GOOD).unwrap();
+    assert_eq!(Configuration::from_yaml(&configuration.to_yaml().unwrap()).unwrap(), configuration);
+}
+
+#[test]
+fn wrong_values_name_what_is_legal() {
+    for (from, to, expected) in [
+        ("rows: 8", "rows: 6", "array.rows: 6 is not legal: a power of two from 1 to 64 is needed"),
+        ("columns: 8", "columns: 6", "array.columns: 6 is not legal: a multiple of pe.lanes (4) is needed"),
+        ("lanes: 4", "lanes: 16", "array.columns: 8 is not legal: a multiple of pe.lanes (16) is needed"),
+        ("weight_bits: 8", "weight_bits: 17", "precision.weight_bits: 17 is not legal: 2 to 16 are legal"),
+        (
+            "name: good",
+            "name: Good",
+            "name: Good is not legal: lower-case letters, digits and underscores, a letter first",
+        ),
+        (
+            "activations_kib: 16",
+            "activations_kib: 4096",
+            "scratchpads.activations_kib: 4096 is not legal: a line has 32 bytes, and 4 to 65536 lines are legal: \
+             1 to 2048 KiB",
+        ),
+    ] {
+        let yaml = GOOD.replace(from, to);
+        let error = Accelerator::new(Configuration::from_yaml(&yaml).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn malformed_files_name_the_line() {
+    for (from, to, parts) in [
+        ("lanes: 4", "lanes: 4, depth: 2", ["unknown field `depth`", "3"]),
+        ("kind: integer", "kind: analog", ["unknown variant `analog`", "integer"]),
+        ("rows: 8", "rows: many", ["many", "4"]),
+        ("name: good", "name: good\nname: twice", ["duplicate", "name"]),
+    ] {
+        let error = Configuration::from_yaml(&GOOD.replace(from, to)).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}
