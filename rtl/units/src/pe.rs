@@ -17,6 +17,7 @@
 //! heads together.
 
 pub mod bit_serial;
+pub mod block_dot;
 pub mod cell;
 pub mod float_mac;
 pub mod integer;

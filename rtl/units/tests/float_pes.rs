@@ -1,4 +1,4 @@
-//! What the floating-point PEs refuse, in which words, and what an array may take of them.
+//! What the floating-point and block PEs refuse, in which words, and what an array may take of them.
 
 use bitmill_formats::circuits::RoundingMode;
 use bitmill_units::format::Rounded;
@@ -38,6 +38,15 @@ fn illegal_settings_name_what_is_legal() {
             "accumulator_bits=1025",
             "accumulator_bits = 1025: a whole number from 2 to 1024 is needed",
         ),
+        ("pe_block_dot", "activation=fp8_e4m3", "a block format is needed, such as mxfp8_e4m3"),
+        (
+            "pe_block_dot",
+            "weight=nvfp4",
+            "weight = nvfp4: blocks of 32 elements, as those of mxfp8_e4m3, are needed",
+        ),
+        ("pe_block_dot", "lanes=3", "lanes = 3: it does not divide a block of 32; use 1, 2, 4, 8, 16, 32"),
+        ("pe_block_dot", "accumulator=fixed accumulator_bits=65", "a whole number from 8 to 64 is needed"),
+        ("pe_block_dot", "accumulator=fixed lsb=201", "lsb = 201: -200 to 200 are legal"),
     ];
     for (unit, settings, expected) in cases {
         let error = bitmill_units::find(unit).unwrap().unit(settings.split_whitespace()).err();

@@ -6,8 +6,8 @@
 //! exact sum, three to a rounded one.
 
 pub mod dot_product;
-mod exact;
-mod rounded;
+pub(super) mod exact;
+pub(super) mod rounded;
 pub(crate) mod settings;
 
 use bitmill_formats::circuits::{self, RoundingMode, Unpacked};

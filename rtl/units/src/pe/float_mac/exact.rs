@@ -5,7 +5,7 @@
 //! and added with the sum, where they cost no adder of their own.
 
 use bitmill_formats::circuits::{self, Rounder, Unpacked};
-use bitmill_formats::{Dyadic, Family, FixedAccumulator, Value};
+use bitmill_formats::{AccumulatorShape, Dyadic, Family, FixedAccumulator, Value};
 use bitmill_hdl::unit::{Model, Pipeline};
 use bitmill_hdl::{BigUint, ModuleBuilder, Signal, signed, unsigned};
 
@@ -14,16 +14,37 @@ use crate::format::Rounded;
 use crate::pe::ProcessingElement;
 
 /// The sum of a step, in the register's places.
-pub(super) struct Step<'m> {
+pub(in crate::pe) struct Step<'m> {
     /// The lanes' sum without the counted ones.
     pub sum: Signal<'m>,
     /// How many ones are to be added; `None` if there is none.
     pub ones: Option<Signal<'m>>,
 }
 
+impl<'m> Step<'m> {
+    /// Both, added.
+    pub fn total(&self) -> Signal<'m> {
+        self.ones.map_or(self.sum, |ones| self.sum.add(ones.to_signed()))
+    }
+}
+
+/// The adder tree over the lanes of a step, in the places of `register`.
+pub(in crate::pe) fn step<'m>(
+    m: &'m ModuleBuilder,
+    products: &[Unpacked<'m>],
+    register: AccumulatorShape,
+) -> Step<'m> {
+    m.comment("Each product in its places; the lanes' sum.");
+    let addends: Vec<_> = products.iter().map(|x| circuits::addend(m, x, register)).collect();
+    let terms: Vec<Signal> = addends.iter().map(|addend| addend.bits).collect();
+    let carries: Vec<Signal> = addends.iter().filter_map(|addend| addend.carry).collect();
+    let ones = (!carries.is_empty()).then(|| m.delay_data("ones_q", m.sum(&carries)));
+    Step { sum: m.delay_data("dot_q", m.sum(&terms)), ones }
+}
+
 /// What fixed point cannot hold: whether a NaN, a +∞ or a −∞ was met.
 #[derive(Clone, Copy)]
-pub(super) struct Specials<'m> {
+pub(in crate::pe) struct Specials<'m> {
     /// NaN, +∞, −∞; `None` where a format has none.
     flags: [Option<Signal<'m>>; 3],
 }
@@ -82,16 +103,6 @@ impl<'m> Specials<'m> {
 }
 
 impl<P: Product> DotProduct<P> {
-    /// The adder tree over the lanes.
-    pub(super) fn step<'m>(&self, m: &'m ModuleBuilder, products: &[Unpacked<'m>]) -> Step<'m> {
-        m.comment("Each product in its places; the lanes' sum.");
-        let addends: Vec<_> = products.iter().map(|x| circuits::addend(m, x, self.register)).collect();
-        let terms: Vec<Signal> = addends.iter().map(|addend| addend.bits).collect();
-        let carries: Vec<Signal> = addends.iter().filter_map(|addend| addend.carry).collect();
-        let ones = (!carries.is_empty()).then(|| m.delay_data("ones_q", m.sum(&carries)));
-        Step { sum: m.delay_data("dot_q", m.sum(&terms)), ones }
-    }
-
     pub(super) fn exact_circuit<'m>(
         &self,
         m: &'m ModuleBuilder,
@@ -101,7 +112,7 @@ impl<P: Product> DotProduct<P> {
     ) {
         let [valid, first, last] = control;
         let width = self.register.width_bits;
-        let step = self.step(m, products);
+        let step = step(m, products, self.register);
         let specials =
             Specials::of(m, products).map(|name, flag| m.delay_data(&format!("{name}_dot_q"), flag));
         let valid_q = m.delay("valid_q", valid);
@@ -111,11 +122,8 @@ impl<P: Product> DotProduct<P> {
         m.comment("Accumulator.");
         let acc_q = m.register("acc_q", signed(width)).without_reset();
         let sum = acc_q.q().gate(first_q.not()).add_wrapping(step.sum.resize(width));
-        let acc_d = match step.ones {
-            Some(ones) => sum.add_wrapping(ones.resize(width).as_signed()),
-            None => sum,
-        };
-        let acc_d = acc_d.named("acc_d");
+        let ones = step.ones.map(|ones| ones.resize(width).as_signed());
+        let acc_d = ones.map_or(sum, |ones| sum.add_wrapping(ones)).named("acc_d");
         acc_q.set_when(valid_q, acc_d);
         let specials = specials.map(|name, flag| {
             let seen = m.register(&format!("{name}_seen_q"), unsigned(1)).without_reset();

@@ -9,7 +9,7 @@ use bitmill_hdl::unit::{Model, Pipeline, Unit};
 use bitmill_hdl::{BigUint, HdlError, ModuleBuilder, Signal, unsigned};
 
 use super::dot_product::{DotProduct, Product};
-use super::exact::Specials;
+use super::exact::{Specials, step};
 use crate::format::Rounded;
 use crate::format::adder::Adder;
 use crate::pe::ProcessingElement;
@@ -33,13 +33,9 @@ impl<P: Product> DotProduct<P> {
             _ => {
                 let specials =
                     Specials::of(m, products).map(|name, flag| m.delay_data(&format!("{name}_q"), flag));
-                let step = self.step(m, products);
+                let step = step(m, products, self.register);
                 m.comment("The step's sum, rounded.");
-                let sum = match step.ones {
-                    Some(ones) => step.sum.add(ones.to_signed()),
-                    None => step.sum,
-                };
-                let sum = specials.with_sum(sum, self.lsb_exponent());
+                let sum = specials.with_sum(step.total(), self.lsb_exponent());
                 m.delay_data("term_q", circuits::encode(m, format, &sum, &rounder))
             }
         };
