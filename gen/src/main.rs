@@ -2,12 +2,15 @@
 
 mod bundle;
 mod output;
+mod plot;
 mod progress;
 mod source;
 mod table;
 mod workload;
 mod commands {
     pub mod cost;
+    pub mod demo;
+    pub mod explore;
     pub mod formats;
     pub mod generate;
     pub mod simulate;
@@ -33,9 +36,11 @@ enum Command {
     Simulate(commands::simulate::SimulateArgs),
     Verify(commands::verify::VerifyArgs),
     Cost(commands::cost::CostArgs),
+    Explore(commands::explore::ExploreArgs),
     Units(commands::units::UnitsArgs),
     /// Number formats: list, show, encode, evaluate, plot.
     Formats(commands::formats::FormatsArgs),
+    Demo(commands::demo::DemoArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,8 +49,10 @@ fn main() -> ExitCode {
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Cost(args) => commands::cost::run(&args),
+        Command::Explore(args) => commands::explore::run(&args),
         Command::Units(args) => commands::units::run(&args),
         Command::Formats(args) => commands::formats::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

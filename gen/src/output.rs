@@ -38,6 +38,11 @@ impl Files {
         self.0.insert(path.into(), content.into());
     }
 
+    /// Adds the files of `other` under the folder `prefix`.
+    pub fn add_all(&mut self, prefix: &str, other: Files) {
+        self.0.extend(other.0.into_iter().map(|(path, content)| (format!("{prefix}/{path}"), content)));
+    }
+
     /// The files.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))

@@ -45,9 +45,7 @@ impl SourceArgs {
             (Some(name), _) => self.unit(name),
             (None, Some(path)) => {
                 let accelerator = accelerator(path)?;
-                let configuration = accelerator.configuration();
-                let (text, value) = (configuration.to_yaml()?, serde_json::to_value(configuration)?);
-                let request = Request { kind: "accelerator", text, value };
+                let request = request(&accelerator)?;
                 Ok((Source::Accelerator(Box::new(accelerator)), request))
             }
             (None, None) => Err("give a configuration file or --unit NAME".into()),
@@ -70,6 +68,16 @@ impl SourceArgs {
     }
 }
 
+/// The request for an accelerator, all defaults spelled out.
+///
+/// # Errors
+/// Only on our own bugs.
+pub fn request(accelerator: &Accelerator) -> Result<Request, Box<dyn Error>> {
+    let configuration = accelerator.configuration();
+    let (text, value) = (configuration.to_yaml()?, serde_json::to_value(configuration)?);
+    Ok(Request { kind: "accelerator", text, value })
+}
+
 /// The accelerator that a configuration file describes.
 ///
 /// # Errors
@@ -77,6 +85,11 @@ impl SourceArgs {
 pub fn accelerator(path: &Path) -> Result<Accelerator, Box<dyn Error>> {
     let text = String::from_utf8(read(path)?)
         .map_err(|_| format!("{}: the file is not UTF-8 text", path.display()))?;
-    let in_file = |error: bitmill_accelerator::ConfigurationError| format!("{}: {error}", path.display());
+    let in_file = |error: bitmill_accelerator::ConfigurationError| in_file(path, &error.to_string());
     Ok(Accelerator::new(Configuration::from_yaml(&text).map_err(in_file)?).map_err(in_file)?)
+}
+
+/// An error of a file's content. The YAML reader's own words begin with `error: `, as ours do.
+pub fn in_file(path: &Path, error: &str) -> String {
+    format!("{}: {}", path.display(), error.trim_start_matches("error: ").trim_end())
 }

@@ -18,7 +18,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill cost examples/digits/int8_8x8.yaml
+  bitmill cost gen/configurations/digits_int8.yaml
   bitmill cost my.yaml --technology asap7 --model net.onnx --calibration inputs.npy
   bitmill cost --unit pe_integer --set weight=int4 --technology sg13g2 --json
 

@@ -16,7 +16,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill generate examples/digits/int8_8x8.yaml -o out/int8
+  bitmill generate gen/configurations/digits_int8.yaml -o out/int8
   bitmill generate my.yaml --model net.onnx --calibration inputs.npy -o out/mine
   bitmill generate --unit pe_integer --set activation=int8 --set weight=int4 -o out/pe
 
@@ -49,7 +49,8 @@ pub fn run(args: &GenerateArgs) -> Result<(), Box<dyn Error>> {
         Source::Unit(unit) => (Design::new(&unit.module()?)?, Some(unit_testbench(unit.as_ref())?), None),
         Source::Accelerator(accelerator) => {
             let design = Design::new(&accelerator.module()?)?;
-            match inference_testbench(&accelerator, &design, &args.model) {
+            let model = Model::load(&args.model)?;
+            match inference_testbench(&accelerator, &design, &model) {
                 Ok(files) => (design, Some(files), None),
                 // The embedded network was nobody's wish: hardware that it does not fit is none the worse.
                 Err(error) if args.model.model.is_none() => (design, None, Some(error.to_string())),
@@ -62,12 +63,15 @@ pub fn run(args: &GenerateArgs) -> Result<(), Box<dyn Error>> {
     report(args, &design, &files, note.as_deref(), &sha256(request.text.as_bytes()))
 }
 
-fn inference_testbench(
+/// The testbench of one inference of `model`.
+///
+/// # Errors
+/// A network that cannot be quantized or does not fit.
+pub fn inference_testbench(
     accelerator: &Accelerator,
     design: &Design,
-    args: &ModelArgs,
+    model: &Model,
 ) -> Result<Files, Box<dyn Error>> {
-    let model = Model::load(args)?;
     let network = model.quantized(accelerator)?;
     let (program, trace, _) = simulate(accelerator, &network)?;
     let input = model.example();

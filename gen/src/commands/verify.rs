@@ -20,7 +20,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill verify examples/digits/int8_8x8.yaml
+  bitmill verify gen/configurations/digits_int8.yaml
   bitmill verify my.yaml --model net.onnx --calibration inputs.npy --every-layer
   bitmill verify my.yaml --tool interpreter
 
@@ -77,7 +77,7 @@ impl ToolChoice {
     /// # Errors
     /// Verilator was asked for and is missing or too old.
     pub fn find(self) -> Result<Tool, Box<dyn Error>> {
-        match (self, Verilator::find()) {
+        match (self, Verilator::find().map(|verilator| verilator.with_default_cache(cache()))) {
             (ToolChoice::Interpreter, _) => Ok(Tool::Interpreter(None)),
             (_, Ok(verilator)) => Ok(Tool::Verilator(verilator)),
             (ToolChoice::Auto, Err(error)) if error.is_missing_tool() => {
@@ -86,6 +86,13 @@ impl ToolChoice {
             (_, Err(error)) => Err(error.into()),
         }
     }
+}
+
+/// Where built simulations are kept: the user's cache folder, by the XDG Base Directory Specification.
+fn cache() -> PathBuf {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = || variable("HOME").map(|home| home.join(".cache"));
+    variable("XDG_CACHE_HOME").or_else(home).unwrap_or_else(std::env::temp_dir).join("bitmill/verilator")
 }
 
 impl Tool {

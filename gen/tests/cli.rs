@@ -1,0 +1,245 @@
+//! The program as its users meet it: commands, files, errors, exit status.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn bitmill(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_bitmill"))
+        .current_dir(folder)
+        .args(arguments)
+        .output()
+        .expect("the program starts")
+}
+
+/// Standard output of a command that succeeds.
+fn succeeds(folder: &Path, arguments: &[&str]) -> String {
+    let output = bitmill(folder, arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    assert_eq!(errors, "", "{arguments:?}: quiet in a pipe");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Standard error of a command that fails with exit status 1 and says nothing on standard output.
+fn fails(folder: &Path, arguments: &[&str]) -> String {
+    let output = bitmill(folder, arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{arguments:?}");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert!(text.starts_with("error: "), "{arguments:?}: {text}");
+    text
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+fn configuration(name: &str) -> String {
+    format!("{ROOT}/configurations/{name}")
+}
+
+/// Every file below a folder by its path within it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut work = vec![folder.to_owned()];
+    while let Some(next) = work.pop() {
+        for entry in fs::read_dir(next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                work.push(path);
+            } else {
+                let inside = path.strip_prefix(folder).expect("below the folder").to_owned();
+                found.insert(inside, fs::read(&path).expect("a file"));
+            }
+        }
+    }
+    found
+}
+
+fn text_of(folder: &Path, file: &str) -> String {
+    fs::read_to_string(folder.join(file)).expect("a text file")
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let here = tempfile::tempdir().unwrap();
+    for command in ["generate", "simulate", "verify", "cost", "explore", "units", "formats", "demo"] {
+        let help = succeeds(here.path(), &[command, "--help"]);
+        assert!(help.contains("Examples:"), "{command}");
+        assert!(help.contains(&format!("bitmill {command}")), "{command}");
+    }
+}
+
+#[test]
+fn generated_folders_are_complete_and_the_same_every_time() {
+    let here = tempfile::tempdir().unwrap();
+    let yaml = text_of(Path::new(ROOT), "configurations/digits_int8.yaml");
+    // Top-level keys are lines of their own here: reversed, they say the same.
+    let reversed: Vec<&str> = yaml.lines().rev().collect();
+    fs::write(here.path().join("a.yaml"), &yaml).unwrap();
+    fs::write(here.path().join("b.yaml"), reversed.join("\n")).unwrap();
+    succeeds(here.path(), &["generate", "a.yaml", "-o", "out/a"]);
+    succeeds(here.path(), &["generate", "b.yaml", "-o", "out/b"]);
+    let (a, b) = (files(&here.path().join("out/a")), files(&here.path().join("out/b")));
+    assert_eq!(a, b);
+    let listed = text_of(here.path(), "out/a/files.f");
+    let modules: Vec<&str> = listed.lines().collect();
+    assert_eq!(modules.len(), a.keys().filter(|path| path.starts_with("rtl")).count());
+    assert_eq!(modules.last(), Some(&"rtl/bitmill_digits_int8.v"), "the top is last");
+    let manifest = json(&text_of(here.path(), "out/a/manifest.json"));
+    assert_eq!(manifest["top"], "bitmill_digits_int8");
+    assert_eq!(manifest["configuration"]["vector"]["rows"], 2);
+    assert_eq!(manifest["files"].as_array().unwrap().len() + 1, a.len(), "all but the manifest");
+    assert_eq!(fs::read_dir(here.path().join("out")).unwrap().count(), 2, "nothing temporary is left");
+}
+
+#[test]
+fn testbenches_pass_under_icarus_and_catch_a_broken_circuit() {
+    if Command::new("iverilog").arg("-V").output().is_err() {
+        println!("skipped: iverilog is not installed; on Debian or Ubuntu: apt-get install iverilog");
+        return;
+    }
+    let here = tempfile::tempdir().unwrap();
+    let accelerator = configuration("digits_int4.yaml");
+    let cases: [(&str, Vec<&str>); 3] = [
+        ("bitmill_requantizer_acc32_a8", vec!["--unit", "requantizer"]),
+        ("bitmill_pe_integer_s8s4_l4_acc32", vec!["--unit", "pe_integer", "--set", "weight=int4"]),
+        ("bitmill_digits_int4", vec![&accelerator]),
+    ];
+    for (top, request) in cases {
+        let folder = here.path().join(top);
+        succeeds(here.path(), &[&["generate"][..], &request, &["-o", top]].concat());
+        assert!(icarus(&folder, top), "{top}");
+        assert!(break_an_adder(&folder), "{top} adds something");
+        assert!(!icarus(&folder, top), "{top} is broken and passes");
+    }
+}
+
+/// Makes the first adder of the first file that has one subtract.
+fn break_an_adder(folder: &Path) -> bool {
+    let broken = text_of(folder, "files.f").lines().find_map(|file| {
+        let text = text_of(folder, file);
+        let line = text.lines().find(|line| line.contains(" + ") && !line.starts_with("//"))?;
+        fs::write(folder.join(file), text.replacen(line, &line.replacen(" + ", " - ", 1), 1)).ok()
+    });
+    broken.is_some()
+}
+
+/// Whether the testbench passes; a testbench that neither passes nor fails is a bug.
+fn icarus(folder: &Path, top: &str) -> bool {
+    let bench = format!("tb/{top}_tb.v");
+    let built = Command::new("iverilog")
+        .current_dir(folder)
+        .args(["-g2012", "-f", "files.f", "-o", "tb.vvp", &bench])
+        .output()
+        .expect("iverilog starts");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let run = Command::new("vvp").current_dir(folder).arg("tb.vvp").output().expect("vvp starts");
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let passed = said.contains("PASS: ");
+    assert!(passed != said.contains("FAIL: ") && passed == run.status.success(), "{said}");
+    passed
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_left_alone() {
+    let here = tempfile::tempdir().unwrap();
+    fs::create_dir(here.path().join("mine")).unwrap();
+    fs::write(here.path().join("mine/notes.txt"), "keep").unwrap();
+    let error = fails(here.path(), &["generate", "--unit", "ram", "-o", "mine"]);
+    assert!(error.contains("mine exists and was not written by bitmill"), "{error}");
+    assert_eq!(text_of(here.path(), "mine/notes.txt"), "keep");
+}
+
+#[test]
+fn simulation_and_verification_count_the_same_cycles() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let simulated = json(&succeeds(here.path(), &["simulate", &config, "--json", "--trace", "trace.csv"]));
+    let layers = simulated["layers"].as_array().unwrap();
+    assert_eq!(layers.iter().map(|l| l["cycles"].as_u64().unwrap()).sum::<u64>(), simulated["cycles"]);
+    assert!(simulated["accuracy_percent"].as_f64() > Some(98.0));
+    let verified = json(&succeeds(
+        here.path(),
+        &["verify", &config, "--tool", "interpreter", "--every-layer", "--json"],
+    ));
+    assert_eq!((&verified["differing_bytes"], &verified["differing_commands"]), (&0.into(), &0.into()));
+    assert!(verified["tensors"].as_u64() >= Some(11), "every layer is stored");
+    let trace = text_of(here.path(), "trace.csv");
+    assert_eq!(trace.lines().next(), Some("command,queue,layer,start_cycle,done_cycle"));
+    assert!(trace.lines().count() > layers.len());
+}
+
+#[test]
+fn costs_are_labelled_and_add_up() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let cost = json(&succeeds(here.path(), &["cost", &config, "--json", "--csv", "cost.csv"]));
+    assert_eq!(cost["calibration"], "uncalibrated");
+    let area = |v: &Value| {
+        ["logic_um2", "registers_um2", "memories_um2"].map(|k| v[k].as_f64().unwrap()).iter().sum::<f64>()
+    };
+    let parts: f64 = cost["components"].as_array().unwrap().iter().map(|c| area(&c["cost"])).sum();
+    let whole = area(&cost["total"]);
+    assert!((parts + area(&cost["own"]) - whole).abs() < 1e-6 * whole);
+    assert!(cost["inference"]["energy_pj"].as_f64() > Some(0.0));
+    assert!(text_of(here.path(), "cost.csv").contains("i_array/i_row_*/i_pe_*,"));
+    let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "asap7"]);
+    assert!(page.contains("uncalibrated") && page.contains("area µm²"), "{page}");
+}
+
+#[test]
+fn a_sweep_writes_picture_and_points() {
+    let here = tempfile::tempdir().unwrap();
+    let space = text_of(Path::new(ROOT), "configurations/digits_space.yaml");
+    let short = space.split("  array:\n").next().unwrap().replacen("vary:", "vary:\n  pe_lanes: [2, 4]", 1);
+    fs::write(here.path().join("space.yaml"), short).unwrap();
+    let table = succeeds(here.path(), &["explore", "space.yaml", "-o", "front", "--all"]);
+    assert!(table.contains("of 8 points are on the Pareto front"), "{table}");
+    let first = files(&here.path().join("front"));
+    succeeds(here.path(), &["explore", "space.yaml", "-o", "front"]);
+    assert_eq!(files(&here.path().join("front")), first, "the same bytes again");
+    let svg = text_of(here.path(), "front/pareto.svg");
+    assert!(svg.starts_with("<svg") && svg.contains("accuracy, %") && svg.matches("<circle").count() >= 16);
+    assert_eq!(text_of(here.path(), "front/points.csv").lines().count(), 9);
+}
+
+#[test]
+fn bad_input_is_refused_in_one_line_that_says_where() {
+    let here = tempfile::tempdir().unwrap();
+    let yaml = text_of(Path::new(ROOT), "configurations/digits_int8.yaml");
+    let write = |name: &str, content: &[u8]| fs::write(here.path().join(name), content).unwrap();
+    write("key.yaml", yaml.replace("lanes:", "lane:").as_bytes());
+    write("large.yaml", yaml.replace("activations_kib: 16", "activations_kib: 4096").as_bytes());
+    write("odd.yaml", yaml.replace("columns: 8", "columns: 9").as_bytes());
+    write("small.yaml", yaml.replace("weights_kib: 16", "weights_kib: 1").as_bytes());
+    write("good.yaml", yaml.as_bytes());
+    let onnx = fs::read(format!("{ROOT}/../examples/digits/digits.onnx")).unwrap();
+    write("cut.onnx", &onnx[..onnx.len() / 2]);
+    write("whole.onnx", &onnx);
+    let model = |file: &'static str| ["simulate", "good.yaml", "--model", file];
+    let cases: [(&[&str], &[&str]); 9] = [
+        (&["simulate", "missing.yaml"], &["cannot read missing.yaml"]),
+        (&["simulate", "key.yaml"], &["key.yaml", "lane", "lanes"]),
+        (&["simulate", "odd.yaml"], &["odd.yaml: array.columns: 9", "multiple of pe.lanes"]),
+        (&["generate", "large.yaml", "-o", "out"], &["large.yaml: scratchpads.activations_kib: 4096"]),
+        (&["simulate", "small.yaml"], &["weights"]),
+        (&model("cut.onnx"), &["cut.onnx"]),
+        (&model("whole.onnx"), &["--calibration"]),
+        (&["units", "show", "pe_float"], &["no unit is called `pe_float`"]),
+        (&["cost", "good.yaml", "--technology", "tsmc3"], &["no technology is called `tsmc3`", "sky130hd"]),
+    ];
+    for (arguments, expected) in cases {
+        let error = fails(here.path(), arguments);
+        for part in expected {
+            assert!(error.contains(part), "{arguments:?}: {error}");
+        }
+    }
+    assert!(!here.path().join("out").exists());
+}
