@@ -156,7 +156,11 @@ impl Configuration {
     /// [`ConfigurationError::Yaml`] with the line, a caret and what was expected. Values are checked by
     /// [`crate::Accelerator::new`].
     pub fn from_yaml(text: &str) -> Result<Configuration, ConfigurationError> {
-        serde_saphyr::from_str(text).map_err(|e| ConfigurationError::Yaml(e.to_string()))
+        serde_saphyr::from_str(text).map_err(|e| {
+            // The printer of errors says `error:` itself.
+            let text = e.to_string();
+            ConfigurationError::Yaml(text.strip_prefix("error: ").unwrap_or(&text).to_owned())
+        })
     }
 
     /// The configuration with every default spelled out, keys in a fixed order.
