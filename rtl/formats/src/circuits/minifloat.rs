@@ -95,32 +95,34 @@ impl Minifloat {
     /// many binades the number lies above the lowest one; 0 for zeros and subnormals.
     fn align<'m>(&self, m: &'m ModuleBuilder, x: &Unpacked<'m>, keep: u32) -> (Signal<'m>, Signal<'m>) {
         let significand = x.significand;
-        let top = x.top().plus(-self.minimum_exponent());
-        let leading = if x.leading > 0 { count_leading(m, significand, x.leading) } else { m.bit(false) };
-        let highest = bits_for(top.high().max(0) as u64);
-        let binade = top.minus(m, leading, x.leading).named("binade");
-        let subnormal = binade.msb();
+        let range = x.top().plus(-self.minimum_exponent());
+        let top = range.above(m, 0).named("top_exponent");
+        let reaches_below = range.low() < 0;
+        let below = top.msb();
 
         // Normal numbers move up until the leading one is in place; subnormal ones as far as they may.
-        let moved = if x.leading == 0 {
-            significand
+        let (moved, binade) = if x.leading == 0 {
+            (significand, top)
         } else {
-            let limit = top.above(m, 0);
-            let limit = if top.low() < 0 { limit.gate(limit.msb().not()) } else { limit };
-            let limit = limit.as_unsigned().resize(leading.width());
-            significand.shift_left(subnormal.mux(limit, leading))
+            let leading = count_leading(m, significand, x.leading).named("leading_zeros");
+            let width = top.width().max(leading.width() + 1);
+            let binade = top.extend(width).sub_wrapping(leading.to_signed().extend(width)).named("binade");
+            let limit = top.as_unsigned().resize(leading.width());
+            let limit = if reaches_below { limit.gate(below.not()) } else { limit };
+            let places = binade.msb().mux(limit, leading);
+            (significand.shift_left(places), binade)
         };
         let mut aligned = keep_top(m, moved, keep);
-        if top.low() < 0 {
-            // Below the lowest binade: moved down, first as a whole and at last as a sticky bit.
-            let lowest = top.above(m, 0);
-            let down = lowest.neg().gate(lowest.msb());
-            let down = down.as_unsigned().truncate(lowest.width());
-            aligned = shift_right_jamming(m, aligned, down);
+        if reaches_below {
+            // Below the lowest binade: moved down, first as a whole and at last as a sticky bit. By −top =
+            // ~top + 1 places, the first of them apart.
+            let aligned_down = shift_right_jamming(m, aligned, m.bit(true));
+            let places = top.not().as_unsigned().truncate(top.width() - 1);
+            aligned = below.mux(shift_right_jamming(m, aligned_down, places), aligned);
         }
-        let normal = aligned.msb();
-        let binade = binade.as_unsigned().resize(highest).gate(normal);
-        (aligned.named("aligned"), binade)
+        let aligned = aligned.named("aligned");
+        let highest = bits_for(range.high().max(0) as u64);
+        (aligned, binade.as_unsigned().resize(highest).gate(aligned.msb()))
     }
 
     /// Sign, ordinal and the policies for what is no ordinary number; `overflow` is the one for finite ones.

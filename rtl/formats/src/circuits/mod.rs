@@ -33,6 +33,7 @@ mod minifloat;
 mod multiply;
 mod posit;
 mod power_of_two;
+mod product;
 mod rounding;
 mod sherry;
 mod shift;
@@ -41,7 +42,8 @@ mod unpacked;
 pub use accumulate::{Addend, accumulate, addend};
 pub use add::add;
 pub use exponent::Exponent;
-pub use multiply::multiply;
+pub use multiply::{multiply, multiply_by};
+pub use product::{Reduction, product};
 pub use rounding::{Rounder, RoundingMode};
 pub use unpacked::Unpacked;
 

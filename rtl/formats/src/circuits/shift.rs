@@ -47,6 +47,10 @@ pub fn keep_top<'m>(m: &'m ModuleBuilder, value: Signal<'m>, keep: u32) -> Signa
     if signed { bits.as_signed() } else { bits }
 }
 
+/// Narrower significands are normalised step by step, wider ones by a count and a shifter; a move of few
+/// places too. Measured in LUTs: see `docs/formats/circuits.md`.
+const STEPWISE_WIDTH: std::ops::Range<u32> = 5..25;
+
 /// Moves the significand up until no leading zero (or copy of the sign) is left; there are at most
 /// `leading`. Returns it with the number of places; a zero moves by any number of places.
 pub fn normalise<'m>(
@@ -57,8 +61,35 @@ pub fn normalise<'m>(
     if leading == 0 {
         return (significand, m.bit(false));
     }
-    let count = count_leading(m, significand, leading);
+    if leading > 2 && STEPWISE_WIDTH.contains(&significand.width()) {
+        return normalise_stepwise(m, significand, leading);
+    }
+    let count = count_leading(m, significand, leading).named("leading_bits");
     (significand.shift_left(count), count)
+}
+
+/// Halving steps: wherever the upper places are empty, what lies below moves into them.
+fn normalise_stepwise<'m>(
+    m: &'m ModuleBuilder,
+    significand: Signal<'m>,
+    leading: u32,
+) -> (Signal<'m>, Signal<'m>) {
+    let width = significand.width();
+    let signed = significand.shape().signed;
+    let mut value = significand.as_unsigned();
+    let mut count = Vec::new();
+    for stage in (0..bits_for(leading.into())).rev() {
+        let distance = 1 << stage;
+        let empty = if signed {
+            let head = value.slice(width - 1 - distance, distance + 1);
+            head.all().or(head.any().not())
+        } else {
+            value.slice(width - distance, distance).any().not()
+        };
+        value = empty.mux(value.truncate(width - distance).shl(distance), value);
+        count.push(empty);
+    }
+    (if signed { value.as_signed() } else { value }, m.concat(&count).named("leading_bits"))
 }
 
 /// The number of leading zeros, or of copies of the sign bit behind it, up to `most`.
