@@ -50,7 +50,7 @@ pub fn catalogue() -> Vec<Entry> {
         pe::bit_serial::encoder::ENTRY,
         pe::bit_serial::dequantizer::ENTRY,
     ]);
-    entries.extend([pe::float_mac::ENTRY, pe::l_mul::ENTRY, pe::block_dot::ENTRY]);
+    entries.extend([pe::float_mac::ENTRY, pe::l_mul::ENTRY, pe::block_dot::ENTRY, pe::rmmec_simd::ENTRY]);
     entries.extend(format::ENTRIES);
     entries
 }

@@ -23,6 +23,7 @@ pub mod float_mac;
 pub mod integer;
 pub mod l_mul;
 pub mod lane;
+pub mod rmmec_simd;
 mod sum;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the floating-point and block PEs refuse, in which words, and what an array may take of them.
+//! What the floating-point, block and reconfigurable PEs refuse, in which words, and what an array may take of them.
 
 use bitmill_formats::circuits::RoundingMode;
 use bitmill_units::format::Rounded;
@@ -47,6 +47,13 @@ fn illegal_settings_name_what_is_legal() {
         ("pe_block_dot", "lanes=3", "lanes = 3: it does not divide a block of 32; use 1, 2, 4, 8, 16, 32"),
         ("pe_block_dot", "accumulator=fixed accumulator_bits=65", "a whole number from 8 to 64 is needed"),
         ("pe_block_dot", "accumulator=fixed lsb=201", "lsb = 201: -200 to 200 are legal"),
+        (
+            "pe_rmmec_simd",
+            "modes=fp8_e5m2",
+            "modes = fp8_e5m2: legal are fp4_e2m1, posit4_1, int4, fp8_e4m3, posit8_0, int8, bf16, posit16_1, int16",
+        ),
+        ("pe_rmmec_simd", "modes=int8,int8", "modes = int8: it stands there twice; each counts once"),
+        ("pe_rmmec_simd", "result_bits=129", "a whole number from 16 to 128 is needed"),
     ];
     for (unit, settings, expected) in cases {
         let error = bitmill_units::find(unit).unwrap().unit(settings.split_whitespace()).err();

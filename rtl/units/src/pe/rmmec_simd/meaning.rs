@@ -1,0 +1,108 @@
+//! What the PE means: exact products, cut at the quire's last place, summed by lane and then over the lanes.
+
+use bitmill_formats::{Dyadic, Family, Scalar, Value};
+use bitmill_hdl::unit::{Model, Pipeline, lane, number};
+use bitmill_hdl::{BigUint, unit};
+
+use super::RmmecSimd;
+use super::lanes::{LaneMode, LaneWidth};
+use crate::format::{Rounded, code};
+use crate::pe::ProcessingElement;
+
+/// Products of bf16 whose exponents (⌊log2⌋ of the operands) add up to more are too large for the quire.
+const LARGEST_BF16_EXPONENT: i32 = 64;
+/// Exponent of the smallest normal bf16: subnormal numbers count as having it.
+const SMALLEST_BF16_EXPONENT: i32 = -126;
+
+/// The lanes' sums of one mode.
+#[derive(Clone)]
+struct Quire {
+    mode: LaneMode,
+    lanes: Vec<i128>,
+    special: bool,
+}
+
+impl Quire {
+    fn new(mode: LaneMode) -> Quire {
+        Quire { mode, lanes: vec![0; mode.width.lanes() as usize], special: false }
+    }
+
+    fn add(&mut self, format: &Scalar, activation: &BigUint, weight: &BigUint) {
+        let bits = self.mode.width.bits();
+        for (index, sum) in (0..).zip(&mut self.lanes) {
+            let [a, w] = [activation, weight].map(|word| format.decode(code(&lane(word, index, bits))));
+            match units(&self.mode, &a, &w) {
+                // Each segment wraps around.
+                Some(units) => *sum = wrap(sum.wrapping_add(units), self.mode.width),
+                None => self.special = true,
+            }
+        }
+    }
+
+    /// The sum over the lanes, modulo 2^128.
+    fn total(&self) -> i128 {
+        self.lanes.iter().fold(0i128, |total, sum| total.wrapping_add(*sum))
+    }
+}
+
+/// The product in units of the quire's last place, towards minus infinity; `None` if it is not a number or
+/// too large.
+fn units(mode: &LaneMode, a: &Value, w: &Value) -> Option<i128> {
+    let (x, y) = (a.finite()?, w.finite()?);
+    let exponent = |x: &Dyadic| x.log2_floor().map(|log2| log2.max(SMALLEST_BF16_EXPONENT));
+    let (Some(ex), Some(ey)) = (exponent(&x), exponent(&y)) else { return Some(0) };
+    if mode.name == "bf16" && ex + ey > LARGEST_BF16_EXPONENT {
+        return None;
+    }
+    let product = x.multiply(y);
+    let magnitude = product.significand() as i128;
+    let signed = if product.is_negative() { -magnitude } else { magnitude };
+    let places = product.exponent() - mode.lsb_exponent();
+    Some(if places >= 0 { signed << places } else { signed >> (-places).min(127) })
+}
+
+fn wrap(sum: i128, width: LaneWidth) -> i128 {
+    let unused = 128 - width.segment_bits();
+    (sum << unused) >> unused
+}
+
+fn bits(sum: i128, width_bits: u32) -> BigUint {
+    unit::lane(&BigUint::from(sum as u128), 0, width_bits)
+}
+
+pub(super) fn model(pe: &RmmecSimd) -> Box<dyn Model> {
+    let modes: Vec<(LaneMode, Scalar)> = pe.modes.iter().map(|mode| (*mode, mode.format())).collect();
+    let (result, result_bits) = (pe.result.clone(), pe.result_bits);
+    let outputs = 2 + usize::from(result.is_some());
+    let mut quire = Quire::new(pe.modes[0]);
+    let mut shown = vec![None; outputs];
+    Box::new(Pipeline::new(pe.timing().latency_cycles as usize, outputs, move |inputs: &[BigUint]| {
+        let [valid, first, last, mode, activation, weight] = inputs else { unreachable!("six inputs") };
+        if !valid.bit(0) {
+            return shown.clone();
+        }
+        let selected = modes.iter().find(|(known, _)| u64::from(known.code) == number(mode));
+        let (mode, format) = selected.expect("the stimulus selects modes of the PE");
+        if first.bit(0) {
+            quire = Quire::new(*mode);
+        }
+        quire.add(format, activation, weight);
+        if last.bit(0) {
+            let total = quire.total();
+            shown = vec![
+                (!quire.special).then(|| bits(total, result_bits)),
+                Some(u8::from(quire.special).into()),
+            ];
+            shown.extend(result.as_ref().map(|result| Some(rounded(result, &quire).into())));
+        }
+        shown.clone()
+    }))
+}
+
+/// The sum as a code of the result format; NaN for what the quire cannot hold.
+fn rounded(result: &Rounded, quire: &Quire) -> u32 {
+    let total = quire.total();
+    let magnitude = Dyadic::new(total < 0, total.unsigned_abs(), quire.mode.lsb_exponent());
+    let value = if quire.special { Value::Nan } else { Value::Finite(magnitude) };
+    result.format.encode(&value, result.mode.rounding(0))
+}
