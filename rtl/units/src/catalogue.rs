@@ -49,6 +49,12 @@ pub fn catalogue() -> Vec<Entry> {
         pe::bit_serial::ENTRY,
         pe::bit_serial::encoder::ENTRY,
         pe::bit_serial::dequantizer::ENTRY,
+        pe::matryoshka::ENTRY,
+        pe::binary::ENTRY,
+        pe::ternary::ENTRY,
+        pe::sherry::ENTRY,
+        pe::dual_binary::ENTRY,
+        pe::complex::ENTRY,
     ]);
     entries.extend([pe::float_mac::ENTRY, pe::l_mul::ENTRY, pe::block_dot::ENTRY, pe::rmmec_simd::ENTRY]);
     entries.extend(format::ENTRIES);

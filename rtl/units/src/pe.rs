@@ -16,14 +16,21 @@
 //! (`activation_i` → `activation_o`), see [`ProcessingElement::column_head`]. [`cell`] puts one PE and its
 //! heads together.
 
+pub mod adders;
+pub mod binary;
 pub mod bit_serial;
 pub mod block_dot;
 pub mod cell;
+pub mod complex;
+pub mod dual_binary;
 pub mod float_mac;
 pub mod integer;
 pub mod l_mul;
 pub mod lane;
+pub mod matryoshka;
 pub mod rmmec_simd;
+pub mod sherry;
+pub mod ternary;
 mod sum;
 
 use std::sync::Arc;

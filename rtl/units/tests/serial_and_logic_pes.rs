@@ -6,7 +6,17 @@ use bitmill_hdl::Module;
 use bitmill_hdl::unit::{Random, compare, interpret};
 
 /// The units that this file is about.
-const UNITS: &[&str] = &["pe_bit_serial", "bit_serial_encoder", "bit_serial_dequantizer"];
+const UNITS: &[&str] = &[
+    "pe_bit_serial",
+    "bit_serial_encoder",
+    "bit_serial_dequantizer",
+    "pe_matryoshka",
+    "pe_binary",
+    "pe_ternary",
+    "pe_sherry",
+    "pe_dual_binary",
+    "pe_complex",
+];
 
 /// Cycles of a run and how many runs; `BITMILL_FULL` asks for 10^6 cycles in all.
 fn runs() -> (usize, u64) {

@@ -55,11 +55,16 @@ impl SerialCore {
             .collect();
         let dot_q = m.delay_data("dot_q", signed_sum(&m, &terms));
         let significance = weight.slice(lanes * TERM_BITS, SIGNIFICANCE_BITS);
-        let significance_q = m.delay_data("significance_q", significance);
         let control_q = control.delayed(&m);
 
         m.comment("One shift for all lanes, and the accumulator.");
-        let addend = shift_up_to(dot_q, significance_q, most_significance).named("addend");
+        let addend = if most_significance == 0 {
+            m.ignore(significance);
+            dot_q
+        } else {
+            let significance_q = m.delay_data("significance_q", significance);
+            shift_up_to(dot_q, significance_q, most_significance).named("addend")
+        };
         m.output("result_o", control_q.accumulate(&m, "", addend, accumulator_bits));
         m.finish()
     }

@@ -47,7 +47,7 @@ pub(super) const FP3_SPECIALS: Parameter = Parameter {
 /// Bits of a lane's term: exponent (2), sign, presence.
 pub(super) const TERM_BITS: u32 = 4;
 /// Bits of the significance that the terms of a cycle share: 0, 1, 2, 4 or 6.
-pub(super) const SIGNIFICANCE_BITS: u32 = 3;
+pub(crate) const SIGNIFICANCE_BITS: u32 = 3;
 
 /// Parameters of a term encoder.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
