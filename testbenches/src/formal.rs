@@ -3,7 +3,6 @@
 //! The claim is that no sequence of inputs, of any length, makes the outputs differ. Induction needs state
 //! that shows late (an accumulator, say) to be compared as it goes; [`Circuit::state`] names it on both sides.
 
-use std::fmt::Write;
 use std::fs;
 
 use crate::tool::YOSYS;
@@ -63,18 +62,22 @@ pub fn compare(gold: Circuit, gate: Circuit, start: Start, depth: u32) -> Result
     Ok(verdict(&text))
 }
 
-/// Reads one side, flattens it to word-level logic, and makes the compared registers outputs.
+/// Reads one side, flattens it to word-level logic, and makes the compared registers outputs. What a
+/// register is initialised to is [`Start`]'s business, not the text's.
 fn prepare(side: &str, circuit: Circuit) -> String {
+    let top = &circuit.sources.top;
     let files: Vec<String> = circuit.sources.verilog.keys().map(|name| format!("{side}/{name}")).collect();
     let mut script = format!(
-        "read_verilog {}\nhierarchy -check -top {}\nproc\nflatten\nmemory\nopt -fast\n",
+        "read_verilog {}\nhierarchy -check -top {top}\nproc\nflatten\nmemory\nsetattr -unset init w:*\nopt -fast\n",
         files.join(" "),
-        circuit.sources.top
     );
     for (net, shared) in circuit.state {
-        writeln!(script, "expose w:{net}\nrename {net} {shared}").expect("writing to a string does not fail");
+        if net != shared {
+            script.push_str(&format!("cd {top}\nrename {net} {shared}\ncd\n"));
+        }
+        script.push_str(&format!("expose w:{shared}\n"));
     }
-    writeln!(script, "rename -top {side}\ndesign -stash {side}").expect("writing to a string does not fail");
+    script.push_str(&format!("rename -top {side}\ndesign -stash {side}\n"));
     script
 }
 

@@ -57,7 +57,7 @@ fn verilator_does_what_the_models_say() {
 fn tools_read_every_unit() {
     let modules: Vec<Arc<Module>> = cases(cycles()).into_iter().map(|case| case.module).collect();
     let sources = cosim::sources(&modules).expect("the catalogue's modules have distinct names");
-    common::unless_missing("lint of the catalogue", readers::lint(&sources));
-    common::unless_missing("reading the catalogue with Yosys", readers::yosys(&sources));
-    common::unless_missing("reading the catalogue with Icarus Verilog", readers::icarus(&sources));
+    common::tools::unless_missing("lint of the catalogue", readers::lint(&sources));
+    common::tools::unless_missing("reading the catalogue with Yosys", readers::yosys(&sources));
+    common::tools::unless_missing("reading the catalogue with Icarus Verilog", readers::icarus(&sources));
 }

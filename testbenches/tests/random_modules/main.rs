@@ -86,7 +86,7 @@ fn icarus_reads_them() {
 fn each_batch(what: &str, read: impl Fn(&Sources) -> Result<(), bitmill_testbenches::TestbenchError>) {
     for batch in batches(&modules()) {
         let sources = cosim::sources(batch).expect("every seed makes a name of its own");
-        if common::unless_missing(what, read(&sources)).is_none() {
+        if common::tools::unless_missing(what, read(&sources)).is_none() {
             return;
         }
     }
