@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Resources of a generated accelerator on two FPGA families, from Yosys's technology mapping (no placement).
 #
-#   cargo run --release -- generate examples/edge_int8.yaml -o out/edge
-#   fpga/resources.sh out/edge
+#   cargo run --release -- generate examples/digits_int8.yaml -o out/int8
+#   fpga/resources.sh out/int8
 #
 # Prints cells by kind for Lattice ECP5 and Xilinx UltraScale+.
 set -euo pipefail

@@ -23,7 +23,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "NAME")]
     pub unit: Option<String>,
     /// A parameter of the unit; may be given several times
-    #[arg(long, value_name = "KEY=VALUE", requires = "unit")]
+    #[arg(long, value_name = "KEY=VALUE", requires = "unit", conflicts_with = "config")]
     pub set: Vec<String>,
 }
 

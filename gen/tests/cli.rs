@@ -41,7 +41,7 @@ fn json(text: &str) -> Value {
 }
 
 fn configuration(name: &str) -> String {
-    format!("{ROOT}/configurations/{name}")
+    format!("{ROOT}/../examples/{name}")
 }
 
 /// Every file below a folder by its path within it.
@@ -79,7 +79,7 @@ fn every_command_has_help_with_examples() {
 #[test]
 fn generated_folders_are_complete_and_the_same_every_time() {
     let here = tempfile::tempdir().unwrap();
-    let yaml = text_of(Path::new(ROOT), "configurations/digits_int8.yaml");
+    let yaml = text_of(Path::new(ROOT), "../examples/digits_int8.yaml");
     // Top-level keys are lines of their own here: reversed, they say the same.
     let reversed: Vec<&str> = yaml.lines().rev().collect();
     fs::write(here.path().join("a.yaml"), &yaml).unwrap();
@@ -197,7 +197,7 @@ fn costs_are_labelled_and_add_up() {
 #[test]
 fn a_sweep_writes_picture_and_points() {
     let here = tempfile::tempdir().unwrap();
-    let space = text_of(Path::new(ROOT), "configurations/digits_space.yaml");
+    let space = text_of(Path::new(ROOT), "../examples/digits_space.yaml");
     let short = space.split("  array:\n").next().unwrap().replacen("vary:", "vary:\n  pe_lanes: [2, 4]", 1);
     fs::write(here.path().join("space.yaml"), short).unwrap();
     let table = succeeds(here.path(), &["explore", "space.yaml", "-o", "front", "--all"]);
@@ -213,7 +213,7 @@ fn a_sweep_writes_picture_and_points() {
 #[test]
 fn bad_input_is_refused_in_one_line_that_says_where() {
     let here = tempfile::tempdir().unwrap();
-    let yaml = text_of(Path::new(ROOT), "configurations/digits_int8.yaml");
+    let yaml = text_of(Path::new(ROOT), "../examples/digits_int8.yaml");
     let write = |name: &str, content: &[u8]| fs::write(here.path().join(name), content).unwrap();
     write("key.yaml", yaml.replace("lanes:", "lane:").as_bytes());
     write("large.yaml", yaml.replace("activations_kib: 16", "activations_kib: 4096").as_bytes());

@@ -18,7 +18,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill cost gen/configurations/digits_int8.yaml
+  bitmill cost examples/digits_int8.yaml
   bitmill cost my.yaml --technology asap7 --model net.onnx --calibration inputs.npy
   bitmill cost --unit pe_integer --set weight=int4 --technology sg13g2 --json
 
@@ -61,6 +61,7 @@ pub fn run(args: &CostArgs) -> Result<(), Box<dyn Error>> {
         }
     };
     let cost = estimate(&Design::new(&top)?, &technology);
+    let mut note = String::new();
     let inference = match &source {
         Source::Accelerator(accelerator) => {
             let model = Model::load(&args.model)?;
@@ -70,8 +71,11 @@ pub fn run(args: &CostArgs) -> Result<(), Box<dyn Error>> {
                     let clock = clock_mhz.unwrap_or(f64::INFINITY).min(cost.clock_mhz());
                     Some((model.name, energy(&cost, &report.activity, clock)))
                 }
-                // The embedded network was nobody's wish.
-                Err(_) if args.model.model.is_none() => None,
+                // The embedded network was nobody's wish: the hardware is priced all the same.
+                Err(error) if args.model.model.is_none() => {
+                    note = format!("note: no energy, since the embedded network does not run: {error}\n");
+                    None
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -83,7 +87,7 @@ pub fn run(args: &CostArgs) -> Result<(), Box<dyn Error>> {
     let text = if args.json {
         format!("{:#}\n", value(&technology, &cost, inference.as_ref())?)
     } else {
-        page(&technology, &cost, inference.as_ref(), args.depth)
+        page(&technology, &cost, inference.as_ref(), args.depth) + &note
     };
     Ok(print(&text)?)
 }

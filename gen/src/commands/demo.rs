@@ -29,10 +29,10 @@ No other tool is needed; Verilator runs the circuits where it is installed.";
 
 /// Configurations of the demo, also written beside its results.
 const CONFIGURATIONS: [(&str, &str); 2] = [
-    ("int8", include_str!("../../configurations/digits_int8.yaml")),
-    ("int4", include_str!("../../configurations/digits_int4.yaml")),
+    ("int8", include_str!("../../../examples/digits_int8.yaml")),
+    ("int4", include_str!("../../../examples/digits_int4.yaml")),
 ];
-const SPACE: &str = include_str!("../../configurations/digits_space.yaml");
+const SPACE: &str = include_str!("../../../examples/digits_space.yaml");
 const TECHNOLOGY: &str = "sky130hd";
 
 /// Generates, simulates, verifies, prices and explores on real handwritten digits.

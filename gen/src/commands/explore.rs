@@ -16,7 +16,7 @@ use crate::workload::{LoadError, Model, ModelArgs, read};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill explore gen/configurations/digits_space.yaml -o out/front
+  bitmill explore examples/digits_space.yaml -o out/front
   bitmill explore my_space.yaml --technology asap7 --model net.onnx --calibration inputs.npy
 
 A space is a configuration under `base:` and, under `vary:`, lists of values for precision, array, pe_lanes

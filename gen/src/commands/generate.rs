@@ -16,7 +16,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill generate gen/configurations/digits_int8.yaml -o out/int8
+  bitmill generate examples/digits_int8.yaml -o out/int8
   bitmill generate my.yaml --model net.onnx --calibration inputs.npy -o out/mine
   bitmill generate --unit pe_integer --set activation=int8 --set weight=int4 -o out/pe
 

@@ -16,7 +16,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill simulate gen/configurations/digits_int8.yaml
+  bitmill simulate examples/digits_int8.yaml
   bitmill simulate my.yaml --model net.onnx --calibration inputs.npy --json
   bitmill simulate my.yaml --timing-only --trace commands.csv
 

@@ -20,7 +20,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill verify gen/configurations/digits_int8.yaml
+  bitmill verify examples/digits_int8.yaml
   bitmill verify my.yaml --model net.onnx --calibration inputs.npy --every-layer
   bitmill verify my.yaml --tool interpreter
 
