@@ -50,6 +50,7 @@ pub fn catalogue() -> Vec<Entry> {
         pe::bit_serial::encoder::ENTRY,
         pe::bit_serial::dequantizer::ENTRY,
         pe::matryoshka::ENTRY,
+        pe::bit_plane::ENTRY,
         pe::binary::ENTRY,
         pe::ternary::ENTRY,
         pe::sherry::ENTRY,

@@ -18,6 +18,7 @@
 
 pub mod adders;
 pub mod binary;
+pub mod bit_plane;
 pub mod bit_serial;
 pub mod block_dot;
 pub mod cell;
