@@ -21,7 +21,7 @@ trap 'rm -f "$log"' EXIT
 
 report() { # title, synthesis command
   echo "$1"
-  (cd "$directory" && yosys -q -l "$log" -p "read_verilog ${files[*]}; $2 -top $top -flatten; tee -o $log stat")
+  (cd "$directory" && yosys -q -w "Resizing cell port" -p "read_verilog ${files[*]}; $2 -top $top -flatten; tee -q -o $log stat")
   awk '/Number of cells:/ { cells = 1 } cells && NF == 2 && $2 ~ /^[0-9]+$/ { printf "  %-16s %8d\n", $1, $2 }' "$log"
 }
 
