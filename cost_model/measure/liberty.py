@@ -104,6 +104,7 @@ class Cell:
     pins: dict
     clock: str  # the clock pin of a flip-flop, else empty
     state: tuple  # the names of a flip-flop's state and its complement
+    next_state: str  # what a flip-flop takes at the clock, by its pins and its state
 
 
 def read(paths):
@@ -149,6 +150,7 @@ def cell(group, units):
         pins={g.argument: pin(g, units) for g in group.children("pin")},
         clock=flip_flop.attributes["clocked_on"].strip("()!") if flip_flop else "",
         state=tuple(re.findall(r"\w+", flip_flop.argument)) if flip_flop else (),
+        next_state=flip_flop.attributes["next_state"] if flip_flop else "",
     )
 
 

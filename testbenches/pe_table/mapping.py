@@ -1,0 +1,83 @@
+"""Maps a design to a library or to look-up tables: area, longest path, energy of a cycle."""
+
+import hashlib
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import activity
+import liberty
+import pyosys.libyosys as ys
+from netlist import Netlist
+from synthesis import ABC_SCRIPT
+
+
+LIBRARIES = {}  # by name: the library, its files, its cells and its supply
+
+
+def load(library, paths):
+    """Reads the Liberty files of a library."""
+    LIBRARIES[library.name] = library, paths, *liberty.read(paths)
+
+
+def measure(cache, technology, top, files, fixed):
+    """The figures of a design, one for each set of input ports held at a value."""
+    text = technology + "".join(Path(file).read_text(encoding="ascii") for file in files) + json.dumps(fixed)
+    kept = cache and Path(cache) / hashlib.sha256(text.encode()).hexdigest()
+    if kept and kept.exists():
+        return json.loads(kept.read_text(encoding="utf-8"))
+    found = [look_up_tables(files, top)] * len(fixed) if technology == "xcup" else cells(files, top, technology, fixed)
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def cells(files, top, technology, fixed):
+    """Area in um2, longest path in ns and energy a cycle in pJ on a standard-cell library."""
+    library, paths, known, voltage = LIBRARIES[technology]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        constraints = f"set_driving_cell {library.driver}\nset_load {library.load_ff}\n"
+        (folder / "constraints").write_text(constraints, encoding="ascii")
+        liberty_files = " ".join(f"-liberty {path}" for path in paths)
+        avoid = " ".join(f"-dont_use {cell}" for cell in library.dont_use)
+        abc = f"abc {liberty_files} {avoid} -constr {folder}/constraints -script {ABC_SCRIPT}"
+        run(
+            f"read_verilog {' '.join(files)}",
+            f"synth -flatten -top {top}",
+            f"dfflibmap {liberty_files} {avoid}",
+            f"tee -q -o {folder}/abc.log {abc}",
+            "opt_clean -purge",
+            f"write_json {folder}/mapped.json",
+        )
+        found = re.search(r"Delay =\s*([\d.]+) ps", (folder / "abc.log").read_text(encoding="utf-8"))
+        module = json.loads((folder / "mapped.json").read_text(encoding="utf-8"))["modules"][top]
+    mapped = Netlist(module, known, voltage)
+    common = {"area_um2": mapped.area_um2(), "delay_ns": float(found[1]) * 1e-3}
+    return [common | {"energy_pj": activity.energy_pj(mapped, ports)} for ports in fixed]
+
+
+def run(*commands):
+    """Runs Yosys commands on a design of their own, quietly."""
+    design = ys.Design()
+    for command in commands:
+        ys.run_pass(command if command.startswith("tee") else f"tee -q {command}", design)
+
+
+def look_up_tables(files, top):
+    """Logic cells of a Xilinx UltraScale+ FPGA, without DSP blocks: LUTs, carry chains and flip-flops."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(
+            f"read_verilog {' '.join(files)}",
+            f"synth_xilinx -family xcup -nodsp -noiopad -flatten -top {top}",
+            f"write_json {folder}/mapped.json",
+        )
+        module = json.loads(Path(f"{folder}/mapped.json").read_text(encoding="utf-8"))["modules"][top]
+    kinds = [cell["type"] for cell in module["cells"].values()]
+    return {
+        "luts": sum(bool(re.fullmatch(r"LUT\d", kind)) for kind in kinds),
+        "carries": sum(kind.startswith("CARRY") for kind in kinds),
+        "flip_flops": sum(kind.startswith("FD") for kind in kinds),
+    }
