@@ -11,7 +11,7 @@ def page(wanted, figures, pyosys):
         rows = [design for design in members if design.key in known]
         if rows:
             parts.append(f"## {title}\n\n{text}\n\n{COLUMNS}\n" + "\n".join(row(d, figures[d.key]) for d in rows))
-    if all(design.key in known for design in designs.DESIGNS):
+    if all(design.key in known for design in designs.MULTIPLIERS + designs.PARTS + designs.SEPARATE):
         parts.append(ratios(figures))
     return "\n\n".join(parts) + "\n"
 

@@ -2,7 +2,7 @@
 //!
 //! `mode_i` selects with every sum what the 16-bit words hold: minifloats, posits or integers of 4, 8 or 16
 //! bits. Decoders stand in the heads of column and row; in the PE are one multiplier of 4 × 4 tiles
-//! ([`multiplier`]), four small adders for the exponents, and one quire of 128 bits ([`quire`]), all divided
+//! (`multiplier.rs`), four small adders for the exponents, and one quire of 128 bits (`quire.rs`), all divided
 //! as the lanes are. Posit(16,1) is exact throughout: its 14-bit two's complement significands fit the 16 × 16
 //! array, and the quire is the posit standard's.
 //!
