@@ -1,8 +1,9 @@
 //! Bit-plane PE: popcounts of planes of 1- to 3-bit weights and 1- to 8-bit activations, a pair a cycle.
 //!
-//! For QONNX networks, whose layers differ in their few bits: a step takes as many cycles as weight bits times
-//! activation bits, on one datapath. The heads cut the planes out of words that are packed at their true width and
-//! count what bipolar (±1) operands need, see [`heads`]; the PE has one population count, whatever the formats.
+//! For QONNX networks, whose layers differ in their few bits: a step takes as many cycles as weight bits
+//! times activation bits, on one datapath. The heads cut the planes out of words that are packed at their true
+//! width and count what bipolar (±1) operands need, see `bit_plane/heads.rs`; the PE has one population count,
+//! whatever the formats.
 //!
 //! Meaning: `result = Σ over steps Σ over lanes activation · weight`, modulo 2^accumulator bits.
 //! Timing: a cycle for every pair of planes, activation planes counting fastest; latency 2.

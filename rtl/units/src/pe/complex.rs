@@ -1,10 +1,11 @@
 //! Complex PE: weights 1, i, −1 and −i swap and negate the parts of complex activations; no multiplier.
 //!
-//! iFairy (Fairy±i, 2025) computes conj(x)·w: Re = xr·wr + xi·wi, Im = xr·wi − xi·wr, of which the weight leaves
-//! one signed part each. Weights on the real axis and on the imaginary one have a scale each, so `axes=split` keeps
-//! their sums apart; `axes=joint` serves layers whose scales are equal, with half the adders.
-//! Meaning: `result = Σ Re`, `result_imaginary = Σ Im` over steps and lanes, each modulo 2^accumulator bits; split,
-//! these are over the weights ±1, and `result_turned`, `result_imaginary_turned` over the weights ±i.
+//! iFairy (Fairy±i, 2025) computes conj(x)·w: Re = xr·wr + xi·wi, Im = xr·wi − xi·wr, of which the weight
+//! leaves one signed part each. Weights on the real axis and on the imaginary one have a scale each, so
+//! `axes=split` keeps their sums apart; `axes=joint` serves layers whose scales are equal, with half the adders.
+//!
+//! Meaning: `result = Σ Re`, `result_imaginary = Σ Im` over steps and lanes, each modulo 2^accumulator bits;
+//! split, these are over the weights ±1, and `result_turned`, `result_imaginary_turned` over the weights ±i.
 //! A lane of the activation word has the real part below the imaginary one.
 //! Timing: a step every cycle; latency 2.
 

@@ -1,8 +1,8 @@
 //! Matryoshka PE: one memory of int8 master weights, run at 8, 6, 4, 3 or 2 bits, two bits a cycle.
 //!
-//! The column head rounds each master to the bits of the mode (MatGPTQ, Double Rounding) and hands out one radix-4
-//! Booth digit a cycle, so that 8, 6, 4, 3 and 2 bits take 4, 3, 2, 2 and 1 cycles: throughput rises as bits fall,
-//! on one layout of the weights and one width of the memory. The PE is the bit-serial one.
+//! The column head rounds each master to the bits of the mode (MatGPTQ, Double Rounding) and hands out one
+//! radix-4 Booth digit a cycle, so that 8, 6, 4, 3 and 2 bits take 4, 3, 2, 2 and 1 cycles: throughput rises as
+//! bits fall, on one layout of the weights and one width of the memory. The PE is the bit-serial one.
 //! Meaning: `result = Σ over steps Σ over lanes activation · slice(master)` in units of 2^(8 − bits), modulo
 //! 2^accumulator bits. Timing: a cycle for two bits; latency 2.
 
