@@ -32,8 +32,8 @@ def emit(requests, folder):
     return [line.split() for line in ran.stdout.splitlines()]
 
 
-def measure_all(wanted, data, jobs, cache):
-    """The figures of every design, by its key."""
+def measure_all(wanted, data, jobs, cache, only_cached):
+    """The figures of every design, by its key; `None` where they are wanted from the cache and not there."""
     import libraries
     import mapping
 
@@ -53,7 +53,8 @@ def measure_all(wanted, data, jobs, cache):
                 members = [design for design in wanted if design.request == request]
                 for technology in ("xcup", *designs.LIBRARIES):
                     fixed = [design.fixed for design in members]
-                    tasks[pool.submit(mapping.measure, cache, technology, *sources[request], fixed)] = members, technology
+                    task = pool.submit(mapping.measure, (cache, only_cached), technology, *sources[request], fixed)
+                    tasks[task] = members, technology
             for done in concurrent.futures.as_completed(tasks):
                 members, technology = tasks[done]
                 for design, found in zip(members, done.result()):
@@ -69,6 +70,7 @@ def main():
     parser.add_argument("--only", default="", help="measure the designs whose name contains this, and print")
     parser.add_argument("--jobs", type=int, default=2, help="designs measured at once")
     parser.add_argument("--cache", help="folder that keeps figures by the content of the Verilog, to go on after a stop")
+    parser.add_argument("--cached", action="store_true", help="measure nothing: write what the cache holds")
     arguments = parser.parse_args()
     if not (Path(arguments.data) / "liberty").is_dir():
         print(f"skipped: no Liberty files in {arguments.data}", file=sys.stderr)
@@ -79,7 +81,8 @@ def main():
     import report
 
     wanted = [design for design in designs.DESIGNS if arguments.only in design.key]
-    figures = measure_all(wanted, arguments.data, arguments.jobs, arguments.cache)
+    figures = measure_all(wanted, arguments.data, arguments.jobs, arguments.cache, arguments.cached)
+    wanted = [design for design in wanted if None not in figures[design.key].values()]
     text = report.page(wanted, figures, importlib.metadata.version("pyosys"))
     if arguments.only:
         print(text)

@@ -13,6 +13,9 @@ def page(wanted, figures, pyosys):
             parts.append(f"## {title}\n\n{text}\n\n{COLUMNS}\n" + "\n".join(row(d, figures[d.key]) for d in rows))
     if all(design.key in known for design in designs.MULTIPLIERS + designs.PARTS + designs.SEPARATE):
         parts.append(ratios(figures))
+    missing = [design.key for design in designs.DESIGNS if design.key not in known]
+    if missing:
+        parts.append("## Not measured in this run\n\n" + "\n".join(f"- {key}" for key in missing))
     return "\n\n".join(parts) + "\n"
 
 

@@ -49,10 +49,8 @@ pub const ENTRY: Entry = Entry {
         "activation=fp4_e2m1 weight=int4 lanes=2 accumulator=fixed16_4",
     ],
     build: |settings| {
-        let multiplier = TrueProduct::new(
-            format::scalar(settings, "activation")?,
-            format::scalar(settings, "weight")?,
-        )?;
+        let multiplier =
+            TrueProduct::new(format::scalar(settings, "activation")?, format::scalar(settings, "weight")?)?;
         Ok(Box::new(FloatMac::from_settings(multiplier, settings)?))
     },
 };
