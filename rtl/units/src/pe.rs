@@ -31,8 +31,8 @@ pub mod lane;
 pub mod matryoshka;
 pub mod rmmec_simd;
 pub mod sherry;
-pub mod ternary;
 mod sum;
+pub mod ternary;
 
 use std::sync::Arc;
 
