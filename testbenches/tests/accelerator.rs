@@ -13,17 +13,17 @@ use bitmill_testbenches::{Sources, Verilator, readers};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn file(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{ROOT}/examples/digits/{name}")).unwrap()
+    std::fs::read(format!("{ROOT}/examples/digits/{name}")).expect("a file of the digits example")
 }
 
 fn images(name: &str) -> Vec<Vec<f32>> {
-    let array = npy::read::<u8>(&file(name)).unwrap();
+    let array = npy::read::<u8>(&file(name)).expect("an array of bytes");
     array.rows().map(|row| row.iter().map(|&pixel| f32::from(pixel)).collect()).collect()
 }
 
 fn digits(bits: u8) -> QuantizedNetwork {
-    let float = import(&file("digits.onnx")).unwrap().float;
-    quantize(&float, &images("calibration_images.npy"), &PtqConfig::new(bits, bits)).unwrap()
+    let float = import(&file("digits.onnx")).expect("a supported network").float;
+    quantize(&float, &images("calibration_images.npy"), &PtqConfig::new(bits, bits)).expect("quantizable")
 }
 
 fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator {
@@ -32,7 +32,7 @@ fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator
          pe: {{kind: integer, lanes: 4}}\narray: {{rows: {rows}, columns: {columns}}}\n\
          scratchpads: {{activations_kib: 16, weights_kib: 16}}\n{extra}"
     );
-    Accelerator::new(Configuration::from_yaml(&yaml).unwrap()).unwrap()
+    Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed")).expect("legal")
 }
 
 fn verification<'a>(
@@ -41,7 +41,14 @@ fn verification<'a>(
     input: &'a [i32],
     keep: Keep,
 ) -> Verification<'a> {
-    Verification { accelerator, top: accelerator.module().unwrap(), network, input, keep, waves: None }
+    Verification {
+        accelerator,
+        top: accelerator.module().expect("a checked circuit"),
+        network,
+        input,
+        keep,
+        waves: None,
+    }
 }
 
 fn check(accelerator: &Accelerator, network: &QuantizedNetwork, keep: Keep, engine: &Engine) -> Verdict {
@@ -135,7 +142,7 @@ fn digits_under_verilator() {
 fn mutated(top: &Arc<Module>, path: &[&str], signal: &str, from: Op, to: Op) -> Arc<Module> {
     let mut module = Module::clone(top);
     if let [instance, rest @ ..] = path {
-        let child = module.instances.iter_mut().find(|i| i.name == *instance).unwrap();
+        let child = module.instances.iter_mut().find(|i| i.name == *instance).expect("the instance");
         child.module = mutated(&child.module, rest, signal, from, to);
         // The other instances of the module are broken alike: a module has one description.
         let (name, broken) = (child.module.name.clone(), Arc::clone(&child.module));
@@ -146,7 +153,7 @@ fn mutated(top: &Arc<Module>, path: &[&str], signal: &str, from: Op, to: Op) -> 
             .for_each(|i| i.module = Arc::clone(&broken));
         return Arc::new(module);
     }
-    let id = module.signals.iter().position(|s| s.name.as_deref() == Some(signal)).unwrap();
+    let id = module.signals.iter().position(|s| s.name.as_deref() == Some(signal)).expect("the signal");
     let mut work = vec![id];
     while let Some(index) = work.pop() {
         let Node::Operation(op, operands) = &mut module.signals[index].node else { continue };

@@ -51,7 +51,7 @@ fn fields_of_a_command_do_not_overlap() {
     for command in [Command::Load(transfer()), Command::Compute(compute())] {
         let mut taken = [0u64; COMMAND_WORDS];
         for (field, _) in command.values() {
-            let mask = (1u64 << field.shape.width) - 1 << field.lsb;
+            let mask = ((1u64 << field.shape.width) - 1) << field.lsb;
             assert_eq!(taken[field.word] & mask, 0, "{} overlaps", field.name);
             taken[field.word] |= mask;
         }

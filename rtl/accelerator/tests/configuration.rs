@@ -12,8 +12,8 @@ scratchpads: {activations_kib: 16, weights_kib: 16}
 ";
 
 fn emitted(yaml: &str) -> String {
-    let accelerator = Accelerator::new(Configuration::from_yaml(yaml).unwrap()).unwrap();
-    let design = Design::new(&accelerator.module().unwrap()).unwrap();
+    let accelerator = Accelerator::new(Configuration::from_yaml(yaml).expect("well-formed")).expect("legal");
+    let design = Design::new(&accelerator.module().expect("a checked circuit")).expect("a design");
     design.modules.iter().map(|module| verilog::emit(module)).collect()
 }
 
