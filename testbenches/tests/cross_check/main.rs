@@ -76,10 +76,13 @@ fn the_integer_pe_equals_its_second_description() {
     }
 }
 
+/// What is broken, and how.
+type Mutation = (&'static str, fn(&mut Module));
+
 #[test]
 fn a_mutated_pe_fails_the_proof() {
     // The last sum made a difference; an enable left out. Each must be told apart from either start.
-    let mutations: [(&str, fn(&mut Module)); 2] =
+    let mutations: [Mutation; 2] =
         [("a sum made a difference", subtract_last), ("an enable left out", enable_always)];
     let pair = &PAIRS[0];
     for (what, mutate) in mutations {
