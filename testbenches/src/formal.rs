@@ -3,10 +3,14 @@
 //! The claim is that no sequence of inputs, of any length, makes the outputs differ. Induction needs state
 //! that shows late (an accumulator, say) to be compared as it goes; [`Circuit::state`] names it on both sides.
 
+mod logic;
+
 use std::fs;
 
 use crate::tool::YOSYS;
 use crate::{Sources, TestbenchError};
+
+pub use logic::compare_logic;
 
 /// One side of a comparison.
 #[derive(Clone, Copy, Debug)]

@@ -25,6 +25,7 @@ pub(crate) struct Tool {
 
 pub(crate) const VERILATOR: Tool = Tool { name: "verilator", package: "verilator g++ make" };
 pub(crate) const YOSYS: Tool = Tool { name: "yosys", package: "yosys" };
+pub(crate) const ABC: Tool = Tool { name: "yosys-abc", package: "yosys" };
 pub(crate) const ICARUS: Tool = Tool { name: "iverilog", package: "iverilog" };
 
 impl Tool {

@@ -35,15 +35,14 @@ impl PowerOfTwo {
         let (significand, moved) = normalise(m, x.significand, x.leading);
         let ordinal = Exponent::minus(x.top().plus(self.bias()), m, moved, x.leading).named("exponent");
 
-        // What follows the leading one, as a fraction between two powers.
+        // What follows the leading one is a fraction between two powers.
         let width = significand.width();
-        let tail_bits = rounder.mode().tail_bits().max(1);
-        let tail = if width > 1 {
-            keep_top(m, significand.truncate(width - 1), tail_bits)
+        let up = if width > 1 {
+            let tail = keep_top(m, significand.truncate(width - 1), rounder.mode().tail_bits().max(1));
+            rounder.round_up(m, ordinal.bit(0), tail, None)
         } else {
-            m.lit(tail_bits + 1, 0)
+            m.bit(false)
         };
-        let up = rounder.round_up(m, ordinal.bit(0), tail, None);
         let below = ordinal.msb();
         let magnitude = ordinal.as_unsigned().gate(below.not());
         let rounded = magnitude.add(up.and(below.not())).named("rounded");
