@@ -43,18 +43,23 @@ impl Random {
         BigUint::new(digits) & ((BigUint::one() << width) - 1u8)
     }
 
-    /// `width` bits, one time in four at a corner: zero, one, all ones, the sign bit, or all but the sign bit.
+    /// `width` bits: one time in four at a corner (zero, one, all ones, the sign bit, or all but the sign
+    /// bit), one time in four with a random number of equal leading or trailing bits, else uniform.
     pub fn corner_bits(&mut self, width: u32) -> BigUint {
-        let sign = BigUint::one() << (width - 1);
-        if !self.one_in(4) {
-            return self.bits(width);
-        }
-        match self.below(5) {
+        let (sign, ones) = (BigUint::one() << (width - 1), (BigUint::one() << width) - 1u8);
+        let uniform = self.bits(width);
+        let run = self.below(u64::from(width)) as u32;
+        match self.below(20) {
             0 => BigUint::ZERO,
             1 => BigUint::one(),
-            2 => (BigUint::one() << width) - 1u8,
+            2 => ones,
             3 => sign,
-            _ => sign - 1u8,
+            4 => sign - 1u8,
+            5 | 6 => uniform >> run,
+            7 => ones ^ (uniform >> run),
+            8 => (uniform << run) & ones,
+            9 => ((uniform << run) & &ones) ^ ones,
+            _ => uniform,
         }
     }
 
