@@ -218,9 +218,9 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate().filter(|(_, line)| starts(line)) {
-        let closes = |other: &&str| other.trim_end() == format!("{}}}", " ".repeat(indent(line)));
+        let closes = |other: &str| other.trim_end() == format!("{}}}", " ".repeat(indent(line)));
         if !line.ends_with(';')
-            && let Some(length) = lines[start..].iter().position(|other| closes(&other))
+            && let Some(length) = lines[start..].iter().position(|other| closes(other))
         {
             found.push((start + 1, length + 1));
         }
