@@ -105,9 +105,11 @@ fn odd_shapes_in_the_interpreter() {
         );
         let accelerator = Accelerator::new(Configuration::from_yaml(&yaml).unwrap()).unwrap();
         let sources = Sources::of(&Design::new(&accelerator.module().unwrap()).unwrap());
-        match readers::lint(&sources) {
-            Err(error) if error.is_missing_tool() => println!("skipped: {error}"),
-            result => result.unwrap(),
+        for read in [readers::lint, readers::yosys, readers::icarus] {
+            match read(&sources) {
+                Err(error) if error.is_missing_tool() => println!("skipped: {error}"),
+                result => result.unwrap(),
+            }
         }
         let verdict = check(&accelerator, &network, Keep::Output, &Engine::Interpreter);
         println!("{rows}x{columns}x{lanes}: {verdict:?}");
