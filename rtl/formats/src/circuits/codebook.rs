@@ -3,7 +3,7 @@
 use bitmill_hdl::{ModuleBuilder, Signal, signed};
 
 use super::fixed::{Window, to_fixed};
-use super::rounding::RoundingMode;
+use super::rounding::{Rounder, RoundingMode};
 use super::shift::at_least;
 use super::unpacked::{Unpacked, either, negate_if};
 use crate::family::Family;
@@ -43,7 +43,7 @@ impl Codebook {
         &self,
         m: &'m ModuleBuilder,
         x: &Unpacked<'m>,
-        mode: RoundingMode,
+        rounder: &Rounder<'m>,
     ) -> Signal<'m> {
         // Midpoints have one place more than the values; a sticky bit tells what lies beside them.
         let window = Window { highest: self.highest_place(), lowest: self.extremes().lsb_exponent - 1 };
@@ -52,14 +52,16 @@ impl Codebook {
         let jammed = if x.is_signed() { fixed.bits } else { negate_if(sign, fixed.bits.to_signed()) };
         let width = jammed.width();
         // With the sign bit turned over, two's complement is ordered like unsigned numbers.
-        let ordered =
-            m.concat(&[jammed.msb().not(), jammed.truncate(width - 1).as_unsigned()]).named("ordered");
+        let ordered = m
+            .concat(&[jammed.msb().not(), jammed.truncate(width - 1).as_unsigned()])
+            .named(&rounder.name("ordered"));
 
         let passed: Vec<Signal> = self
             .sorted()
             .windows(2)
             .map(|pair| {
-                let bound = self.bound(pair[0].0, pair[1].0, mode, window.lowest - 1) + (1 << (width - 1));
+                let bound =
+                    self.bound(pair[0].0, pair[1].0, rounder.mode(), window.lowest - 1) + (1 << (width - 1));
                 at_least(m, ordered, bound as u64)
             })
             .collect();

@@ -43,7 +43,7 @@ impl Integer {
             let kept = kept.to_signed();
             kept.xor(sign.replicate(kept.width()).as_signed()).add(up.to_signed())
         };
-        let code = self.limit(m, x, rounded.named("rounded"), &fixed);
+        let code = self.limit(m, x, rounded.named(&rounder.name("rounded")), &fixed);
         match x.nan {
             Some(nan) => code.gate(nan.not()),
             None => code,
@@ -101,7 +101,7 @@ impl Slice {
         x: &Unpacked<'m>,
         rounder: &Rounder<'m>,
     ) -> Signal<'m> {
-        self.slice_circuit(m, Self::master().encode_circuit(m, x, rounder).named("master"))
+        self.slice_circuit(m, Self::master().encode_circuit(m, x, rounder).named(&rounder.name("master")))
     }
 
     /// Circuit: the slice's code for a master weight, an int8.

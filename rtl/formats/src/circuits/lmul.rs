@@ -36,6 +36,11 @@ impl LMul {
             nan: either(either(a_nan, b_nan), lost),
             ..Unpacked::fixed(sum, 0)
         };
-        format.assemble(m, &operands, sum.truncate(width - 1).gate(zero.not()), format.overflow())
+        format.assemble(
+            m,
+            &operands,
+            sum.truncate(width - 1).gate(zero.not()),
+            ("overflow", format.overflow()),
+        )
     }
 }

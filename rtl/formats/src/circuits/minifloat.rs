@@ -20,7 +20,7 @@ impl Minifloat {
         let (e, mantissa_bits) = (self.exponent_bits(), self.mantissa_bits());
         let field = code.slice(mantissa_bits, e);
         let mantissa = (mantissa_bits > 0).then(|| code.truncate(mantissa_bits));
-        let normal = field.any();
+        let normal = field.any().named(&format!("{prefix}_normal"));
         let gradual = self.subnormals() == Subnormals::Gradual;
 
         let mut parts = vec![normal];
@@ -75,28 +75,39 @@ impl Minifloat {
         let mantissa_bits = self.mantissa_bits();
         let x = x.to_magnitude();
         let tail_bits = rounder.mode().tail_bits().max(1);
-        let (aligned, binade) = self.align(m, &x, mantissa_bits + 1 + tail_bits);
+        let (aligned, binade) = self.align(m, &x, mantissa_bits + 1 + tail_bits, rounder);
 
         // The hidden bit, added to the binade, tells the first normal binade from the subnormals.
         let kept = aligned.slice(tail_bits + 1, mantissa_bits + 1);
-        let up = rounder.round_up(m, kept.bit(0), aligned.truncate(tail_bits + 1), None).named("round_up");
+        let up = rounder
+            .round_up(m, kept.bit(0), aligned.truncate(tail_bits + 1), None)
+            .named(&rounder.name("round_up"));
         let width = binade.width() + mantissa_bits + 1;
         let binade = binade.shl(mantissa_bits).resize(width);
-        let ordinal = binade.add_wrapping(kept.resize(width)).add_wrapping(up.resize(width)).named("ordinal");
+        let ordinal = binade
+            .add_wrapping(kept.resize(width))
+            .add_wrapping(up.resize(width))
+            .named(&rounder.name("ordinal"));
         let overflow = match rounder.mode() {
             // Rounding toward zero never leaves the finite numbers.
             RoundingMode::TowardZero => Overflow::Saturate,
             _ => self.overflow(),
         };
-        self.assemble(m, &x, ordinal, overflow)
+        self.assemble(m, &x, ordinal, (&rounder.name("overflow"), overflow))
     }
 
     /// The significand with its bits in the places of the format, `keep` of them and a sticky one, and how
     /// many binades the number lies above the lowest one; 0 for zeros and subnormals.
-    fn align<'m>(&self, m: &'m ModuleBuilder, x: &Unpacked<'m>, keep: u32) -> (Signal<'m>, Signal<'m>) {
+    fn align<'m>(
+        &self,
+        m: &'m ModuleBuilder,
+        x: &Unpacked<'m>,
+        keep: u32,
+        rounder: &Rounder<'m>,
+    ) -> (Signal<'m>, Signal<'m>) {
         let significand = x.significand;
         let range = x.top().plus(-self.minimum_exponent());
-        let top = range.above(m, 0).named("top_exponent");
+        let top = range.above(m, 0).named(&rounder.name("top_exponent"));
         let reaches_below = range.low() < 0;
         let below = top.msb();
 
@@ -104,9 +115,12 @@ impl Minifloat {
         let (moved, binade) = if x.leading == 0 {
             (significand, top)
         } else {
-            let leading = count_leading(m, significand, x.leading).named("leading_zeros");
+            let leading = count_leading(m, significand, x.leading).named(&rounder.name("leading_zeros"));
             let width = top.width().max(leading.width() + 1);
-            let binade = top.extend(width).sub_wrapping(leading.to_signed().extend(width)).named("binade");
+            let binade = top
+                .extend(width)
+                .sub_wrapping(leading.to_signed().extend(width))
+                .named(&rounder.name("binade"));
             let limit = top.as_unsigned().resize(leading.width());
             let limit = if reaches_below { limit.gate(below.not()) } else { limit };
             let places = binade.msb().mux(limit, leading);
@@ -120,18 +134,19 @@ impl Minifloat {
             let places = top.not().as_unsigned().truncate(top.width() - 1);
             aligned = below.mux(shift_right_jamming(m, aligned_down, places), aligned);
         }
-        let aligned = aligned.named("aligned");
+        let aligned = aligned.named(&rounder.name("aligned"));
         let highest = bits_for(range.high().max(0) as u64);
         (aligned, binade.as_unsigned().resize(highest).gate(aligned.msb()))
     }
 
-    /// Sign, ordinal and the policies for what is no ordinary number; `overflow` is the one for finite ones.
+    /// Sign, ordinal and the policies for what is no ordinary number; `overflow` is the
+    /// one for finite ones, with the name of the signal that tells it.
     pub(super) fn assemble<'m>(
         &self,
         m: &'m ModuleBuilder,
         x: &Unpacked<'m>,
         ordinal: Signal<'m>,
-        overflow: Overflow,
+        (overflow_name, overflow): (&str, Overflow),
     ) -> Signal<'m> {
         let bits = self.bits() - 1;
         let sign = x.sign(m);
@@ -140,7 +155,7 @@ impl Minifloat {
             magnitude = magnitude.gate(magnitude.slice(self.mantissa_bits(), self.exponent_bits()).any());
         }
         let mut nan = x.nan;
-        let beyond = at_least(m, ordinal, u64::from(self.largest_code()) + 1).named("overflow");
+        let beyond = at_least(m, ordinal, u64::from(self.largest_code()) + 1).named(overflow_name);
         for (flag, policy) in [(Some(beyond), overflow), (x.infinite, self.overflow())] {
             let Some(flag) = flag else { continue };
             match (policy, self.infinity()) {

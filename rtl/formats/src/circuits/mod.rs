@@ -91,7 +91,7 @@ pub fn encode<'m>(
         Scalar::Minifloat(minifloat) => minifloat.encode_circuit(m, x, rounder),
         Scalar::PowerOfTwo(scale) => scale.encode_circuit(m, x, rounder),
         Scalar::Posit(posit) => posit.encode_circuit(m, x, rounder),
-        Scalar::Codebook(codebook) => codebook.encode_circuit(m, x, rounder.mode()),
+        Scalar::Codebook(codebook) => codebook.encode_circuit(m, x, rounder),
         Scalar::Slice(slice) => slice.encode_circuit(m, x, rounder),
     }
 }

@@ -30,10 +30,12 @@ impl Posit {
         let (bits, es, fraction_bits) = (self.bits(), self.exponent_bits(), self.fraction_bits());
         let sign = code.msb();
         let body = code.truncate(bits - 1);
-        let nonzero = body.any();
+        let nonzero = body.any().named(&format!("{prefix}_nonzero"));
         let first = body.msb();
 
         let (string, run) = skip_run(m, body.truncate(bits - 2), first);
+        let string = string.named(&format!("{prefix}_behind_run"));
+        let run = run.named(&format!("{prefix}_run"));
         // Behind the run stands the bit that ends it; exponent bits that were cut off read as zeros.
         let rest_bits = bits - 3 + es;
         let rest = |lsb, width| string.shl(es).slice(lsb, width);
@@ -75,8 +77,8 @@ impl Posit {
     ) -> Signal<'m> {
         let (bits, es) = (self.bits(), self.exponent_bits());
         let x = x.to_signed(m);
-        let (significand, moved) = normalise(m, x.significand, x.leading);
-        let significand = significand.named("normalised");
+        let (significand, moved) = normalise(m, x.significand, x.leading, &rounder.name("leading_bits"));
+        let significand = significand.named(&rounder.name("normalised"));
         let width = significand.width();
         let sign = significand.msb();
         let nonzero = sign.or(significand.bit(width - 2));
@@ -84,7 +86,7 @@ impl Posit {
         let settled = special.map_or(nonzero.not(), |special| special.or(nonzero.not()));
 
         let exponent = x.top().minus(m, moved, x.leading);
-        let exponent = exponent.resize(exponent.width().max(es + 1)).named("exponent");
+        let exponent = exponent.resize(exponent.width().max(es + 1)).named(&rounder.name("exponent"));
         let exponent = exponent.as_unsigned().xor(sign.replicate(exponent.width()));
         let regime = exponent.slice(es, exponent.width() - es);
         let ones = regime.msb().not();
@@ -105,17 +107,17 @@ impl Posit {
         // shift leaves nothing but the run.
         let run_bits = (regime.width() - 1).max(1);
         let longer = regime.truncate(run_bits).xor(ones.not().replicate(run_bits));
-        let beyond = at_least(m, longer, u64::from(bits - 2)).or(settled).named("beyond");
+        let beyond = at_least(m, longer, u64::from(bits - 2)).or(settled).named(&rounder.name("beyond"));
         let shift_bits = bits_for(u64::from(bits - 2));
         let amount = longer.resize(shift_bits).or(beyond.replicate(shift_bits));
-        let shifted = shift_right_jamming(m, string, amount).as_unsigned().named("bit_string");
+        let shifted = shift_right_jamming(m, string, amount).as_unsigned().named(&rounder.name("bit_string"));
 
         let tail = shifted.truncate(tail_bits + 1);
         let kept = shifted.slice(tail_bits + 1, bits - 1);
         let up = rounder.round_up(m, kept.bit(0), tail, Some(sign));
         // A number too small for the smallest posit becomes it: 0…0 + 1. The largest is 1…1 already.
         let tiny = start.or(settled).not();
-        let up = beyond.mux(tiny, up).named("round_up");
+        let up = beyond.mux(tiny, up).named(&rounder.name("round_up"));
         let body = kept.add_wrapping(up.resize(bits - 1));
         let sign = special.map_or(sign, |special| sign.or(special));
         m.concat(&[sign, body])

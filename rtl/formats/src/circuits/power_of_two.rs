@@ -32,8 +32,9 @@ impl PowerOfTwo {
     ) -> Signal<'m> {
         let bits = self.bits();
         let x = x.to_magnitude();
-        let (significand, moved) = normalise(m, x.significand, x.leading);
-        let ordinal = Exponent::minus(x.top().plus(self.bias()), m, moved, x.leading).named("exponent");
+        let (significand, moved) = normalise(m, x.significand, x.leading, &rounder.name("leading_bits"));
+        let ordinal =
+            Exponent::minus(x.top().plus(self.bias()), m, moved, x.leading).named(&rounder.name("exponent"));
 
         // What follows the leading one is a fraction between two powers.
         let width = significand.width();
@@ -45,7 +46,7 @@ impl PowerOfTwo {
         };
         let below = ordinal.msb();
         let magnitude = ordinal.as_unsigned().gate(below.not());
-        let rounded = magnitude.add(up.and(below.not())).named("rounded");
+        let rounded = magnitude.add(up.and(below.not())).named(&rounder.name("rounded"));
         let too_large = at_least(m, rounded, u64::from(self.largest_code()) + 1);
 
         let mut code = rounded.resize(bits);

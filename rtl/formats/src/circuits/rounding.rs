@@ -76,10 +76,11 @@ impl fmt::Display for RoundingMode {
 }
 
 /// A rounding mode with its random bits, if it takes any.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Rounder<'m> {
     mode: RoundingMode,
     random: Option<Signal<'m>>,
+    prefix: String,
 }
 
 impl<'m> Rounder<'m> {
@@ -90,7 +91,17 @@ impl<'m> Rounder<'m> {
             let shape = bitmill_hdl::unsigned(mode.random_bits());
             m.input_with_comment("random_i", shape, "uniform and fresh with every number")
         });
-        Self { mode, random }
+        Self { mode, random, prefix: String::new() }
+    }
+
+    /// The same rounder for another number of the module: the names of its signals begin with `prefix`.
+    pub fn prefixed(&self, prefix: &str) -> Self {
+        Self { prefix: format!("{prefix}_"), ..self.clone() }
+    }
+
+    /// The name of a signal of the encoder.
+    pub(super) fn name(&self, signal: &str) -> String {
+        format!("{}{signal}", self.prefix)
     }
 
     /// The mode.

@@ -52,19 +52,20 @@ pub fn keep_top<'m>(m: &'m ModuleBuilder, value: Signal<'m>, keep: u32) -> Signa
 const STEPWISE_WIDTH: std::ops::Range<u32> = 5..25;
 
 /// Moves the significand up until no leading zero (or copy of the sign) is left; there are at most
-/// `leading`. Returns it with the number of places; a zero moves by any number of places.
+/// `leading`. Returns it with the number of places, called `count_name`; a zero moves by any number.
 pub fn normalise<'m>(
     m: &'m ModuleBuilder,
     significand: Signal<'m>,
     leading: u32,
+    count_name: &str,
 ) -> (Signal<'m>, Signal<'m>) {
     if leading == 0 {
         return (significand, m.bit(false));
     }
     if leading > 2 && STEPWISE_WIDTH.contains(&significand.width()) {
-        return normalise_stepwise(m, significand, leading);
+        return normalise_stepwise(m, significand, leading, count_name);
     }
-    let count = count_leading(m, significand, leading).named("leading_bits");
+    let count = count_leading(m, significand, leading).named(count_name);
     (significand.shift_left(count), count)
 }
 
@@ -73,6 +74,7 @@ fn normalise_stepwise<'m>(
     m: &'m ModuleBuilder,
     significand: Signal<'m>,
     leading: u32,
+    count_name: &str,
 ) -> (Signal<'m>, Signal<'m>) {
     let width = significand.width();
     let signed = significand.shape().signed;
@@ -89,7 +91,7 @@ fn normalise_stepwise<'m>(
         value = empty.mux(value.truncate(width - distance).shl(distance), value);
         count.push(empty);
     }
-    (if signed { value.as_signed() } else { value }, m.concat(&count).named("leading_bits"))
+    (if signed { value.as_signed() } else { value }, m.concat(&count).named(count_name))
 }
 
 /// The number of leading zeros, or of copies of the sign bit behind it, up to `most`.

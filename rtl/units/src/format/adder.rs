@@ -75,7 +75,7 @@ impl Unit for Adder {
         m.comment("Unpack.");
         let (a, b) = (circuits::decode(&m, "a", format, a), circuits::decode(&m, "b", format, b));
         m.comment("Add, exact as far as rounding can tell.");
-        let sum = circuits::add(&m, &a, &b, mode.tail_bits());
+        let sum = circuits::add(&m, "sum", &a, &b, mode.tail_bits());
         m.comment("Round once.");
         m.output("sum_o", circuits::encode(&m, format, &sum, &rounder));
         m.finish()
