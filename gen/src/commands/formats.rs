@@ -71,7 +71,7 @@ enum Command {
     Encode {
         /// Name of the format.
         name: String,
-        /// nearest_even, nearest_away, toward_zero or stochastic:<seed>.
+        /// nearest_even, nearest_away, toward_zero or stochastic:SEED.
         #[arg(long, default_value_t = Rounding::NearestEven)]
         rounding: Rounding,
         /// Print values as hexadecimal floats.
@@ -85,7 +85,7 @@ enum Command {
         /// The operation.
         #[arg(long, value_enum)]
         op: Operation,
-        /// nearest_even, nearest_away, toward_zero or stochastic:<seed>; L-Mul does not round.
+        /// nearest_even, nearest_away, toward_zero or stochastic:SEED; L-Mul does not round.
         #[arg(long, default_value_t = Rounding::NearestEven)]
         rounding: Rounding,
     },
