@@ -11,7 +11,7 @@ fn multiplier(a: Shape, b: Shape, reduction: Reduction) -> Arc<Module> {
     let m = ModuleBuilder::new("bitmill_product", "a * b");
     let (a, b) = (m.input("a_i", a), m.input("b_i", b));
     m.output("product_o", circuits::product(&m, a, b, reduction));
-    m.finish().unwrap()
+    m.finish().expect("a legal module")
 }
 
 #[test]
