@@ -16,6 +16,7 @@ pub mod arithmetic;
 pub mod catalogue;
 pub mod circuits;
 pub mod packing;
+pub mod requantize;
 pub mod text;
 
 mod accumulator;
@@ -47,6 +48,7 @@ pub use families::slice::{Slice, SliceRule};
 pub use family::{Extremes, Family, Policy};
 pub use format::{Format, Summary};
 pub use lmul::LMul;
+pub use requantize::{Multiplier, Requantization};
 pub use rounding::{Place, Rounding, ZeroSide};
 pub use scalar::Scalar;
 pub use tensor::TensorCodec;
