@@ -20,12 +20,11 @@ pub mod ptq;
 pub mod quantized;
 mod shape;
 
+pub use bitmill_formats::{Multiplier, Requantization};
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, import};
 pub use ptq::{Clipping, PtqConfig, quantize};
-pub use quantized::{
-    LANE_WEIGHT_BITS, Multiplier, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
-};
+pub use quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights};
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};

@@ -3,7 +3,7 @@
 
 use bitmill_model::{
     Extent, LANE_WEIGHT_BITS, Layer, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
-    QuantizedNetwork, Shape, Tensor, TensorId, Window,
+    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, Window,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -71,20 +71,36 @@ fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usiz
     }
 }
 
+/// The scaled accumulator, from the definitions: quotients and their remainders.
+fn rounded(mode: Requantization, accumulator: i128, Multiplier { multiplier, shift }: Multiplier) -> i128 {
+    // round_half_up(v / 2^s) = floor((2v + 2^s) / 2^(s+1)).
+    let half_up = |v: i128, s: u8| (2 * v + (1i128 << s)).div_euclid(1i128 << (s + 1));
+    let half_away = |v: i128, s: u8| v.signum() * half_up(v.abs(), s);
+    let product = accumulator * i128::from(multiplier);
+    match mode {
+        Requantization::DyadicHalfUp => half_up(product, shift),
+        Requantization::DoubleRounding => {
+            let first = shift.min(31);
+            half_away(half_up(product, first), shift - first)
+        }
+        Requantization::HalfAwayFromZero => half_away(product, shift),
+        Requantization::SinglePrecision => {
+            let scale = (f64::from(multiplier) / 2f64.powi(shift.into())) as f32;
+            (accumulator as f32 * scale).round_ties_even() as i128
+        }
+    }
+}
+
 /// One output element of a layer, from the specification.
 fn expected(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usize; 3]) -> i32 {
-    let layer = &network.graph().layers()[index];
     let parameters = &network.layers()[index];
     let channel = at[2];
     let accumulator = sum(network, index, tensors, at) + i128::from(parameters.bias[channel]);
     // The promised width holds the accumulator.
     let bits = network.accumulator_bits(index);
     assert!((-(1i128 << (bits - 1))..1i128 << (bits - 1)).contains(&accumulator));
-    // round_half_up(v / 2^s) = floor((2v + 2^s) / 2^(s+1)).
-    let Multiplier { multiplier, shift } = parameters.multipliers[channel];
-    let product = accumulator * i128::from(multiplier);
-    let rounded = (2 * product + (1i128 << shift)).div_euclid(1i128 << (shift + 1));
-    let shifted = rounded + i128::from(network.quantization(layer.output).zero_point);
+    let rounded = rounded(parameters.requantization, accumulator, parameters.multipliers[channel]);
+    let shifted = rounded + i128::from(parameters.offset);
     shifted.clamp(i128::from(parameters.low), i128::from(parameters.high)) as i32
 }
 
@@ -147,6 +163,8 @@ impl Source {
         let bits = i32::from(quantizations[layer.inputs[0].index()].bits + weight_bits)
             + operation.terms(input).ilog2_or_zero();
         let bias_limit = 1i32 << bits.min(30);
+        let requantization = Requantization::ALL[self.pick(0, 3)];
+        let spare = if requantization == Requantization::SinglePrecision { 7 } else { 0 };
         let (a, b) = (self.integer(output.min(), output.max()), self.integer(output.min(), output.max()));
         QuantizedLayer {
             weight_bits,
@@ -154,10 +172,14 @@ impl Source {
             bias: (0..channels).map(|_| self.integer(-bias_limit, bias_limit)).collect(),
             multipliers: (0..channels)
                 .map(|_| Multiplier {
-                    multiplier: self.0.random_range(1 << 15..=u16::MAX),
-                    shift: (15 + bits - i32::from(output.bits) + self.integer(-3, 2)).clamp(1, 62) as u8,
+                    multiplier: self.0.random_range(1 << 30..1 << 31) >> spare,
+                    shift: (30 - spare + bits - i32::from(output.bits) + self.integer(-3, 2)).clamp(0, 62)
+                        as u8,
                 })
                 .collect(),
+            requantization,
+            input_multipliers: Vec::new(),
+            offset: output.zero_point,
             low: a.min(b),
             high: a.max(b),
         }

@@ -2,7 +2,7 @@
 
 use bitmill_model::{
     Extent, FloatLayer, FloatNetwork, ModelError, Multiplier, Network, Operation, Padding, Quantization,
-    QuantizedLayer, QuantizedNetwork, QuantizedWeights, Shape, Tensor, TensorId, Window,
+    QuantizedLayer, QuantizedNetwork, QuantizedWeights, Requantization, Shape, Tensor, TensorId, Window,
 };
 
 fn input(height: usize, width: usize, channels: usize) -> Tensor {
@@ -104,6 +104,9 @@ fn integer_parameters_are_checked() {
         weights: vec![7, -8, 0, 1],
         bias: vec![0; 2],
         multipliers: vec![Multiplier::ONE; 2],
+        requantization: Requantization::DyadicHalfUp,
+        input_multipliers: Vec::new(),
+        offset: 3,
         low: -128,
         high: 127,
     };
@@ -113,8 +116,8 @@ fn integer_parameters_are_checked() {
     let network = build(quantization, good.clone()).unwrap();
     // (7 + 8) · 128 = 1920 needs 11 bits and a sign.
     assert_eq!(network.accumulator_bits(0), 12);
-    let subnormal = Multiplier { multiplier: 1000, shift: 15 };
-    let unshifted = Multiplier { shift: 0, ..Multiplier::ONE };
+    let wide = Multiplier { multiplier: 1 << 31, shift: 15 };
+    let distant = Multiplier { shift: 63, ..Multiplier::ONE };
     for (layer, message) in [
         (QuantizedLayer { weights: vec![8, 0, 0, 0], ..good.clone() }, "weight 8 does not fit 4 bits"),
         (
@@ -125,8 +128,14 @@ fn integer_parameters_are_checked() {
             QuantizedLayer { weight_bits: 17, ..good.clone() },
             "weight width must lie in 2..=16 bits, found 17",
         ),
-        (QuantizedLayer { multipliers: vec![subnormal; 2], ..good.clone() }, "is not normalised"),
-        (QuantizedLayer { multipliers: vec![unshifted; 2], ..good.clone() }, "is not normalised"),
+        (QuantizedLayer { multipliers: vec![wide; 2], ..good.clone() }, "is not one of 31 bits"),
+        (QuantizedLayer { multipliers: vec![distant; 2], ..good.clone() }, "with shift 0..=62"),
+        (
+            QuantizedLayer { requantization: Requantization::SinglePrecision, ..good.clone() },
+            "is not one of 24 bits",
+        ),
+        (QuantizedLayer { input_multipliers: vec![wide; 2], ..good.clone() }, "only an addition has"),
+        (QuantizedLayer { offset: 128, ..good.clone() }, "offset 128 does not fit 8 bits"),
         (QuantizedLayer { low: -129, ..good.clone() }, "clamp -129..=127 must be a range within 8 bits"),
         (QuantizedLayer { low: 5, high: 4, ..good.clone() }, "clamp 5..=4 must be a range"),
     ] {
@@ -163,7 +172,7 @@ fn a_worked_example_of_the_arithmetic() {
     // 1.0 / (0.5 · 0.25) = 8, less 3 · (2 − 1).
     assert_eq!(layer.bias, [5]);
     // 0.5 · 0.25 / 0.75 = 1/6 = 43691 / 2^18.
-    assert_eq!(layer.multipliers, [Multiplier { multiplier: 43_691, shift: 18 }]);
+    assert_eq!(layer.multipliers, [Multiplier { multiplier: 43_691 << 15, shift: 33 }]);
     assert_eq!((layer.low, layer.high), (-5, 127));
     // Real: 0.5 · 4.5 − 0.25 · (−1) + 1 = 3.5; 3.5 / 0.75 = 4.67 rounds to 5, and −5 + 5 = 0.
     assert_eq!(network.run(&[12, 1]).unwrap()[1], [0]);

@@ -17,6 +17,14 @@ pub enum SimulationError {
         /// Bits that are legal.
         legal: String,
     },
+    /// The hardware does not have what a layer asks for.
+    #[error("layer {layer}: the accelerator has no {what} yet")]
+    Unsupported {
+        /// The layer.
+        layer: String,
+        /// What it asks for.
+        what: String,
+    },
     /// The activations that are alive during a layer do not fit.
     #[error(
         "layer {layer}: its tensors need {needed_bytes} bytes of activations at once, the scratchpad has \

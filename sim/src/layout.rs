@@ -103,12 +103,13 @@ impl Lines {
         put_bits(&mut self.bytes, line as usize * self.line_bytes * 8 + bit as usize, bits, value as u64);
     }
 
-    /// Puts the parameters of one channel: bias 32 bits, multiplier 16, shift minus one 6.
+    /// Puts the parameters of one channel: bias 32 bits, the multiplier's upper 16, shift minus one 6.
+    /// Lowering has checked that the multiplier has no more.
     pub fn put_parameters(&mut self, line: u32, lane: u32, bias: i32, multiplier: Multiplier) {
         let base = lane * 64;
         self.put(line, base, 32, bias.into());
-        self.put(line, base + 32, 16, multiplier.multiplier.into());
-        self.put(line, base + 48, 6, i64::from(multiplier.shift) - 1);
+        self.put(line, base + 32, 16, i64::from(multiplier.multiplier) >> 15);
+        self.put(line, base + 48, 6, i64::from(multiplier.shift) - 16);
     }
 
     pub fn beats(&self) -> u32 {

@@ -8,7 +8,7 @@ mod allocate;
 mod layer;
 
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
-use bitmill_model::{QuantizedNetwork, TensorId};
+use bitmill_model::{Multiplier, QuantizedLayer, QuantizedNetwork, Requantization, TensorId};
 
 use crate::layout::pack_tensor;
 use crate::program::{MemoryBuilder, MemoryTensor};
@@ -98,6 +98,9 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
         if layer.operation.is_matrix() && bits > accelerator.weight_bits() {
             return Err(width("its weights", bits, format!("up to {}", accelerator.weight_bits())));
         }
+        if let Some(what) = missing(parameters) {
+            return Err(SimulationError::Unsupported { layer: layer.name.clone(), what });
+        }
         let bits = network.accumulator_bits(index);
         if bits > accelerator.accumulator_bits() {
             return Err(width("its sums", bits, format!("up to {}", accelerator.accumulator_bits())));
@@ -105,6 +108,18 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
     }
     debug_assert_eq!(graph.layers().len(), network.layers().len());
     Ok(())
+}
+
+/// What the requantizers lack for a layer: they round halves up, with multipliers of 16 bits and shifts of 1 to 62.
+fn missing(parameters: &QuantizedLayer) -> Option<String> {
+    if parameters.requantization != Requantization::DyadicHalfUp {
+        return Some(format!("requantization by {}", parameters.requantization.name()));
+    }
+    if !parameters.input_multipliers.is_empty() {
+        return Some("addition with input multipliers".to_owned());
+    }
+    let is_wide = |factor: &&Multiplier| factor.multiplier & 0x7fff != 0 || factor.shift < 16;
+    parameters.multipliers.iter().find(is_wide).map(|factor| format!("requantizer for {factor:?}"))
 }
 
 /// Commands under construction.

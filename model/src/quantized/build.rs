@@ -2,12 +2,22 @@
 //! there is one nearest [`QuantizedNetwork`]. Post-training quantization and QDQ import both end here.
 
 use super::{
-    LANE_WEIGHT_BITS, Multiplier, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
-    weight_channel,
+    LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, weight_channel,
 };
+use bitmill_formats::{Multiplier, Requantization};
+
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Layer, Operation};
 use crate::{ModelError, Network};
+
+/// Significant bits of the multipliers that are made here; the rest of the 31 are zeros, which a narrower
+/// requantizer can do without.
+const MULTIPLIER_BITS: u32 = 16;
+
+/// The multiplier nearest to `real`.
+fn nearest(real: f64) -> Result<Multiplier, String> {
+    Multiplier::nearest_of_bits(real, MULTIPLIER_BITS)
+}
 
 /// Largest factor of an addition: the widest positive 8-bit weight.
 const MAX_FACTOR: i16 = 127;
@@ -67,6 +77,9 @@ impl Context<'_> {
                 weights,
                 bias: vec![fit_bias(bias)?; channels],
                 multipliers: vec![multiplier; channels],
+                requantization: Requantization::DyadicHalfUp,
+                input_multipliers: Vec::new(),
+                offset: self.output.zero_point,
                 low,
                 high,
             })
@@ -79,7 +92,7 @@ impl Context<'_> {
             Operation::AveragePool { window } => {
                 let taps = window.kernel.area();
                 let factor = input.scale / (taps as f64 * self.output.scale);
-                lane(Vec::new(), -i64::from(input.zero_point) * taps as i64, Multiplier::nearest(factor)?)
+                lane(Vec::new(), -i64::from(input.zero_point) * taps as i64, nearest(factor)?)
             }
             Operation::Add => {
                 let other = self.inputs[1];
@@ -87,7 +100,7 @@ impl Context<'_> {
                 let [left, right] = factors.map(i64::from);
                 let bias = -(i64::from(input.zero_point) * left + i64::from(other.zero_point) * right);
                 let step = common_step([input.scale, other.scale], factors);
-                lane(factors.to_vec(), bias, Multiplier::nearest(step / self.output.scale)?)
+                lane(factors.to_vec(), bias, nearest(step / self.output.scale)?)
             }
             Operation::Convolution { .. }
             | Operation::Depthwise { .. }
@@ -95,7 +108,17 @@ impl Context<'_> {
                 let weights = weights.ok_or("has no integer weights")?;
                 let (bias, multipliers) = self.affine(real, weights, channels)?;
                 let (integers, weight_bits) = (weights.integers.clone(), weights.bits);
-                Ok(QuantizedLayer { weight_bits, weights: integers, bias, multipliers, low, high })
+                Ok(QuantizedLayer {
+                    weight_bits,
+                    weights: integers,
+                    bias,
+                    multipliers,
+                    requantization: Requantization::DyadicHalfUp,
+                    input_multipliers: Vec::new(),
+                    offset: self.output.zero_point,
+                    low,
+                    high,
+                })
             }
         }
     }
@@ -128,7 +151,7 @@ impl Context<'_> {
             // A float converts to the nearest integer, saturating: far beyond 32 bits it is refused below.
             let bias = (f64::from(real.bias[channel]) / step).round_ties_even() as i64;
             let folded = bias.saturating_sub(i64::from(input.zero_point) * sum);
-            Ok((fit_bias(folded)?, Multiplier::nearest(step / self.output.scale)?))
+            Ok((fit_bias(folded)?, nearest(step / self.output.scale)?))
         };
         let channels = weight_sums.iter().enumerate().map(channel);
         Ok(channels.collect::<Result<Vec<_>, String>>()?.into_iter().unzip())

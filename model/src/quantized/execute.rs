@@ -3,9 +3,11 @@
 //! The trick that keeps it both plain and fast: the inputs of one output position are gathered into a
 //! patch of 16-bit integers, so that the sum is a dot product of two contiguous slices.
 
+use bitmill_formats::requantize;
+
 use super::{QuantizedLayer, QuantizedNetwork};
 use crate::ModelError;
-use crate::network::{Layer, Operation, TensorId};
+use crate::network::{Operation, TensorId};
 use crate::shape::{Shape, Window};
 
 impl QuantizedNetwork {
@@ -83,6 +85,17 @@ impl QuantizedNetwork {
                 let padded = Input { zero_point: lowest, ..input };
                 padded.fold(&window, i64::from(lowest), |most, raw, _, _| most.max(i64::from(raw)))
             }
+            Operation::Add if !parameters.input_multipliers.is_empty() => {
+                let other = layer.inputs[1];
+                let factors = [parameters.input_multipliers[0], parameters.input_multipliers[1]];
+                let zero_points = [input.zero_point, self.quantization(other).zero_point].map(i64::from);
+                let pairs = input.integers.iter().zip(&tensors[other.index()]);
+                let add = |(&a, &b): (&i32, &i32)| {
+                    let centred = [i64::from(a) - zero_points[0], i64::from(b) - zero_points[1]];
+                    requantize::add(parameters.requantization, centred, factors)
+                };
+                pairs.map(add).collect()
+            }
             Operation::Add => {
                 let [left, right] = [parameters.weights[0], parameters.weights[1]].map(i64::from);
                 let other = &tensors[layer.inputs[1].index()];
@@ -100,12 +113,11 @@ impl QuantizedNetwork {
 
     /// The output integers of layer `index` for its accumulators.
     pub(crate) fn requantize(&self, index: usize, accumulators: &[i64]) -> Vec<i32> {
-        let layer: &Layer = &self.graph().layers()[index];
-        let QuantizedLayer { multipliers, low, high, .. } = &self.layers()[index];
-        let zero_point = i64::from(self.quantization(layer.output).zero_point);
+        let QuantizedLayer { multipliers, requantization, offset, low, high, .. } = &self.layers()[index];
+        let [offset, low, high] = [*offset, *low, *high].map(i64::from);
         let channels = multipliers.iter().cycle();
-        let scaled = accumulators.iter().zip(channels).map(|(&sum, m)| m.scale(sum) + zero_point);
-        scaled.map(|value| value.clamp(i64::from(*low), i64::from(*high)) as i32).collect()
+        let scale = |(&sum, &factor)| requantization.scale(sum, factor).saturating_add(offset);
+        accumulators.iter().zip(channels).map(scale).map(|value| value.clamp(low, high) as i32).collect()
     }
 }
 

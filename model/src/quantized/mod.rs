@@ -17,30 +17,34 @@
 //!
 //! so the accumulator is the real sum over its scale, and the correction for the zero point is part of `bias`.
 //!
-//! **Requantization**, with the channel's multiplier m and shift s ([`Multiplier`]):
+//! | addition in one step | `scale((a − z_a) · 2^20, M[0]) + scale((b − z_b) · 2^20, M[1])`, M the input multipliers |
+//!
+//! **Requantization**, with the channel's multiplier m and shift s ([`Multiplier`]) and the layer's rounding
+//! ([`Requantization`], where each `scale` is spelled out):
 //!
 //! ```text
-//! y = clamp(((accumulator · m + 2^(s−1)) >> s) + z_out, low, high)
+//! y = clamp(scale(accumulator) + offset, low, high)
 //! ```
 //!
-//! with an arithmetic shift, so halves round up. A ReLU is `low = z_out`; ReLU6 lowers `high`.
+//! `offset` is the output's zero point, unless the layer works on raw integers (TFLite's average pool). A ReLU
+//! is `low = z_out`; ReLU6 lowers `high`.
 
 mod build;
 mod execute;
-mod requantizer;
 mod weights;
+
+use bitmill_formats::{Multiplier, Requantization};
 
 use crate::ModelError;
 use crate::network::{Layer, Network, Operation, TensorId};
 
-pub use requantizer::{MAX_SHIFT, MIN_MULTIPLIER, Multiplier};
 pub use weights::QuantizedWeights;
 pub(crate) use weights::{largest_integer, weight_channel};
 
 /// Weight width of lane layers (depthwise, pooling, addition), in bits.
 pub const LANE_WEIGHT_BITS: u8 = 8;
 
-/// Widest accumulator that the requantizer takes, so that its product with a 16-bit multiplier fits 64 bits.
+/// Widest accumulator that the requantizer takes.
 pub const MAX_ACCUMULATOR_BITS: u32 = 47;
 
 /// How an activation tensor's integers stand for real numbers: `real = scale · (integer − zero_point)`.
@@ -101,6 +105,12 @@ pub struct QuantizedLayer {
     pub bias: Vec<i32>,
     /// One for each output channel.
     pub multipliers: Vec<Multiplier>,
+    /// How scaled accumulators round.
+    pub requantization: Requantization,
+    /// Factors that bring the two inputs of an addition to one step, in place of its `weights`; else empty.
+    pub input_multipliers: Vec<Multiplier>,
+    /// Added to the scaled accumulator: the output's zero point, but for a mean of raw integers.
+    pub offset: i32,
     /// Smallest output.
     pub low: i32,
     /// Largest output.
@@ -193,10 +203,31 @@ impl QuantizedNetwork {
 
     /// In words, which rule the parameters of `layer` break.
     fn problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
-        let QuantizedLayer { weight_bits, weights, bias, multipliers, low, high } = parameters;
+        let QuantizedLayer {
+            weight_bits,
+            weights,
+            bias,
+            multipliers,
+            requantization,
+            input_multipliers,
+            offset,
+            low,
+            high,
+        } = parameters;
         let channels = self.graph.shape(layer.output).channels;
-        let is_add = layer.operation.arity() == 2;
-        let count = if is_add { 2 } else { layer.operation.weight_count(self.graph.input_shape(layer)) };
+        let is_add = layer.operation == Operation::Add;
+        let has_one_step = is_add && input_multipliers.len() == 2;
+        let count = match is_add {
+            true if has_one_step => 0,
+            true => 2,
+            false => layer.operation.weight_count(self.graph.input_shape(layer)),
+        };
+        if !has_one_step && !input_multipliers.is_empty() {
+            return Some(format!(
+                "only an addition has input multipliers, two of them; found {}",
+                input_multipliers.len()
+            ));
+        }
         if weights.len() != count || bias.len() != channels || multipliers.len() != channels {
             return Some(format!(
                 "needs {count} weights and {channels} biases and multipliers, found {}, {} and {}",
@@ -215,19 +246,20 @@ impl QuantizedNetwork {
         if let Some(bad) = weights.iter().find(|&&weight| !(-limit..limit).contains(&i32::from(weight))) {
             return Some(format!("weight {bad} does not fit {weight_bits} bits"));
         }
-        let is_legal = |m: &Multiplier| {
-            (1..=MAX_SHIFT).contains(&m.shift) && (m.multiplier == 0 || m.multiplier >= MIN_MULTIPLIER)
-        };
-        if let Some(bad) = multipliers.iter().find(|m| !is_legal(m)) {
-            return Some(format!("multiplier {bad:?} is not normalised to 2^15..2^16 with shift 1..=62"));
+        let mut factors = multipliers.iter().chain(input_multipliers);
+        if let Some(problem) = factors.find_map(|factor| factor.problem(*requantization)) {
+            return Some(problem);
         }
         let bits = accumulator_bits(&self.graph, layer, parameters, &self.quantizations);
         if bits > MAX_ACCUMULATOR_BITS {
             return Some(format!("sums may need {bits} bits, the requantizer takes {MAX_ACCUMULATOR_BITS}"));
         }
         let output = self.quantization(layer.output);
-        (*low > *high || *low < output.min() || *high > output.max())
-            .then(|| format!("clamp {low}..={high} must be a range within {} bits", output.bits))
+        if *low > *high || *low < output.min() || *high > output.max() {
+            return Some(format!("clamp {low}..={high} must be a range within {} bits", output.bits));
+        }
+        (*offset < output.min() || *offset > output.max())
+            .then(|| format!("offset {offset} does not fit {} bits", output.bits))
     }
 }
 
@@ -258,6 +290,12 @@ fn accumulator_bits(
             Operation::MaxPool { .. } => 1,
             Operation::Add => magnitude(&mut weights.iter().copied()),
         };
+        if let [left, right] = parameters.input_multipliers[..] {
+            // A difference of two integers has one bit more than they; the scaled sides round outwards.
+            let side =
+                |factor: Multiplier| (2.0 * activation as f64 * 2f64.powi(20) * factor.real()).ceil() as u64;
+            return side(left).saturating_add(side(right)).saturating_add(2);
+        }
         weight_sum * activation + u64::from(parameters.bias[channel].unsigned_abs())
     });
     // A magnitude of m needs the bits of m and a sign.
