@@ -108,7 +108,7 @@ fn testbenches_pass_under_icarus_and_catch_a_broken_circuit() {
     let here = tempfile::tempdir().unwrap();
     let accelerator = configuration("digits_int4.yaml");
     let cases: [(&str, Vec<&str>); 3] = [
-        ("bitmill_requantizer_acc32_a8", vec!["--unit", "requantizer"]),
+        ("bitmill_requantizer_acc32_a8_up_twice_away", vec!["--unit", "requantizer"]),
         ("bitmill_pe_integer_s8s4_l4_acc32", vec!["--unit", "pe_integer", "--set", "weight=int4"]),
         ("bitmill_digits_int4", vec![&accelerator]),
     ];

@@ -18,7 +18,7 @@ pub enum SimulationError {
         legal: String,
     },
     /// The hardware does not have what a layer asks for.
-    #[error("layer {layer}: the accelerator has no {what} yet")]
+    #[error("layer {layer}: the accelerator has no {what}")]
     Unsupported {
         /// The layer.
         layer: String,

@@ -4,7 +4,7 @@
 //! a word the lanes of one pixel. In memory each word takes a slot of a power-of-two number of bits, so that
 //! it does not cross a beat, and each line whole beats. Pixels count row by row.
 
-use bitmill_accelerator::{Accelerator, Target};
+use bitmill_accelerator::{Accelerator, PARAMETER_BITS, Target};
 use bitmill_model::{Multiplier, Shape};
 
 /// Place of an activation tensor.
@@ -103,13 +103,12 @@ impl Lines {
         put_bits(&mut self.bytes, line as usize * self.line_bytes * 8 + bit as usize, bits, value as u64);
     }
 
-    /// Puts the parameters of one channel: bias 32 bits, the multiplier's upper 16, shift minus one 6.
-    /// Lowering has checked that the multiplier has no more.
-    pub fn put_parameters(&mut self, line: u32, lane: u32, bias: i32, multiplier: Multiplier) {
-        let base = lane * 64;
+    /// Puts the parameters of one channel: bias 32 bits, multiplier 31, shift 6.
+    pub fn put_parameters(&mut self, line: u32, lane: u32, bias: i32, factor: Multiplier) {
+        let base = lane * PARAMETER_BITS;
         self.put(line, base, 32, bias.into());
-        self.put(line, base + 32, 16, i64::from(multiplier.multiplier) >> 15);
-        self.put(line, base + 48, 6, i64::from(multiplier.shift) - 16);
+        self.put(line, base + 32, 31, factor.multiplier.into());
+        self.put(line, base + 63, 6, factor.shift.into());
     }
 
     pub fn beats(&self) -> u32 {

@@ -8,7 +8,7 @@ mod allocate;
 mod layer;
 
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
-use bitmill_model::{Multiplier, QuantizedLayer, QuantizedNetwork, Requantization, TensorId};
+use bitmill_model::{QuantizedLayer, QuantizedNetwork, TensorId};
 
 use crate::layout::pack_tensor;
 use crate::program::{MemoryBuilder, MemoryTensor};
@@ -98,7 +98,7 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
         if layer.operation.is_matrix() && bits > accelerator.weight_bits() {
             return Err(width("its weights", bits, format!("up to {}", accelerator.weight_bits())));
         }
-        if let Some(what) = missing(parameters) {
+        if let Some(what) = missing(accelerator, parameters) {
             return Err(SimulationError::Unsupported { layer: layer.name.clone(), what });
         }
         let bits = network.accumulator_bits(index);
@@ -110,16 +110,15 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
     Ok(())
 }
 
-/// What the requantizers lack for a layer: they round halves up, with multipliers of 16 bits and shifts of 1 to 62.
-fn missing(parameters: &QuantizedLayer) -> Option<String> {
-    if parameters.requantization != Requantization::DyadicHalfUp {
-        return Some(format!("requantization by {}", parameters.requantization.name()));
+/// What the accelerator's requantizers lack for a layer.
+fn missing(accelerator: &Accelerator, parameters: &QuantizedLayer) -> Option<String> {
+    if !accelerator.requantizer().roundings().contains(parameters.requantization) {
+        return Some(format!(
+            "requantization by {}: add it to vector.rounding",
+            parameters.requantization.name()
+        ));
     }
-    if !parameters.input_multipliers.is_empty() {
-        return Some("addition with input multipliers".to_owned());
-    }
-    let is_wide = |factor: &&Multiplier| factor.multiplier & 0x7fff != 0 || factor.shift < 16;
-    parameters.multipliers.iter().find(is_wide).map(|factor| format!("requantizer for {factor:?}"))
+    (!parameters.input_multipliers.is_empty()).then(|| "addition with input multipliers".to_owned())
 }
 
 /// Commands under construction.

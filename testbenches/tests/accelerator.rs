@@ -5,7 +5,7 @@ use bitmill_accelerator::{Accelerator, Configuration};
 use std::sync::Arc;
 
 use bitmill_hdl::{Design, Module, Node, Op};
-use bitmill_model::{PtqConfig, QuantizedNetwork, import, npy, quantize};
+use bitmill_model::{PtqConfig, QuantizedLayer, QuantizedNetwork, Requantization, import, npy, quantize};
 use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, Verilator, readers};
@@ -114,6 +114,46 @@ fn odd_shapes_in_the_interpreter() {
         let verdict = check(&accelerator, &network, Keep::Output, &Engine::Interpreter);
         println!("{rows}x{columns}x{lanes}: {verdict:?}");
     }
+}
+
+/// `network` with every layer rounding by `mode`, and multipliers that use all of their bits.
+fn rounding(network: &QuantizedNetwork, mode: Requantization) -> QuantizedNetwork {
+    let layer = |layer: &QuantizedLayer| {
+        let mut layer = QuantizedLayer { requantization: mode, ..layer.clone() };
+        for factor in &mut layer.multipliers {
+            factor.multiplier |= 0x5a5a;
+            if mode == Requantization::SinglePrecision {
+                factor.multiplier >>= 7;
+                factor.shift -= 7;
+            }
+        }
+        layer
+    };
+    let graph = network.graph();
+    let quantizations = (0..graph.tensors().len())
+        .map(|index| match index {
+            0 => network.quantization(bitmill_model::TensorId::INPUT),
+            _ => network.quantization(graph.layers()[index - 1].output),
+        })
+        .collect();
+    QuantizedNetwork::new(graph.clone(), quantizations, network.layers().iter().map(layer).collect())
+        .expect("legal parameters")
+}
+
+#[test]
+fn every_rounding_in_the_interpreter() {
+    let modes = "[dyadic_half_up, double_rounding, half_away_from_zero, single_precision]";
+    let all = configuration(8, 8, 8, &format!("vector: {{rows: 2, rounding: {modes}}}\n"));
+    let plain = digits(8);
+    for mode in Requantization::ALL {
+        let network = rounding(&plain, mode);
+        println!("{}: {:?}", mode.name(), check(&all, &network, Keep::Every, &Engine::Interpreter));
+    }
+    let only = configuration(8, 8, 8, "vector: {rounding: [double_rounding]}\n");
+    check(&only, &rounding(&plain, Requantization::DoubleRounding), Keep::Every, &Engine::Interpreter);
+    let error = bitmill_sim::lower(&only, &plain, Keep::Output).unwrap_err().to_string();
+    let expected = "the accelerator has no requantization by dyadic_half_up: add it to vector.rounding";
+    assert!(error.ends_with(expected), "{error}");
 }
 
 #[test]

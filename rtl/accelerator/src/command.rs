@@ -3,6 +3,8 @@
 
 mod fields_of_command;
 
+use bitmill_formats::Requantization;
+
 pub use fields_of_command::{Field, fields};
 
 /// Size of a command in memory.
@@ -101,6 +103,8 @@ pub struct Compute {
     pub weight_reset: bool,
     /// Activation that taps outside the input read.
     pub pad_value: i32,
+    /// How scaled sums are rounded.
+    pub rounding: Requantization,
     /// Output zero point.
     pub zero_point: i32,
     /// Smallest output.
@@ -308,6 +312,7 @@ impl Compute {
             (&fields::CHANNEL_BLOCKS, self.channel_blocks.into()),
             (&fields::INPUT_WIDTH, self.input_width.into()),
             (&fields::INPUT_HEIGHT, self.input_height.into()),
+            (&fields::ROUNDING, self.rounding as i64),
             (&fields::START_Y, w.start_y.into()),
             (&fields::START_X, w.start_x.into()),
             (&fields::START_INDEX, w.start_index.into()),

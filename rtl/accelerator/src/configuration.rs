@@ -1,5 +1,6 @@
 //! The YAML file that describes an accelerator, and what makes it legal.
 
+use bitmill_units::common::requantizer::Roundings;
 use serde::{Deserialize, Serialize};
 
 /// A whole accelerator.
@@ -84,7 +85,7 @@ pub struct Scratchpads {
     pub activations_kib: u32,
     /// Weights, in KiB; one half is computed on while the other is loaded.
     pub weights_kib: u32,
-    /// Biases and scales, in KiB: 8 bytes an output channel; halved as the weights are.
+    /// Biases and scales, in KiB: 9 bytes an output channel; halved as the weights are.
     #[serde(default = "default_parameters_kib")]
     pub parameters_kib: u32,
 }
@@ -95,16 +96,37 @@ fn default_parameters_kib() -> u32 {
 
 /// The vector unit: requantizers behind the array.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Vector {
     /// Array rows drained at once, each with as many requantizers as the PE has lanes. A power of two, at
     /// most the rows.
     pub rows: u32,
+    /// Roundings that a command may ask for, by name. The first three share one circuit; `single_precision`
+    /// takes two more stages.
+    #[serde(with = "rounding_names")]
+    pub rounding: Roundings,
 }
 
 impl Default for Vector {
     fn default() -> Vector {
-        Vector { rows: 1 }
+        Vector { rows: 1, rounding: Roundings::default() }
+    }
+}
+
+/// Roundings as a list of their names.
+mod rounding_names {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    use super::Roundings;
+
+    pub fn serialize<S: Serializer>(roundings: &Roundings, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(roundings.iter().map(|mode| mode.name()))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Roundings, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        Roundings::from_names(names.iter().map(String::as_str)).map_err(D::Error::custom)
     }
 }
 

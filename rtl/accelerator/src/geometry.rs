@@ -12,8 +12,8 @@ use bitmill_units::pe::{PeTiming, ProcessingElement};
 use crate::configuration::illegal;
 use crate::{Configuration, ConfigurationError, PeKind, Target, hardware};
 
-/// Bits of the parameters of one output channel: bias 32, multiplier 16, shift 6, padded.
-pub(crate) const PARAMETER_BITS: u32 = 64;
+/// Bits of the parameters of one output channel: bias 32, multiplier 31, shift 6, padded to whole bytes.
+pub const PARAMETER_BITS: u32 = 72;
 
 /// Scratchpad lines are addressed by 16-bit command fields.
 const MOST_LINES: u32 = 1 << 16;
@@ -44,7 +44,8 @@ impl Accelerator {
             )?,
         };
         let lane = VectorLane::new(precision.activation_bits, pe.accumulator_bits)?;
-        let requantizer = Requantizer::new(pe.accumulator_bits, precision.activation_bits)?;
+        let requantizer =
+            Requantizer::new(pe.accumulator_bits, precision.activation_bits, configuration.vector.rounding)?;
         let accelerator = Accelerator { pe: element, lane, requantizer, configuration };
         accelerator.check()?;
         Ok(accelerator)
@@ -214,7 +215,8 @@ impl Accelerator {
         &self.lane
     }
 
-    pub(crate) fn requantizer(&self) -> &Requantizer {
+    /// The requantizer behind the array, one for each drained row and lane.
+    pub fn requantizer(&self) -> &Requantizer {
         &self.requantizer
     }
 

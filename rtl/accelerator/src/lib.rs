@@ -19,5 +19,5 @@ pub use command::{
 pub use configuration::{
     Array, Configuration, ConfigurationError, MemoryPort, Pe, PeKind, Precision, Scratchpads, Vector,
 };
-pub use geometry::Accelerator;
+pub use geometry::{Accelerator, PARAMETER_BITS};
 pub use hardware::{Event, timing};

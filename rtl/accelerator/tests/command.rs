@@ -3,6 +3,7 @@
 use bitmill_accelerator::{
     COMMAND_WORDS, Command, Compute, ComputeKind, Field, Target, Tokens, Transfer, Walk, fields,
 };
+use bitmill_formats::Requantization;
 
 fn transfer() -> Transfer {
     let tokens = Tokens { wait: 0b010, post: 0b110 };
@@ -16,6 +17,7 @@ fn compute() -> Compute {
         weight_step: true,
         weight_reset: false,
         pad_value: -128,
+        rounding: Requantization::HalfAwayFromZero,
         zero_point: -7,
         low: -32768,
         high: 32767,

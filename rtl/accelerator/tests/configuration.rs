@@ -63,6 +63,8 @@ fn malformed_files_name_the_line() {
         ("kind: integer", "kind: analog", ["unknown variant `analog`", "integer"]),
         ("rows: 8", "rows: many", ["many", "4"]),
         ("name: good", "name: good\nname: twice", ["duplicate", "name"]),
+        ("name: good", "name: good\nvector: {rounding: [up]}", ["`up` is no rounding", "double_rounding"]),
+        ("name: good", "name: good\nvector: {rounding: []}", ["at least one rounding", "dyadic_half_up"]),
     ] {
         let error = Configuration::from_yaml(&GOOD.replace(from, to)).unwrap_err().to_string();
         for part in parts {

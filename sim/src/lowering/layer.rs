@@ -155,6 +155,7 @@ impl Context<'_> {
             weight_step: mapping.tile_lines > 0 || mapping.shared_lines > 1,
             weight_reset: mapping.shared_lines > 1,
             pad_value: mapping.pad_value,
+            rounding: self.parameters.requantization,
             zero_point: self.parameters.offset,
             low: self.parameters.low,
             high: self.parameters.high,

@@ -110,7 +110,9 @@ pub mod fields {
     /// Columns of the input.
     pub const INPUT_WIDTH: Field = unsigned("input_width", 2, 32, 15);
     /// Rows of the input.
-    pub const INPUT_HEIGHT: Field = unsigned("input_height", 2, 48, 15);
+    pub const INPUT_HEIGHT: Field = unsigned("input_height", 2, 47, 15);
+    /// Rounding: 0 dyadic half up, 1 double rounding, 2 half away from zero, 3 single precision.
+    pub const ROUNDING: Field = unsigned("rounding", 2, 62, 2);
     /// Input row of output pixel 0.
     pub const START_Y: Field = signed("start_y", 3, 0, 16);
     /// Input column of output pixel 0.
@@ -153,7 +155,7 @@ pub mod fields {
     pub const OUTPUT_BLOCKS: Field = unsigned("output_blocks", 7, 48, 16);
 
     /// All of them, in the order of this page.
-    pub const ALL: [&Field; 42] = [
+    pub const ALL: [&Field; 43] = [
         &OPCODE,
         &WAIT,
         &POST,
@@ -176,6 +178,7 @@ pub mod fields {
         &CHANNEL_BLOCKS,
         &INPUT_WIDTH,
         &INPUT_HEIGHT,
+        &ROUNDING,
         &START_Y,
         &START_X,
         &START_INDEX,

@@ -13,7 +13,9 @@ use crate::command::fields;
 use crate::{Accelerator, ComputeKind};
 
 /// Cycles from a chunk's choice to its write: one to select it, and the requantizer's.
-pub(super) const WRITE_DELAY_CYCLES: u32 = 1 + bitmill_units::common::requantizer::LATENCY_CYCLES;
+pub(super) fn write_delay_cycles(accelerator: &Accelerator) -> u32 {
+    1 + accelerator.requantizer().latency_cycles()
+}
 
 /// Words of the command that the drain reads.
 pub(super) const WORDS: [usize; 3] = [fields::KIND.word, fields::PIXELS.word, fields::OUTPUT_LINE.word];
@@ -45,10 +47,11 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.output("group_o", m.delay_data("group_select_q", chunk.group));
 
     m.comment("The write follows when the chunk has been requantized.");
-    let write = later(&m, "write", chunk.rows_written, true);
-    let line = later(&m, "line", chunk.output_line, false);
-    let group = later(&m, "group", chunk.group, false);
-    let last = later(&m, "final", chunk.is_final, true);
+    let cycles = write_delay_cycles(accelerator);
+    let write = later(&m, "write", chunk.rows_written, cycles, true);
+    let line = later(&m, "line", chunk.output_line, cycles, false);
+    let group = later(&m, "group", chunk.group, cycles, false);
+    let last = later(&m, "final", chunk.is_final, cycles, true);
     m.group("To the activations");
     m.output("write_o", write);
     m.output("write_group_o", group);
@@ -58,9 +61,9 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.finish()
 }
 
-/// `signal`, as many cycles later as a chunk takes from its choice to its write.
-fn later<'m>(m: &'m ModuleBuilder, name: &str, signal: Signal<'m>, reset: bool) -> Signal<'m> {
-    (1..=WRITE_DELAY_CYCLES).fold(signal, |signal, cycle| {
+/// `signal`, so many cycles later.
+fn later<'m>(m: &'m ModuleBuilder, name: &str, signal: Signal<'m>, cycles: u32, reset: bool) -> Signal<'m> {
+    (1..=cycles).fold(signal, |signal, cycle| {
         let name = format!("{name}_{cycle}_q");
         if reset { m.delay(&name, signal) } else { m.delay_data(&name, signal) }
     })

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
-use bitmill_units::common::requantizer::{BIAS_BITS, MULTIPLIER_BITS, SHIFT_BITS};
+use bitmill_units::common::requantizer::{BIAS_BITS, ROUNDING_BITS, SHIFT_BITS};
 
 use super::array::result_port;
 use super::drain::block_bits;
@@ -31,7 +32,11 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.ignore(block);
     }
     m.group("Settings of the command");
-    let settings = ["zero_point_i", "low_i", "high_i"].map(|port| (port, m.input(port, signed(bits))));
+    let mut settings =
+        ["zero_point_i", "low_i", "high_i"].map(|port| (port, m.input(port, signed(bits)))).to_vec();
+    if accelerator.requantizer().has_choice() {
+        settings.push(("rounding_i", m.input("rounding_i", unsigned(ROUNDING_BITS))));
+    }
     m.group("Parameters of the block's channels, in slices");
     let slice_bits = accelerator.beat_bits().min(accelerator.line_bits(Target::Parameters));
     let slices: Vec<Signal> = (0..accelerator.beats_per_line(Target::Parameters))
@@ -65,7 +70,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
                 ("multiplier_i", across(&m, &slices, base + BIAS_BITS, MULTIPLIER_BITS)),
                 ("shift_i", across(&m, &slices, base + BIAS_BITS + MULTIPLIER_BITS, SHIFT_BITS)),
             ];
-            connections.extend(settings);
+            connections.extend(&settings);
             let instance =
                 m.instance(&format!("i_requantizer_{drain_row}_{lane}"), &requantizer, &connections);
             activations.push(instance.output("activation_o").as_unsigned());

@@ -1,6 +1,6 @@
 //! How long commands take, as the circuits beside this file do it. The simulator adds nothing of its own.
 
-use super::drain::WRITE_DELAY_CYCLES;
+use super::drain::write_delay_cycles;
 use crate::command::{COMMAND_BYTES, Compute, ComputeKind};
 use crate::{Accelerator, Target};
 
@@ -63,7 +63,7 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
         }
     }
     let pe_latency = u64::from(accelerator.pe_timing().latency_cycles);
-    timing.finish_cycles = pe_latency + drain + u64::from(WRITE_DELAY_CYCLES);
+    timing.finish_cycles = pe_latency + drain + u64::from(write_delay_cycles(accelerator));
     timing
 }
 

@@ -414,6 +414,9 @@ fn postprocess<'m>(
         let setting = field.of(&queues.compute_words).truncate(bits);
         inputs.push((format!("{}_i", field.name), setting));
     }
+    if accelerator.requantizer().has_choice() {
+        inputs.push(("rounding_i".to_owned(), fields::ROUNDING.of(&queues.compute_words)));
+    }
     inputs.extend(parameters.iter().enumerate().map(|(s, slice)| (format!("parameter_{s}_i"), *slice)));
     for (prefix, unit, channels) in
         [("array", array, accelerator.columns()), ("vector", vector, accelerator.lanes())]

@@ -45,6 +45,7 @@ pub use exponent::Exponent;
 pub use multiply::{multiply, multiply_by};
 pub use product::{Reduction, product};
 pub use rounding::{Rounder, RoundingMode};
+pub use shift::shift_right_jamming;
 pub use unpacked::Unpacked;
 
 use bitmill_hdl::{ModuleBuilder, Signal};
