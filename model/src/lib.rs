@@ -13,6 +13,7 @@
 
 mod error;
 pub mod float;
+mod moves;
 pub mod network;
 pub mod npy;
 pub mod onnx;
@@ -23,7 +24,7 @@ mod shape;
 pub use bitmill_formats::{Multiplier, Requantization};
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
-pub use network::{Layer, Network, Operation, Tensor, TensorId};
+pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, import};
 pub use ptq::{Clipping, PtqConfig, quantize};
 pub use quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights};

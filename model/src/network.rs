@@ -6,8 +6,10 @@
 //! Invariants: tensor 0 is the input; layer i makes tensor i + 1 and reads earlier tensors only, so the
 //! layers stand in an order that can be run; the last layer makes the output.
 
+use std::ops::RangeInclusive;
+
 use crate::ModelError;
-use crate::shape::{Shape, Window};
+use crate::shape::{Extent, Shape, Window};
 
 /// A tensor of a [`Network`]: 0 is the input, i + 1 the output of layer i.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,6 +76,26 @@ pub enum Operation {
     },
     /// The sum of two tensors of one shape.
     Add,
+    /// The product, element by element, of two tensors of one shape.
+    Multiply,
+    /// Tensors of one height and width behind each other along the channels.
+    Concatenate,
+    /// Every position repeated `factor` times in each direction.
+    ResizeNearest {
+        /// Outputs for each input position.
+        factor: Extent,
+    },
+    /// The matrix product of two activations for each row of the map (a batch, or an attention head): position
+    /// j, channel k of the first times position k, channel j of the second.
+    MatrixMultiply {
+        /// Whether the second holds its matrices transposed: position j, channel k.
+        is_transposed: bool,
+    },
+    /// A function of each element alone.
+    Lookup {
+        /// The function.
+        function: Function,
+    },
 }
 
 impl Operation {
@@ -86,6 +108,11 @@ impl Operation {
             Self::MaxPool { .. } => "max_pool",
             Self::AveragePool { .. } => "average_pool",
             Self::Add => "add",
+            Self::Multiply => "multiply",
+            Self::Concatenate => "concatenate",
+            Self::ResizeNearest { .. } => "resize_nearest",
+            Self::MatrixMultiply { .. } => "matrix_multiply",
+            Self::Lookup { .. } => "lookup",
         }
     }
 
@@ -96,13 +123,17 @@ impl Operation {
             | Self::Depthwise { window }
             | Self::MaxPool { window }
             | Self::AveragePool { window } => Some(window),
-            Self::FullyConnected { .. } | Self::Add => None,
+            _ => None,
         }
     }
 
     /// Number of input tensors.
-    pub fn arity(&self) -> usize {
-        if matches!(self, Self::Add) { 2 } else { 1 }
+    pub fn arity(&self) -> RangeInclusive<usize> {
+        match self {
+            Self::Add | Self::Multiply | Self::MatrixMultiply { .. } => 2..=2,
+            Self::Concatenate => 2..=MOST_INPUTS,
+            _ => 1..=1,
+        }
     }
 
     /// Whether the layer mixes channels (weights on the matrix unit, at the network's weight width).
@@ -111,7 +142,7 @@ impl Operation {
         matches!(self, Self::Convolution { .. } | Self::FullyConnected { .. })
     }
 
-    /// Number of trained weights (without bias) over an input of `input`: 0 for pooling and addition.
+    /// Number of trained weights (without bias) over an input of `input`: 0 for layers that train none.
     pub fn weight_count(&self, input: Shape) -> usize {
         match self {
             Self::Convolution { window, out_channels, groups } => {
@@ -119,7 +150,7 @@ impl Operation {
             }
             Self::Depthwise { window } => window.kernel.area() * input.channels,
             Self::FullyConnected { out_features } => out_features * input.elements(),
-            Self::MaxPool { .. } | Self::AveragePool { .. } | Self::Add => 0,
+            _ => 0,
         }
     }
 
@@ -130,8 +161,10 @@ impl Operation {
             Self::Convolution { window, groups, .. } => window.kernel.area() * (input.channels / groups),
             Self::Depthwise { window } | Self::AveragePool { window } => window.kernel.area(),
             Self::FullyConnected { .. } => input.elements(),
-            Self::MaxPool { .. } => 0,
             Self::Add => 2,
+            Self::Multiply => 1,
+            Self::MatrixMultiply { .. } => input.channels,
+            Self::MaxPool { .. } | Self::Concatenate | Self::ResizeNearest { .. } | Self::Lookup { .. } => 0,
         }
     }
 
@@ -140,8 +173,10 @@ impl Operation {
         let &[input, ..] = shapes else {
             return Err("a layer needs an input".to_owned());
         };
-        if shapes.len() != self.arity() {
-            return Err(format!("{} takes {} inputs, found {}", self.name(), self.arity(), shapes.len()));
+        let (least, most) = self.arity().into_inner();
+        if !self.arity().contains(&shapes.len()) {
+            let legal = if least == most { least.to_string() } else { format!("{least} to {most}") };
+            return Err(format!("{} takes {legal} inputs, found {}", self.name(), shapes.len()));
         }
         let slide = |window: &Window, channels| {
             let positions = window.output(input.height, input.width)?;
@@ -165,12 +200,78 @@ impl Operation {
                 slide(window, input.channels)
             }
             Self::FullyConnected { out_features } => Ok(Shape::vector(*out_features)),
-            Self::Add if shapes[0] != shapes[1] => {
-                Err(format!("addition needs equal shapes, found {} and {}", shapes[0], shapes[1]))
+            Self::Add | Self::Multiply if shapes[0] != shapes[1] => {
+                Err(format!("{} needs equal shapes, found {} and {}", self.name(), shapes[0], shapes[1]))
             }
-            Self::Add => Ok(input),
+            Self::Add | Self::Multiply | Self::Lookup { .. } => Ok(input),
+            Self::Concatenate => {
+                let is_like = |shape: &Shape| (shape.height, shape.width) == (input.height, input.width);
+                if let Some(other) = shapes.iter().find(|shape| !is_like(shape)) {
+                    return Err(format!("concatenate needs maps of one size, found {input} and {other}"));
+                }
+                let channels = shapes.iter().try_fold(0usize, |sum, shape| sum.checked_add(shape.channels));
+                let channels = channels.ok_or("concatenate makes too many channels")?;
+                Ok(Shape { channels, ..input })
+            }
+            Self::ResizeNearest { factor } => {
+                let grown = |size: usize, factor: usize| size.checked_mul(factor).filter(|_| factor > 0);
+                match (grown(input.height, factor.height), grown(input.width, factor.width)) {
+                    (Some(height), Some(width)) => Ok(Shape { height, width, ..input }),
+                    _ => Err(format!("resizes {input} by {}x{}", factor.height, factor.width)),
+                }
+            }
+            Self::MatrixMultiply { is_transposed } => {
+                let other = shapes[1];
+                let (inner, columns) = match is_transposed {
+                    true => (other.channels, other.width),
+                    false => (other.width, other.channels),
+                };
+                if other.height != input.height || inner != input.channels {
+                    return Err(format!("{input} cannot be multiplied by {other}"));
+                }
+                Ok(Shape { channels: columns, ..input })
+            }
         }
     }
+}
+
+/// Most inputs of a concatenation: far above any network's, so that a corrupt file is refused.
+const MOST_INPUTS: usize = 1 << 12;
+
+/// A function of one number, which the hardware looks up in a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// 1/(1 + exp(−x)).
+    Sigmoid,
+    /// The hyperbolic tangent.
+    Tanh,
+    /// x/2 · (1 + erf(x/√2)), Hendrycks and Gimpel, 2016; erf to 1.5e-7.
+    Gelu,
+    /// x/(1 + exp(−x)).
+    Silu,
+    /// x · clamp(x + 3, 0, 6)/6, of MobileNetV3.
+    HardSwish,
+}
+
+impl Function {
+    /// Its value at `x`.
+    pub fn at(self, x: f64) -> f64 {
+        match self {
+            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Self::Tanh => x.tanh(),
+            Self::Gelu => 0.5 * x * (1.0 + error_function(x / std::f64::consts::SQRT_2)),
+            Self::Silu => x / (1.0 + (-x).exp()),
+            Self::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+        }
+    }
+}
+
+/// erf(x) to 1.5e-7 (Abramowitz and Stegun, 7.1.26).
+fn error_function(x: f64) -> f64 {
+    const TERMS: [f64; 5] = [1.061_405_429, -1.453_152_027, 1.421_413_741, -0.284_496_736, 0.254_829_592];
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
+    let polynomial = TERMS.iter().fold(0.0, |sum, term| (sum + term) * t);
+    (1.0 - polynomial * (-x * x).exp()).copysign(x)
 }
 
 /// One layer: an operation on earlier tensors.
@@ -180,7 +281,7 @@ pub struct Layer {
     pub name: String,
     /// What is computed.
     pub operation: Operation,
-    /// Tensors read: one, or two for an addition.
+    /// Tensors read, as many as the operation's [`Operation::arity`].
     pub inputs: Vec<TensorId>,
     /// Tensor made.
     pub output: TensorId,

@@ -114,6 +114,9 @@ pub struct Window {
     pub dilation: Extent,
     /// Positions added around the input.
     pub padding: Padding,
+    /// Step between neighbouring input positions once zeros are inserted between them (1 is none): the input
+    /// stride of a transposed convolution, which is a convolution over the spread input.
+    pub input_dilation: Extent,
 }
 
 impl Window {
@@ -124,6 +127,7 @@ impl Window {
             stride: Extent::square(1),
             dilation: Extent::square(1),
             padding: Padding::default(),
+            input_dilation: Extent::square(1),
         }
     }
 
@@ -150,14 +154,14 @@ impl Window {
         }
     }
 
-    /// Output positions over an input of `height` × `width`:
-    /// `⌊(input + padding − span) / stride⌋ + 1` in each direction.
+    /// Output positions over an input of `height` × `width`, spread by the input dilation d to
+    /// `d · (input − 1) + 1`: `⌊(spread + padding − span) / stride⌋ + 1` in each direction.
     ///
     /// # Errors
     /// In words, when an extent is zero or above 65 535, or the window is larger than the padded input.
     pub fn output(&self, height: usize, width: usize) -> Result<Extent, String> {
-        let Self { kernel, stride, dilation, padding } = self;
-        let extents = [kernel, stride, dilation].map(|extent| [extent.height, extent.width]);
+        let Self { kernel, stride, dilation, padding, input_dilation } = self;
+        let extents = [kernel, stride, dilation, input_dilation].map(|extent| [extent.height, extent.width]);
         if let Some(bad) = extents.as_flattened().iter().find(|&&size| size == 0 || size > 65_535) {
             return Err(format!("kernel, stride and dilation must lie in 1..=65535, found {bad}"));
         }
@@ -166,6 +170,7 @@ impl Window {
             return Err(format!("padding must lie in 0..=65535, found {bad}"));
         }
         let span = self.span();
+        let (height, width) = (spread(height, input_dilation.height), spread(width, input_dilation.width));
         let padded_height = height + padding.top + padding.bottom;
         let padded_width = width + padding.left + padding.right;
         if span.height > padded_height || span.width > padded_width {
@@ -190,8 +195,17 @@ impl Window {
     ) -> Option<(usize, usize)> {
         let padded_row = row * self.stride.height + tap_row * self.dilation.height;
         let padded_column = column * self.stride.width + tap_column * self.dilation.width;
-        let row = padded_row.checked_sub(self.padding.top).filter(|&row| row < shape.height)?;
-        let column = padded_column.checked_sub(self.padding.left).filter(|&column| column < shape.width)?;
-        Some((row, column))
+        let gather = |padded: usize, padding: usize, dilation: usize, size: usize| {
+            let spread = padded.checked_sub(padding)?;
+            (spread % dilation == 0 && spread / dilation < size).then_some(spread / dilation)
+        };
+        let Extent { height, width } = self.input_dilation;
+        let row = gather(padded_row, self.padding.top, height, shape.height)?;
+        Some((row, gather(padded_column, self.padding.left, width, shape.width)?))
     }
+}
+
+/// Positions that `size` of them take with a step of `dilation`.
+fn spread(size: usize, dilation: usize) -> usize {
+    dilation * size.saturating_sub(1) + 1
 }

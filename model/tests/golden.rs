@@ -2,8 +2,8 @@
 //! by element, in 128-bit integers and signed coordinates, over random layers of every kind.
 
 use bitmill_model::{
-    Extent, LANE_WEIGHT_BITS, Layer, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
-    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, Window,
+    Extent, Function, LANE_WEIGHT_BITS, Layer, Multiplier, Network, Operation, Padding, Quantization,
+    QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, Window,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -22,7 +22,11 @@ fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usiz
         let y = (row * window.stride.height + r * window.dilation.height) as i64 - window.padding.top as i64;
         let x =
             (column * window.stride.width + c * window.dilation.width) as i64 - window.padding.left as i64;
-        let is_inside = y >= 0 && x >= 0 && y < shape.height as i64 && x < shape.width as i64;
+        // Between the inputs of a spread map there are zeros.
+        let spread = [window.input_dilation.height, window.input_dilation.width].map(|d| d as i64);
+        let is_real = y % spread[0] == 0 && x % spread[1] == 0;
+        let (y, x) = (y.div_euclid(spread[0]), x.div_euclid(spread[1]));
+        let is_inside = is_real && y >= 0 && x >= 0 && y < shape.height as i64 && x < shape.width as i64;
         let offset = (y * shape.width as i64 + x) * shape.channels as i64 + k as i64;
         if is_inside { (tensors[input.index()][offset as usize], true) } else { (zero_point, false) }
     };
@@ -68,7 +72,44 @@ fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usiz
             let [a, b] = [0, 1].map(|side| i128::from(tensors[layer.inputs[side].index()][offset]));
             a * weight(0) + b * weight(1)
         }
+        Operation::Multiply => {
+            let offset = shape.offset(row, column, channel);
+            centred(network, tensors, layer.inputs[0], offset)
+                * centred(network, tensors, layer.inputs[1], offset)
+        }
+        Operation::Concatenate => {
+            let mut first = 0;
+            for &id in &layer.inputs {
+                let part = graph.shape(id);
+                if channel < first + part.channels {
+                    return tensors[id.index()][part.offset(row, column, channel - first)].into();
+                }
+                first += part.channels;
+            }
+            unreachable!("a channel of one of the inputs")
+        }
+        Operation::ResizeNearest { factor } => {
+            tensors[input.index()][shape.offset(row / factor.height, column / factor.width, channel)].into()
+        }
+        Operation::MatrixMultiply { is_transposed } => {
+            let other = graph.shape(layer.inputs[1]);
+            let terms = (0..shape.channels).map(|k| {
+                let (position, place) = if is_transposed { (channel, k) } else { (k, channel) };
+                centred(network, tensors, layer.inputs[0], shape.offset(row, column, k))
+                    * centred(network, tensors, layer.inputs[1], other.offset(row, position, place))
+            });
+            terms.sum()
+        }
+        Operation::Lookup { .. } => {
+            let raw = tensors[input.index()][shape.offset(row, column, channel)];
+            weight((raw - network.quantization(input).min()) as usize)
+        }
     }
+}
+
+/// An element less its zero point.
+fn centred(network: &QuantizedNetwork, tensors: &[Vec<i32>], id: TensorId, offset: usize) -> i128 {
+    i128::from(tensors[id.index()][offset]) - i128::from(network.quantization(id).zero_point)
 }
 
 /// The scaled accumulator, from the definitions: quotients and their remainders.
@@ -121,7 +162,9 @@ impl Source {
         let (kernel, stride, dilation) = (extent(3), extent(3), extent(2));
         let mut side = || if has_padding { self.pick(0, 2) } else { 0 };
         let padding = Padding { top: side(), left: side(), bottom: side(), right: side() };
-        Window { kernel, stride, dilation, padding }
+        let input_dilation =
+            if has_padding && self.pick(0, 3) == 0 { Extent::new(2, 3) } else { Extent::square(1) };
+        Window { kernel, stride, dilation, padding, input_dilation }
     }
 
     fn operation(&mut self, kind: usize) -> Operation {
@@ -134,7 +177,12 @@ impl Source {
             2 => Operation::FullyConnected { out_features: self.pick(1, 9) },
             3 => Operation::MaxPool { window: self.window(true) },
             4 => Operation::AveragePool { window: self.window(false) },
-            _ => Operation::Add,
+            5 => Operation::Add,
+            6 => Operation::Multiply,
+            7 => Operation::Concatenate,
+            8 => Operation::ResizeNearest { factor: Extent::new(self.pick(1, 3), self.pick(1, 3)) },
+            9 => Operation::MatrixMultiply { is_transposed: self.pick(0, 1) == 1 },
+            _ => Operation::Lookup { function: Function::Tanh },
         }
     }
 
@@ -154,8 +202,16 @@ impl Source {
         let layer = &graph.layers()[index];
         let operation = layer.operation;
         let input = graph.input_shape(layer);
-        let weight_bits = if operation.is_matrix() { self.pick(2, 16) as u8 } else { LANE_WEIGHT_BITS };
-        let count = if operation == Operation::Add { 2 } else { operation.weight_count(input) };
+        let weight_bits = match operation {
+            Operation::Lookup { .. } => quantizations[layer.output.index()].bits,
+            _ if operation.is_matrix() => self.pick(2, 16) as u8,
+            _ => LANE_WEIGHT_BITS,
+        };
+        let count = match operation {
+            Operation::Add => 2,
+            Operation::Lookup { .. } => 1 << quantizations[layer.inputs[0].index()].bits,
+            _ => operation.weight_count(input),
+        };
         let limit = 1i32 << (weight_bits - 1);
         let weights = (0..count).map(|_| self.integer(-limit, limit - 1) as i16).collect();
         let channels = graph.shape(layer.output).channels;
@@ -190,7 +246,7 @@ impl Source {
         let input = Tensor { name: "x".to_owned(), shape };
         let mut graph = Network::new("random", input).expect("a legal shape");
         let mut inputs = vec![TensorId::INPUT];
-        if kind == 5 {
+        if [5, 6, 7, 9].contains(&kind) {
             let identity = Operation::AveragePool { window: Window::square(1) };
             inputs.push(graph.push("identity", identity, inputs.clone()).expect("equal shapes"));
         }
@@ -218,7 +274,7 @@ impl Logarithm for usize {
 fn random_layers_follow_the_specification() {
     let mut source = Source(ChaCha8Rng::seed_from_u64(7));
     let mut distinct_outputs = std::collections::BTreeSet::new();
-    for kind in 0..6 {
+    for kind in 0..11 {
         let mut tried = 0;
         while tried < 150 {
             let Some(network) = source.network(kind) else { continue };

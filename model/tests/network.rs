@@ -27,6 +27,7 @@ fn shapes_and_work_are_inferred() {
         stride: Extent::new(2, 1),
         dilation: Extent::new(1, 3),
         padding: Padding { top: 1, left: 0, bottom: 0, right: 1 },
+        ..Window::square(1)
     };
     // Rows: (4 + 1 − 3) / 2 + 1 = 2. Columns: (4 + 1 − 4) / 1 + 1 = 2.
     let cases = [
@@ -72,7 +73,7 @@ fn illegal_layers_are_refused() {
     }
     let mut network = single(Operation::MaxPool { window: Window::square(2) }).unwrap();
     let unequal = network.push("sum", Operation::Add, vec![TensorId::INPUT, network.output()]);
-    assert!(unequal.unwrap_err().to_string().contains("addition needs equal shapes, found 4x4x2 and 3x3x2"));
+    assert!(unequal.unwrap_err().to_string().contains("add needs equal shapes, found 4x4x2 and 3x3x2"));
     assert!(Network::new("empty", input(0, 4, 2)).is_err());
 }
 

@@ -8,7 +8,7 @@ mod allocate;
 mod layer;
 
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
-use bitmill_model::{QuantizedLayer, QuantizedNetwork, TensorId};
+use bitmill_model::{Extent, Operation, QuantizedLayer, QuantizedNetwork, TensorId};
 
 use crate::layout::pack_tensor;
 use crate::program::{MemoryBuilder, MemoryTensor};
@@ -98,7 +98,7 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
         if layer.operation.is_matrix() && bits > accelerator.weight_bits() {
             return Err(width("its weights", bits, format!("up to {}", accelerator.weight_bits())));
         }
-        if let Some(what) = missing(accelerator, parameters) {
+        if let Some(what) = missing(accelerator, &layer.operation, parameters) {
             return Err(SimulationError::Unsupported { layer: layer.name.clone(), what });
         }
         let bits = network.accumulator_bits(index);
@@ -111,7 +111,10 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
 }
 
 /// What the accelerator's requantizers lack for a layer.
-fn missing(accelerator: &Accelerator, parameters: &QuantizedLayer) -> Option<String> {
+fn missing(accelerator: &Accelerator, operation: &Operation, parameters: &QuantizedLayer) -> Option<String> {
+    if operation.window().is_some_and(|window| window.input_dilation != Extent::square(1)) {
+        return Some("input dilation (transposed convolution)".to_owned());
+    }
     if !accelerator.requantizer().roundings().contains(parameters.requantization) {
         return Some(format!(
             "requantization by {}: add it to vector.rounding",

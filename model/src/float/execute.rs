@@ -5,6 +5,7 @@
 
 use super::{FloatLayer, FloatNetwork};
 use crate::ModelError;
+use crate::moves::{MatrixPairs, moved_elements};
 use crate::network::{Operation, TensorId};
 use crate::shape::{Shape, Window};
 
@@ -85,6 +86,24 @@ impl FloatNetwork {
             Operation::Add => {
                 let other = &tensors[layer.inputs[1].index()];
                 map.values.iter().zip(other).map(|(a, b)| a + b).collect()
+            }
+            Operation::Multiply => {
+                let other = &tensors[layer.inputs[1].index()];
+                map.values.iter().zip(other).map(|(a, b)| a * b).collect()
+            }
+            Operation::Concatenate | Operation::ResizeNearest { .. } => moved_elements(self.graph(), layer)
+                .map(|(input, offset)| tensors[input.index()][offset])
+                .collect(),
+            Operation::MatrixMultiply { is_transposed } => {
+                let other = &tensors[layer.inputs[1].index()];
+                let pairs = MatrixPairs::new(self.graph(), layer, is_transposed);
+                let dot = |pairs: &mut dyn Iterator<Item = (usize, usize)>| {
+                    pairs.map(|(a, b)| map.values[a] * other[b]).sum()
+                };
+                pairs.map(dot)
+            }
+            Operation::Lookup { function } => {
+                map.values.iter().map(|&x| function.at(f64::from(x)) as f32).collect()
             }
         }
     }

@@ -102,6 +102,30 @@ impl Context<'_> {
                 let step = common_step([input.scale, other.scale], factors);
                 lane(factors.to_vec(), bias, nearest(step / self.output.scale)?)
             }
+            Operation::Multiply | Operation::MatrixMultiply { .. } => {
+                let factor = input.scale * self.inputs[1].scale / self.output.scale;
+                lane(Vec::new(), 0, nearest(factor)?)
+            }
+            Operation::ResizeNearest { .. } => {
+                lane(Vec::new(), -i64::from(input.zero_point), nearest(input.scale / self.output.scale)?)
+            }
+            Operation::Concatenate => {
+                let mut joined = lane(Vec::new(), 0, Multiplier::ONE)?;
+                let sources = self.layer.inputs.iter().zip(&self.inputs);
+                let channels =
+                    sources.flat_map(|(&id, source)| (0..self.graph.shape(id).channels).map(move |_| source));
+                for (channel, source) in channels.enumerate() {
+                    joined.bias[channel] = -source.zero_point;
+                    joined.multipliers[channel] = nearest(source.scale / self.output.scale)?;
+                }
+                Ok(joined)
+            }
+            Operation::Lookup { function } => {
+                let entry = |integer| self.output.quantize(function.at(input.dequantize(integer))) as i16;
+                let table = (input.min()..=input.max()).map(entry).collect();
+                let plain = lane(table, 0, Multiplier::ONE)?;
+                Ok(QuantizedLayer { weight_bits: self.output.bits, offset: 0, ..plain })
+            }
             Operation::Convolution { .. }
             | Operation::Depthwise { .. }
             | Operation::FullyConnected { .. } => {

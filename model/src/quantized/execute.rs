@@ -7,7 +7,8 @@ use bitmill_formats::requantize;
 
 use super::{QuantizedLayer, QuantizedNetwork};
 use crate::ModelError;
-use crate::network::{Operation, TensorId};
+use crate::moves::{MatrixPairs, moved_elements};
+use crate::network::{Layer, Operation, TensorId};
 use crate::shape::{Shape, Window};
 
 impl QuantizedNetwork {
@@ -86,15 +87,40 @@ impl QuantizedNetwork {
                 padded.fold(&window, i64::from(lowest), |most, raw, _, _| most.max(i64::from(raw)))
             }
             Operation::Add if !parameters.input_multipliers.is_empty() => {
-                let other = layer.inputs[1];
+                let (other, zero_point) = self.second(layer, tensors);
                 let factors = [parameters.input_multipliers[0], parameters.input_multipliers[1]];
-                let zero_points = [input.zero_point, self.quantization(other).zero_point].map(i64::from);
-                let pairs = input.integers.iter().zip(&tensors[other.index()]);
+                let zero_points = [input.zero_point, zero_point].map(i64::from);
+                let pairs = input.integers.iter().zip(other);
                 let add = |(&a, &b): (&i32, &i32)| {
                     let centred = [i64::from(a) - zero_points[0], i64::from(b) - zero_points[1]];
                     requantize::add(parameters.requantization, centred, factors)
                 };
                 pairs.map(add).collect()
+            }
+            Operation::Multiply => {
+                let (other, zero_point) = self.second(layer, tensors);
+                let pairs = input.integers.iter().zip(other);
+                let centred = |a: i32, zero_point: i32| i64::from(a) - i64::from(zero_point);
+                pairs.map(|(&a, &b)| centred(a, input.zero_point) * centred(b, zero_point)).collect()
+            }
+            Operation::Concatenate | Operation::ResizeNearest { .. } => {
+                let moved = moved_elements(self.graph(), layer);
+                moved.map(|(from, offset)| i64::from(tensors[from.index()][offset])).collect()
+            }
+            Operation::MatrixMultiply { is_transposed } => {
+                let (other, zero_point) = self.second(layer, tensors);
+                let centred = |a: i32, zero_point: i32| i64::from(a) - i64::from(zero_point);
+                MatrixPairs::new(self.graph(), layer, is_transposed).map(|pairs| {
+                    let product = |(a, b): (usize, usize)| {
+                        centred(input.integers[a], input.zero_point) * centred(other[b], zero_point)
+                    };
+                    pairs.map(product).sum()
+                })
+            }
+            Operation::Lookup { .. } => {
+                let lowest = self.quantization(input_id).min();
+                let entry = |&raw: &i32| i64::from(parameters.weights[(raw - lowest) as usize]);
+                input.integers.iter().map(entry).collect()
             }
             Operation::Add => {
                 let [left, right] = [parameters.weights[0], parameters.weights[1]].map(i64::from);
@@ -109,6 +135,12 @@ impl QuantizedNetwork {
             }
         }
         sums
+    }
+
+    /// Integers and zero point of a layer's second input.
+    fn second<'a>(&self, layer: &Layer, tensors: &'a [Vec<i32>]) -> (&'a [i32], i32) {
+        let id = layer.inputs[1];
+        (&tensors[id.index()], self.quantization(id).zero_point)
     }
 
     /// The output integers of layer `index` for its accumulators.

@@ -17,6 +17,10 @@
 //!
 //! so the accumulator is the real sum over its scale, and the correction for the zero point is part of `bias`.
 //!
+//! | multiplication | `(a − z_a)(b − z_b)` |
+//! | matrix multiplication | `Σ (a − z_a)(b − z_b)` |
+//! | concatenation, nearest resize | `a + bias`, `bias = −z_a` of the input that the channel comes from |
+//! | lookup | `weights[a − min]`: the table holds the result |
 //! | addition in one step | `scale((a − z_a) · 2^20, M[0]) + scale((b − z_b) · 2^20, M[1])`, M the input multipliers |
 //!
 //! **Requantization**, with the channel's multiplier m and shift s ([`Multiplier`]) and the layer's rounding
@@ -99,7 +103,8 @@ impl Quantization {
 pub struct QuantizedLayer {
     /// Width of the weights in bits, 2..=16; [`LANE_WEIGHT_BITS`] for lane layers.
     pub weight_bits: u8,
-    /// Weights in the order of [`Operation`]; the two factors of an addition; empty for pooling.
+    /// Weights in the order of [`Operation`]; the two factors of an addition; the table of a lookup, from the
+    /// smallest input on; else empty.
     pub weights: Vec<i16>,
     /// One for each output channel.
     pub bias: Vec<i32>,
@@ -220,7 +225,10 @@ impl QuantizedNetwork {
         let count = match is_add {
             true if has_one_step => 0,
             true => 2,
-            false => layer.operation.weight_count(self.graph.input_shape(layer)),
+            false => match layer.operation {
+                Operation::Lookup { .. } => 1 << self.quantization(layer.inputs[0]).bits,
+                _ => layer.operation.weight_count(self.graph.input_shape(layer)),
+            },
         };
         if !has_one_step && !input_multipliers.is_empty() {
             return Some(format!(
@@ -239,7 +247,8 @@ impl QuantizedNetwork {
         if !(2..=16).contains(weight_bits) {
             return Some(format!("weight width must lie in 2..=16 bits, found {weight_bits}"));
         }
-        if !layer.operation.is_matrix() && *weight_bits != LANE_WEIGHT_BITS {
+        let is_table = matches!(layer.operation, Operation::Lookup { .. });
+        if !layer.operation.is_matrix() && !is_table && *weight_bits != LANE_WEIGHT_BITS {
             return Some(format!("lane weights have {LANE_WEIGHT_BITS} bits, found {weight_bits}"));
         }
         let limit = 1i32 << (weight_bits - 1);
@@ -287,7 +296,16 @@ fn accumulator_bits(
                 magnitude(&mut weights[channel..].iter().copied().step_by(channels))
             }
             Operation::AveragePool { .. } => layer.operation.terms(graph.input_shape(layer)) as u64,
-            Operation::MaxPool { .. } => 1,
+            Operation::MaxPool { .. } | Operation::Concatenate | Operation::ResizeNearest { .. } => 1,
+            // Differences have one bit more than their terms.
+            Operation::Multiply | Operation::MatrixMultiply { .. } => {
+                4 * activation * layer.operation.terms(graph.input_shape(layer)) as u64
+            }
+            // A table of results, with a factor of one unless a rescaling is wanted.
+            Operation::Lookup { .. } => {
+                return weights.iter().map(|entry| u64::from(entry.unsigned_abs())).max().unwrap_or(0)
+                    + u64::from(parameters.bias[channel].unsigned_abs());
+            }
             Operation::Add => magnitude(&mut weights.iter().copied()),
         };
         if let [left, right] = parameters.input_multipliers[..] {

@@ -38,7 +38,7 @@ pub(super) fn chunks(
 ) -> Result<Vec<Chunk>, SimulationError> {
     let layer = &network.graph().layers()[index];
     let context = Context { accelerator, network, layer, parameters: &network.layers()[index], places };
-    let mapping = context.mapping();
+    let mapping = context.mapping()?;
     let tiles_at_once = context.tiles_at_once(&mapping)?;
     let blocks = context.output().blocks(accelerator);
     let step = tiles_at_once * mapping.tile_blocks;
@@ -67,7 +67,7 @@ impl Context<'_> {
         &self.places[self.layer.output.index()]
     }
 
-    fn mapping(&self) -> Mapping {
+    fn mapping(&self) -> Result<Mapping, SimulationError> {
         let accelerator = self.accelerator;
         let input = self.input();
         let groups = input.groups(accelerator);
@@ -94,7 +94,7 @@ impl Context<'_> {
                 ..lanes(window, ComputeKind::Matrix)
             }
         };
-        match self.layer.operation {
+        Ok(match self.layer.operation {
             Operation::Convolution { window, .. } => matrix(window),
             Operation::FullyConnected { .. } => matrix(Window::global(input.shape)),
             Operation::Depthwise { window } => {
@@ -115,7 +115,17 @@ impl Context<'_> {
                     ..lanes(Window::square(1), ComputeKind::Lanes)
                 }
             }
-        }
+            Operation::Multiply
+            | Operation::Concatenate
+            | Operation::ResizeNearest { .. }
+            | Operation::MatrixMultiply { .. }
+            | Operation::Lookup { .. } => {
+                return Err(SimulationError::Unsupported {
+                    layer: self.layer.name.clone(),
+                    what: self.layer.operation.name().replace('_', " "),
+                });
+            }
+        })
     }
 
     /// Tiles whose weights and parameters fit half of their scratchpads.
@@ -147,7 +157,7 @@ impl Context<'_> {
     fn chunk(&self, mapping: &Mapping, first_block: u32, blocks: u32) -> Chunk {
         let accelerator = self.accelerator;
         let (input, output) = (self.input(), self.output());
-        let Window { kernel, stride, dilation, padding } = mapping.window;
+        let Window { kernel, stride, dilation, padding, .. } = mapping.window;
         let pair = |extent: Extent| (extent.height as u32, extent.width as u32);
         let compute = Compute {
             tokens: Tokens::default(),
@@ -238,7 +248,7 @@ impl Context<'_> {
                 }
                 Some(lines)
             }
-            Operation::MaxPool { .. } => None,
+            _ => None,
         }
     }
 

@@ -15,7 +15,7 @@ pub(super) fn window(node: Node, kernel: Extent, height: usize, width: usize) ->
             format!("kernel_shape {shape:?} is not that of its weights, {kernel:?}")
         })?;
     }
-    let unpadded = Window { kernel, stride, dilation, padding: Padding::default() };
+    let unpadded = Window { kernel, stride, dilation, padding: Padding::default(), ..Window::square(1) };
     let is_sane = [kernel, stride, dilation]
         .iter()
         .all(|extent| (1..=65_535).contains(&extent.height) && (1..=65_535).contains(&extent.width));
