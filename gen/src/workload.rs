@@ -11,7 +11,7 @@ use clap::Args;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Network")]
 pub struct ModelArgs {
-    /// ONNX file, float or QDQ [default: the embedded digits network with its data]
+    /// ONNX file, float or QDQ, or TFLite file with 8-bit integers [default: the embedded digits network with its data]
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Inputs to quantize a float network with: .npy of u8 or f32, [inputs, height, width, channels]

@@ -3,8 +3,8 @@
 /// Why a model could not be read, built, quantized or run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// The bytes are not a whole protobuf message of the ONNX schema.
-    #[error("ONNX bytes: at byte {byte} of {length}: {problem}")]
+    /// The bytes are not a whole message of their format.
+    #[error("model bytes: at byte {byte} of {length}: {problem}")]
     Decode {
         /// Offset of the first byte that could not be read.
         byte: usize,
@@ -14,10 +14,10 @@ pub enum ModelError {
         problem: String,
     },
     /// The model as a whole breaks a rule: no graph, a cycle, a missing input.
-    #[error("ONNX model: {0}")]
+    #[error("model: {0}")]
     Model(String),
     /// One node cannot be imported.
-    #[error("ONNX node `{node}` ({operator}): {problem}")]
+    #[error("node `{node}` ({operator}): {problem}")]
     Node {
         /// The node's name, or its first output where it has none.
         node: String,
@@ -27,7 +27,7 @@ pub enum ModelError {
         problem: String,
     },
     /// One constant tensor cannot be read.
-    #[error("ONNX tensor `{tensor}`: {problem}")]
+    #[error("tensor `{tensor}`: {problem}")]
     Tensor {
         /// The tensor's name.
         tensor: String,

@@ -6,7 +6,8 @@
 //! |---|---|
 //! | [`network`] | the workload graph: layers, tensors, shapes |
 //! | [`onnx`] | import of ONNX files, float and QDQ |
-//! | [`npy`] | NumPy arrays: test sets, calibration sets |
+//! | [`tflite`] | import of TFLite files with 8-bit integers, bit-exact with the reference kernels |
+//! | [`npy`], [`npz`] | NumPy arrays: test sets, calibration sets, results |
 //! | [`float`] | real parameters, run in single precision |
 //! | [`ptq`] | post-training quantization of float networks |
 //! | [`quantized`] | integer parameters, and the arithmetic that the hardware performs |
@@ -16,16 +17,26 @@ pub mod float;
 mod moves;
 pub mod network;
 pub mod npy;
+pub mod npz;
 pub mod onnx;
 pub mod ptq;
 pub mod quantized;
 mod shape;
+pub mod tflite;
 
 pub use bitmill_formats::{Multiplier, Requantization};
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
-pub use onnx::{Imported, import};
+pub use onnx::{Imported, import_onnx};
 pub use ptq::{Clipping, PtqConfig, quantize};
 pub use quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights};
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};
+
+/// Reads a model from the bytes of its file: TFLite where they say so, ONNX otherwise.
+///
+/// # Errors
+/// A [`ModelError`] that names the place, what was found and what would be legal.
+pub fn import(bytes: &[u8]) -> Result<Imported, ModelError> {
+    if tflite::is_tflite(bytes) { tflite::import_tflite(bytes) } else { import_onnx(bytes) }
+}

@@ -1,4 +1,4 @@
-//! Reads `.npy` arrays: NumPy's file format, version 1.0 to 3.0, C order, little endian.
+//! Reads and writes `.npy` arrays: NumPy's file format, version 1.0 to 3.0, C order, little endian.
 //! Source: numpy.lib.format, "NPY format".
 
 use crate::ModelError;
@@ -11,23 +11,28 @@ pub trait NpyElement: Sized {
     const BYTES: usize;
     /// The element in the first [`Self::BYTES`] of `bytes`.
     fn read(bytes: &[u8]) -> Self;
+    /// Appends the element to `bytes`.
+    fn write(&self, bytes: &mut Vec<u8>);
 }
 
-impl NpyElement for u8 {
-    const DESCRIPTION: &'static str = "|u1";
-    const BYTES: usize = 1;
-    fn read(bytes: &[u8]) -> Self {
-        bytes[0]
-    }
+macro_rules! npy_elements {
+    ($($element:ty: $description:literal),*) => {$(
+        impl NpyElement for $element {
+            const DESCRIPTION: &'static str = $description;
+            const BYTES: usize = size_of::<$element>();
+            fn read(bytes: &[u8]) -> Self {
+                let mut own = [0; size_of::<$element>()];
+                own.copy_from_slice(&bytes[..Self::BYTES]);
+                Self::from_le_bytes(own)
+            }
+            fn write(&self, bytes: &mut Vec<u8>) {
+                bytes.extend(self.to_le_bytes());
+            }
+        }
+    )*};
 }
 
-impl NpyElement for f32 {
-    const DESCRIPTION: &'static str = "<f4";
-    const BYTES: usize = 4;
-    fn read(bytes: &[u8]) -> Self {
-        Self::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
-    }
-}
+npy_elements!(u8: "|u1", i8: "|i1", i16: "<i2", i32: "<i4", i64: "<i8", f32: "<f4", f64: "<f8");
 
 /// An array: its dimensions, and its elements with the last dimension innermost.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,18 +60,75 @@ pub fn read<T: NpyElement>(bytes: &[u8]) -> Result<NpyArray<T>, ModelError> {
     parse(bytes).map_err(ModelError::Npy)
 }
 
-fn parse<T: NpyElement>(bytes: &[u8]) -> Result<NpyArray<T>, String> {
+/// The name of the element type of a `.npy` file, like `|i1` or `<f4`.
+///
+/// # Errors
+/// When the bytes are no `.npy` file.
+pub fn element_type(bytes: &[u8]) -> Result<&str, ModelError> {
+    header(bytes).and_then(|(header, _)| description(header)).map_err(ModelError::Npy)
+}
+
+/// Reads an array of numbers of any type as reals.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_numbers(bytes: &[u8]) -> Result<NpyArray<f64>, ModelError> {
+    fn widened<T: NpyElement + Copy>(bytes: &[u8], wide: fn(T) -> f64) -> Result<NpyArray<f64>, ModelError> {
+        let NpyArray { shape, elements } = read::<T>(bytes)?;
+        Ok(NpyArray { shape, elements: elements.into_iter().map(wide).collect() })
+    }
+    match element_type(bytes)? {
+        "|u1" => widened::<u8>(bytes, f64::from),
+        "|i1" => widened::<i8>(bytes, f64::from),
+        "<i2" => widened::<i16>(bytes, f64::from),
+        "<i4" => widened::<i32>(bytes, f64::from),
+        "<i8" => widened::<i64>(bytes, |integer| integer as f64),
+        "<f4" => widened::<f32>(bytes, f64::from),
+        _ => read::<f64>(bytes),
+    }
+}
+
+/// The bytes of a `.npy` file, version 1.0.
+pub fn write<T: NpyElement>(array: &NpyArray<T>) -> Vec<u8> {
+    let sizes: String = array.shape.iter().map(|size| format!("{size}, ")).collect();
+    let mut header = format!(
+        "{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}",
+        T::DESCRIPTION,
+        sizes.trim_end()
+    );
+    // The data starts at a multiple of 64 bytes; the header ends with a line feed.
+    let length = (10 + header.len() + 1).next_multiple_of(64) - 10;
+    header.push_str(&" ".repeat(length - header.len() - 1));
+    header.push('\n');
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((length as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    array.elements.iter().for_each(|element| element.write(&mut bytes));
+    bytes
+}
+
+/// The header's text, and the data behind it.
+fn header(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
     let rest = bytes.strip_prefix(b"\x93NUMPY").ok_or("the bytes do not start with \\x93NUMPY")?;
     let (length, start) = match rest {
         [1, _, a, b, ..] => (usize::from(u16::from_le_bytes([*a, *b])), 4),
         [2 | 3, _, a, b, c, d, ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, 6),
         _ => return Err("the version is not 1.0, 2.0 or 3.0".to_owned()),
     };
-    let header = rest.get(start..).and_then(|rest| rest.get(..length)).ok_or("the header is truncated")?;
-    let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
+    let (header, data) =
+        rest.get(start..).and_then(|rest| rest.split_at_checked(length)).ok_or("the header is truncated")?;
+    Ok((std::str::from_utf8(header).map_err(|_| "the header is not text")?, data))
+}
+
+/// The element type in a header.
+fn description(header: &str) -> Result<&str, String> {
     let description = field(header, "'descr':").and_then(|rest| rest.strip_prefix('\''));
-    let description =
-        description.and_then(|rest| rest.split('\'').next()).ok_or("the header has no descr")?;
+    Ok(description.and_then(|rest| rest.split('\'').next()).ok_or("the header has no descr")?)
+}
+
+fn parse<T: NpyElement>(bytes: &[u8]) -> Result<NpyArray<T>, String> {
+    let (header, data) = header(bytes)?;
+    let description = description(header)?;
     if description != T::DESCRIPTION {
         return Err(format!("elements of type {} expected, found {description}", T::DESCRIPTION));
     }
@@ -79,7 +141,6 @@ fn parse<T: NpyElement>(bytes: &[u8]) -> Result<NpyArray<T>, String> {
     let shape = sizes.map(str::parse).collect::<Result<Vec<usize>, _>>();
     let shape = shape.map_err(|_| "the shape holds something other than sizes")?;
     let count = shape.iter().try_fold(T::BYTES, |count, &size| count.checked_mul(size));
-    let data = &rest[start + length..];
     if count != Some(data.len()) {
         return Err(format!(
             "shape {shape:?} of {} does not take {} bytes of data",
@@ -115,6 +176,19 @@ mod tests {
         assert_eq!(array.rows().collect::<Vec<_>>(), [[1, 2, 3], [4, 5, 6]]);
         let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }";
         assert_eq!(read::<f32>(&file(header, &1.5f32.to_le_bytes())).unwrap().elements, [1.5]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for shape in [vec![6], vec![2, 3], vec![1, 6, 1], vec![3, 2, 1, 1]] {
+            let array = NpyArray { shape, elements: vec![-3i16, 1, 4, -1, 5, 9] };
+            let bytes = write(&array);
+            assert_eq!((bytes.len() - 12) % 64, 0);
+            assert_eq!(read::<i16>(&bytes).unwrap(), array);
+            assert_eq!(read_numbers(&bytes).unwrap().elements, [-3.0, 1.0, 4.0, -1.0, 5.0, 9.0]);
+        }
+        let scalar = NpyArray { shape: vec![], elements: vec![2.5f64] };
+        assert_eq!(read::<f64>(&write(&scalar)).unwrap(), scalar);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Damaged ONNX files: whatever the bytes, an error or a network that runs, never a panic.
+//! Damaged ONNX and TFLite files: whatever the bytes, an error or a network that runs, never a panic.
 
 mod common;
 
 use bitmill_model::{Imported, ModelError, TensorId, import};
-use common::digits;
+use common::{digits, shared_model};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -33,9 +33,38 @@ fn a_truncation_says_where() {
     let error = import(&bytes[..20_000]).expect_err("truncated").to_string();
     assert_eq!(
         error,
-        "ONNX bytes: at byte 16 of 20000: ModelProto.graph: announces more bytes than follow; \
+        "model bytes: at byte 16 of 20000: ModelProto.graph: announces more bytes than follow; \
          the file is truncated, corrupt, or not an ONNX model"
     );
+}
+
+#[test]
+fn a_damaged_tflite_file_never_panics() {
+    let Some(bytes) = shared_model("mlperf_tiny/kws_ref_model.tflite") else { return };
+    let whole = import(&bytes).expect("the whole file imports");
+    for end in (0..bytes.len()).step_by(37) {
+        assert!(import(&bytes[..end]).is_err() || bytes.len() - end < 64, "cut to {end}");
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(11);
+    let mut refused = 0;
+    for _ in 0..3000 {
+        let mut damaged = bytes.clone();
+        for _ in 0..random.random_range(1..4) {
+            // Tables stand at both ends, weights in between.
+            let place = random.random_range(0..bytes.len());
+            let end =
+                if random.random_range(0..2) == 0 { place % 3000 } else { bytes.len() - 1 - place % 20_000 };
+            damaged[end] = random.random_range(0..=255);
+        }
+        match import(&damaged) {
+            Ok(imported) => assert!(imported.float.layers().len() <= whole.float.layers().len()),
+            Err(error) => {
+                refused += 1;
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
 }
 
 /// Runs what was imported, unless the damage made it large.

@@ -11,7 +11,7 @@ const ONNXRUNTIME_QDQ_RIGHT: usize = 447;
 
 #[test]
 fn the_float_network_agrees_with_onnxruntime() {
-    let Imported { float, quantized, notes } = import(&digits("digits.onnx")).unwrap();
+    let Imported { float, quantized, notes, .. } = import(&digits("digits.onnx")).unwrap();
     assert!(quantized.is_none() && notes.is_empty(), "{notes:?}");
     let expected = npy::read::<f32>(&digits("reference_logits.npy")).unwrap();
     for (image, expected) in images("test_images.npy").iter().zip(expected.rows()) {

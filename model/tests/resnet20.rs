@@ -34,7 +34,7 @@ fn the_float_and_the_qdq_model_agree() {
     let Imported { float, notes, .. } = import(&float).unwrap();
     assert!(notes.is_empty(), "{notes:?}");
     check_graph(&float);
-    let Imported { float: dequantized, quantized, notes } = import(&qdq).unwrap();
+    let Imported { float: dequantized, quantized, notes, .. } = import(&qdq).unwrap();
     assert!(notes.is_empty(), "{notes:?}");
     check_graph(&dequantized);
     let network: QuantizedNetwork = quantized.unwrap();

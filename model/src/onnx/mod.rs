@@ -23,6 +23,7 @@ use crate::float::FloatNetwork;
 use crate::network::{Operation, Tensor};
 use crate::quantized::{Quantization, QuantizedNetwork, QuantizedWeights};
 use crate::shape::Shape;
+use crate::tflite::Softmax;
 use crate::{LANE_WEIGHT_BITS, ModelError};
 
 /// Versions of ONNX's operator set that the handlers know.
@@ -35,6 +36,8 @@ pub struct Imported {
     pub float: FloatNetwork,
     /// For QDQ models, the network with the file's scales, zero points and integer weights.
     pub quantized: Option<QuantizedNetwork>,
+    /// What is left to the host behind the last layer: the exact softmax of a TFLite model.
+    pub softmax: Option<Softmax>,
     /// What was dropped or changed on the way, in whole sentences.
     pub notes: Vec<String>,
 }
@@ -44,7 +47,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// A [`ModelError`] that names the byte, the tensor or the node, what was found and what would be legal.
-pub fn import(bytes: &[u8]) -> Result<Imported, ModelError> {
+pub fn import_onnx(bytes: &[u8]) -> Result<Imported, ModelError> {
     let model = proto::decode(bytes)?;
     check_opset(&model)?;
     let graph = model.graph.as_ref();
@@ -167,7 +170,7 @@ fn finish(mut importer: Importer, ordered: &OrderedGraph) -> Result<Imported, Mo
     }
     let complete: Option<Vec<Quantization>> = quantizations.into_iter().collect();
     let quantized = complete.map(|complete| quantized(&float, complete, integers)).transpose()?;
-    Ok(Imported { float, quantized, notes })
+    Ok(Imported { float, quantized, softmax: None, notes })
 }
 
 /// The quantized network with the file's integers. Layers that import added, and real weights, are rounded

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::import;
+use super::import_onnx as import;
 use super::proto::*;
 
 fn dims(sizes: &[i64]) -> Option<TensorShapeProto> {
@@ -137,7 +137,7 @@ fn graphs_that_are_no_network() {
 #[test]
 fn tensors_that_cannot_be_read() {
     let weights = |change: fn(&mut TensorProto)| changed(|_, graph| change(&mut graph.initializer[0]));
-    check(&weights(|w| w.dims[0] = -2), "ONNX tensor `w`: dimensions [-2, 3, 1, 1] must not be negative");
+    check(&weights(|w| w.dims[0] = -2), "tensor `w`: dimensions [-2, 3, 1, 1] must not be negative");
     check(&weights(|w| w.dims = vec![1 << 30; 4]), "are too large");
     check(&weights(|w| w.dims[0] = 0), "must not hold a zero");
     check(&weights(|w| w.dims[0] = 3), "dimensions [3, 3, 1, 1] need 9 elements, found 6");
@@ -152,12 +152,12 @@ fn convolutions_used_in_unsupported_ways() {
     single(
         node("Gelu", "x", "y"),
         vec![],
-        "ONNX node `gelu_y` (Gelu): operator of domain ai.onnx is not supported; supported are Add, ",
+        "node `gelu_y` (Gelu): operator of domain ai.onnx is not supported; supported are Add, ",
     );
     let mut foreign = node("Conv", "x w", "y");
     foreign.domain = "com.example".to_owned();
     single(foreign, vec![], "operator of domain com.example is not supported");
-    single(node("Conv", "x", "y"), vec![], "ONNX node `conv_y` (Conv): needs an input 1");
+    single(node("Conv", "x", "y"), vec![], "node `conv_y` (Conv): needs an input 1");
     single(node("Conv", "x x", "y"), vec![], "input 1 must be a constant, found a computed tensor");
     single(node("Conv", "w w", "y"), vec![], "input 0 must be a computed tensor, found a constant");
     single(

@@ -35,6 +35,7 @@
 
 mod build;
 mod execute;
+pub(crate) mod proof;
 mod weights;
 
 use bitmill_formats::{Multiplier, Requantization};
