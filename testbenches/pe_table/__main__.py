@@ -27,7 +27,7 @@ import designs  # noqa: E402
 
 def emit(requests, folder):
     """Writes the Verilog of `requests` into `folder`; the module names of each, top first."""
-    command = ["cargo", "run", "--quiet", "--release", "-p", "bitmill-testbenches", "--example", "unit_verilog", "--", folder]
+    command = ["cargo", "run", "--quiet", "-p", "bitmill-testbenches", "--example", "unit_verilog", "--", folder]
     ran = subprocess.run(command, cwd=ROOT, input="\n".join(requests) + "\n", text=True, stdout=subprocess.PIPE, check=True)
     return [line.split() for line in ran.stdout.splitlines()]
 

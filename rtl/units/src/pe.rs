@@ -25,6 +25,7 @@ pub mod cell;
 pub mod complex;
 pub mod dual_binary;
 pub mod float_mac;
+pub mod floating;
 pub mod integer;
 pub mod l_mul;
 pub mod lane;

@@ -7,7 +7,7 @@ use bitmill_hdl::Module;
 use bitmill_hdl::unit::{Random, compare, interpret};
 use bitmill_units::pe::ProcessingElement;
 use bitmill_units::pe::bit_plane::{BitPlanePe, PlaneFormat};
-use bitmill_units::pe::bit_serial::{BitSerialPe, SerialActivation, SerialWeight, TermEncoder};
+use bitmill_units::pe::bit_serial::{Accumulation, BitSerialPe, SerialActivation, SerialWeight, TermEncoder};
 use bitmill_units::pe::matryoshka::MatryoshkaPe;
 
 /// The units that this file is about.
@@ -71,6 +71,16 @@ fn illegal_settings_name_what_is_legal() {
             "accumulator=17",
             "accumulator = 17: one step makes up to 18 bits, so 18 to 96 are legal",
         ),
+        (
+            "pe_bit_serial",
+            "accumulator=floating40",
+            "activation = int8: sums of integers are exact: a floating sum takes minifloats, such as fp16",
+        ),
+        (
+            "pe_bit_serial",
+            "accumulator=floating",
+            "accumulator = floating: a number of bits follows, as in floating28",
+        ),
         ("pe_matryoshka", "bits=9", "bits = 9: 2 to 8 bits are legal"),
         ("pe_matryoshka", "rule=floor", "rule = floor: legal are matgptq, double_rounding"),
         ("pe_matryoshka", "bits=4,4", "bits = matgptq4: each width may be given once"),
@@ -119,7 +129,8 @@ fn fewer_bits_take_fewer_cycles() {
     let weights = ["int8", "int6", "int5", "int4", "bitmod_fp4", "bitmod_fp3"];
     let weights = weights.map(|name| SerialWeight::parse(name).unwrap()).to_vec();
     let encoder = TermEncoder::new(4, weights).unwrap();
-    let serial = BitSerialPe::new(SerialActivation::parse("fp16").unwrap(), encoder, 64).unwrap();
+    let serial =
+        BitSerialPe::new(SerialActivation::parse("fp16").unwrap(), encoder, Accumulation::Exact(64)).unwrap();
     // BitMoD, section IV: int8 in 4 cycles, int6 and int5 in 3, FP4 and FP3 in 2.
     let expected = [("int8", 4), ("int6", 3), ("int5", 3), ("int4", 2), ("bitmod_fp4", 2), ("bitmod_fp3", 2)];
     assert_eq!(cycles(&serial), named(&expected));

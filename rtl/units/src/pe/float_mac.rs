@@ -3,7 +3,7 @@
 //! It is what L-Mul and the reconfigurable PE are judged against, and a PE in its own right: minifloats,
 //! posits, codebooks and integers multiply in any pairing. Meaning: the sum of the exact products
 //! ([`bitmill_formats::Value::multiply`]), see [`dot_product`]. Timing: a step every cycle; two cycles to an
-//! exact sum, three to a rounded one.
+//! exact sum or a rounded one of one lane, three to a rounded one of several.
 
 pub mod dot_product;
 pub(super) mod exact;
@@ -45,6 +45,7 @@ pub const ENTRY: Entry = Entry {
         "activation=fp16 weight=bitmod_fp4 lanes=4 length=128 result=fp16",
         "activation=fp8_e4m3 weight=fp8_e4m3 lanes=4 dropped_bits=8",
         "activation=bf16 weight=bf16 lanes=1 accumulator=fp32",
+        "activation=fp16 weight=fp16 lanes=1 accumulator=fp32",
         "activation=fp8_e5m2 weight=fp8_e5m2 lanes=4 accumulator=fp16",
         "activation=fp4_e2m1 weight=int4 lanes=2 accumulator=fixed16_4",
     ],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bitmill_formats::{Family, Format, Scalar, circuits};
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 
+use super::aligned::AlignedActivations;
 use crate::UnitError;
 use crate::pe::sum::{fixed_point, negate_if};
 
@@ -15,7 +16,7 @@ pub struct SerialActivation {
 }
 
 impl SerialActivation {
-    /// `int2` to `int16`, or a minifloat whose numbers fit 64 bits of fixed point, such as `fp16`.
+    /// `int2` to `int16`, or a minifloat, such as `fp16`.
     ///
     /// # Errors
     /// Any other format.
@@ -23,11 +24,11 @@ impl SerialActivation {
         let activation = SerialActivation { format };
         let legal = match &activation.format {
             Scalar::Integer(integer) => integer.is_signed() && integer.fraction_bits() == 0,
-            Scalar::Minifloat(_) => activation.fixed_bits() <= 64,
+            Scalar::Minifloat(_) => true,
             _ => false,
         };
         if !legal {
-            let legal = "int2…int16 or a minifloat of at most 64 places, such as fp16, are legal";
+            let legal = "int2…int16 or a minifloat, such as fp16, are legal";
             return Err(UnitError::illegal("activation", &activation.format, legal));
         }
         Ok(activation)
@@ -74,6 +75,16 @@ impl SerialActivation {
     /// What a code stands for, in that unit. Infinities and NaN count as 0.
     pub fn value(&self, code: u32) -> i128 {
         fixed_point(&self.format.decode(code), self.lsb_exponent())
+    }
+
+    /// Whether it is an integer.
+    pub(super) fn is_integer(&self) -> bool {
+        matches!(self.format, Scalar::Integer(_))
+    }
+
+    /// The activations of a step of `lanes`, with one exponent.
+    pub(super) fn aligned(&self, lanes: u32) -> AlignedActivations {
+        AlignedActivations { format: self.format.clone(), lanes }
     }
 
     /// The row head that makes integers of `lanes` codes; `None` if they are integers.

@@ -71,7 +71,7 @@ impl SerialCore {
 }
 
 /// `value` · 2^amount, for amounts of at most `most`; wide enough for all of them.
-fn shift_up_to<'m>(value: Signal<'m>, amount: Signal<'m>, most: u32) -> Signal<'m> {
+pub(super) fn shift_up_to<'m>(value: Signal<'m>, amount: Signal<'m>, most: u32) -> Signal<'m> {
     if most == 0 {
         return value;
     }

@@ -242,6 +242,7 @@ impl<P: Product> ProcessingElement for DotProduct<P> {
     fn timing(&self) -> PeTiming {
         let latency_cycles = match &self.accumulation {
             Accumulation::Exact { .. } => 2,
+            Accumulation::InFormat(_) if self.lanes == 1 => 2,
             Accumulation::InFormat(_) => 3,
         };
         PeTiming { latency_cycles, interval_cycles: 1 }

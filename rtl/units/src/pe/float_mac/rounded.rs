@@ -1,7 +1,7 @@
 //! Accumulation in a format: the sum of a step is rounded once, and every addition once more.
 //!
-//! One lane needs no fixed point at all: its product is rounded as it is. Several lanes are summed exactly
-//! first. Steps are added by the format's own adder, to nearest even, so the sum depends on their order.
+//! One lane needs no fixed point at all: its product is rounded as it is, a cycle earlier. Several lanes are
+//! summed exactly first. Steps are added by the format's own adder, to nearest even, so the sum depends on their order.
 
 use bitmill_formats::circuits::{self, Rounder, Unpacked};
 use bitmill_formats::{ExactSum, Family, Rounding, arithmetic};
@@ -24,30 +24,24 @@ impl<P: Product> DotProduct<P> {
     ) -> Result<(), HdlError> {
         let Rounded { format, mode } = accumulator;
         let rounder = Rounder::new(m, *mode);
-        let term_q = match products {
-            [product] => {
-                m.comment("The product, rounded.");
-                let term = circuits::encode(m, format, product, &rounder);
-                m.delay_data("term_q", m.delay_data("product_q", term))
-            }
-            _ => {
-                let specials =
-                    Specials::of(m, products).map(|name, flag| m.delay_data(&format!("{name}_q"), flag));
-                let step = step(m, products, self.register);
-                m.comment("The step's sum, rounded.");
-                let sum = specials.with_sum(step.total(), self.lsb_exponent());
-                m.delay_data("term_q", circuits::encode(m, format, &sum, &rounder))
-            }
-        };
         let [valid, first, last] = control;
-        let twice = |name: &str, signal: Signal<'m>| {
-            let once = m.delay_data(&format!("{name}_q"), signal);
-            m.delay_data(&format!("{name}_2_q"), once)
+        let delayed = |valid, [first, last]: [Signal<'m>; 2], name: &str| {
+            let flag = |flag: &str, signal| m.delay_data(&format!("{flag}{name}"), signal);
+            (m.delay(&format!("valid{name}"), valid), [flag("first", first), flag("last", last)])
         };
-        let valid_q = m.delay("valid_q", valid);
-        let valid_2_q = m.delay("valid_2_q", valid_q);
-        let (first_q, last_q) = (twice("first", first), twice("last", last));
-        add_and_keep(m, accumulator, term_q, [valid_2_q, first_q, last_q])
+        let (valid_q, flags_q) = delayed(valid, [first, last], "_q");
+        if let [product] = products {
+            m.comment("The product, rounded.");
+            let product_q = m.delay_data("product_q", circuits::encode(m, format, product, &rounder));
+            return add_and_keep(m, accumulator, product_q, [valid_q, flags_q[0], flags_q[1]]);
+        }
+        let specials = Specials::of(m, products).map(|name, flag| m.delay_data(&format!("{name}_q"), flag));
+        let step = step(m, products, self.register);
+        m.comment("The step's sum, rounded.");
+        let sum = specials.with_sum(step.total(), self.lsb_exponent());
+        let term_q = m.delay_data("term_q", circuits::encode(m, format, &sum, &rounder));
+        let (valid_2_q, flags_2_q) = delayed(valid_q, flags_q, "_2_q");
+        add_and_keep(m, accumulator, term_q, [valid_2_q, flags_2_q[0], flags_2_q[1]])
     }
 
     pub(super) fn rounded_model(&self, accumulator: Rounded) -> Box<dyn Model> {
