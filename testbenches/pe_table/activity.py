@@ -14,18 +14,28 @@ SETTLING_CYCLES = 6  # what was random at the start has left the pipeline
 
 
 def energy_pj(netlist, fixed, seed=1):
-    """Mean energy of a cycle; the input ports in `fixed` keep their value."""
+    """Mean energy of a cycle. The input ports in `fixed` keep their value, or walk a list of values, a value a
+    cycle; the others are drawn at random whenever a list starts again."""
     gates, flip_flops = program(netlist)
     source, ones = random.Random(seed), (1 << RUNS) - 1
     state = [source.getrandbits(RUNS) for _ in flip_flops]
     held = {"rst_ni": 1} | fixed
+    turn = max((len(values) for values in held.values() if isinstance(values, list)), default=1)
+    drawn = {}
     previous, toggles = None, {}
     for cycle in range(SETTLING_CYCLES + CYCLES):
         values = {"0": 0, "1": ones, "x": 0}
         for name, port in netlist.ports.items():
             if port["direction"] == "input":
+                walked = held.get(name)
+                value = walked[cycle % turn] if isinstance(walked, list) else walked
                 for index, bit in enumerate(port["bits"]):
-                    values[bit] = -(held[name] >> index & 1) & ones if name in held else source.getrandbits(RUNS)
+                    if value is not None:
+                        values[bit] = -(value >> index & 1) & ones
+                    else:
+                        if cycle % turn == 0:
+                            drawn[bit] = source.getrandbits(RUNS)
+                        values[bit] = drawn[bit]
         for (outputs, _, _, _), q in zip(flip_flops, state):
             values |= {bit: q ^ ones if inverted else q for bit, inverted in outputs}
         for output, code, inputs in gates:

@@ -11,8 +11,9 @@ class Design:
 
     key: str
     request: str  # a line for the example unit_verilog
-    macs: int = 1  # multiplications a cycle
-    fixed: dict = field(default_factory=dict)  # input ports held at a value while energy is measured
+    macs: float = 1  # multiplications a cycle
+    # Input ports held at a value while energy is measured; of a list, a value a cycle, the operands held meanwhile.
+    fixed: dict = field(default_factory=dict)
 
 
 def mac(activation, lanes, length=1024, weight="", extra=""):
@@ -39,6 +40,29 @@ def l_mul(form, lanes, extra=""):
 
 # A sum that goes on: operands in every cycle.
 STEPPING = {"valid_i": 1, "first_i": 0, "last_i": 0}
+
+
+def integer(activation, weight, lanes, accumulator=32):
+    """What a designer would write: `*` and an adder."""
+    return Design(
+        f"`*` {activation} × {weight} ×{lanes}",
+        f"pe_integer activation={activation} weight={weight} lanes={lanes} accumulator={accumulator}",
+        lanes,
+        STEPPING,
+    )
+
+
+def serial(name, request, lanes, modes):
+    """A row for every mode of a PE that takes several cycles a step; `modes` gives the cycles by name."""
+    most = max(modes.values())
+    rows = []
+    for code, (mode, cycles) in enumerate(modes.items()):
+        fixed = STEPPING | ({"mode_i": code} if len(modes) > 1 else {})
+        if most > 1:
+            fixed |= {"phase_i": list(range(cycles))}
+        rows.append(Design(f"{name}, {mode}", request, lanes / cycles, fixed))
+    return rows
+
 
 RMMEC_MODES = {
     "fp4_e2m1": (0, 4), "posit4_1": (1, 4), "int4": (2, 4),
@@ -77,12 +101,61 @@ SEPARATE = [
     ),
 ]
 
+FLOATING = "pe_bit_serial activation=fp16 accumulator=floating28"
+EXACT = "pe_bit_serial activation=fp16 accumulator=64"
+BIT_SERIAL_MODES = {"int8": 4, "int6": 3, "int5": 3, "int4": 2, "bitmod_fp4": 2, "bitmod_fp3": 2}
+FP16_MACS = [mac("fp16", 1, extra="accumulator=fp32"), mac("fp16", 1, extra="accumulator=fp16")]
+BIT_SERIAL_PARTS = [
+    Design("bit_serial fp16 floating28", f"{FLOATING} | pe_bit_serial_fp16", 4, STEPPING),
+    Design("its row head", f"{FLOATING} | to_block", 4),
+    Design("bit_serial fp16 exact", f"{EXACT} | pe_bit_serial_a", 4, STEPPING),
+    Design("the exact row head", f"{EXACT} | to_fixed", 4),
+    Design("bit_serial_encoder", f"{FLOATING} | encoder", 4),
+    Design("bit_serial_dequantizer", "bit_serial_dequantizer sum_bits=28 result_bits=40", 4),
+]
+BIT_SERIAL = [
+    *FP16_MACS,
+    *BIT_SERIAL_PARTS,
+    *serial("bit_serial fp16 floating28 with heads", FLOATING, 4, BIT_SERIAL_MODES),
+]
+BIT_SERIAL_INTEGER = [
+    integer("int8", "int8", 1),
+    integer("int8", "int8", 4),
+    *serial("bit_serial int8 with heads", "pe_bit_serial", 4, BIT_SERIAL_MODES),
+    *serial("matryoshka with heads", "pe_matryoshka", 4, {"8 bits": 4, "6 bits": 3, "4 bits": 2, "3 bits": 2, "2 bits": 1}),
+]
+
+# Activations of 8 bits unless said otherwise; a complex product is four real ones.
+MULTIPLIER_FREE = [
+    integer("int8", "int2", 16),
+    Design("ternary ×16", "pe_ternary", 16, STEPPING),
+    Design("sherry ×16", "pe_sherry", 16, STEPPING),
+    Design("dual_binary ×16", "pe_dual_binary", 16, STEPPING),
+    integer("int8", "int2", 32),
+    Design("complex ×8", "pe_complex", 8, STEPPING),
+    integer("int2", "int2", 64),
+    Design("binary ×64", "pe_binary", 64, STEPPING),
+    integer("int8", "int3", 32),
+]
+PLANE_ACTIVATIONS = {"binary": 1, "uint1": 1, "uint2": 2, "uint4": 4, "uint8": 8, "int2": 2, "int4": 4, "int8": 8}
+PLANE_WEIGHTS = {"binary": 1, "int2": 2, "int3": 3}
+BIT_PLANE = [
+    design
+    for design in serial(
+        "bit_plane ×32 with heads",
+        "pe_bit_plane",
+        32,
+        {f"{w} × {a}": m * n for w, m in PLANE_WEIGHTS.items() for a, n in PLANE_ACTIVATIONS.items()},
+    )
+    if design.key.split(", ")[1] in ("binary × binary", "binary × int8", "int2 × int4", "int2 × int8", "int3 × uint8")
+]
+
 # Exact dot products of 32 elements: the adder tree behind the multipliers, with an accumulator.
 DOTS = [
-    Design("dot 32 int8", "pe_integer activation=int8 weight=int8 lanes=32 accumulator=21", 32, STEPPING),
+    integer("int8", "int8", 32, 21),
     *(
         Design(f"dot 32 {form}", f"pe_float_mac activation={form} weight={form} lanes=32 length=32", 32, STEPPING)
-        for form in ("fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1")
+        for form in ("int8", "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1")
     ),
 ]
 BLOCKS = [
@@ -94,9 +167,12 @@ POSITS = [
     Design(f"{operation} {form}", f"{unit} format={form}")
     for form in ("posit8_2", "posit8_0", "posit16_1")
     for operation, unit in (("adder", "format_adder"), ("multiplier", "format_multiplier"))
-]
+] + [mac("posit8_2", 1), mac("posit8_0", 1)]
 
-DESIGNS = MULTIPLIERS + PARTS + SEPARATE + RMMEC + DOTS + PES + BLOCKS + POSITS
+GROUPS = (
+    BIT_SERIAL, BIT_SERIAL_INTEGER, MULTIPLIER_FREE, BIT_PLANE, DOTS, POSITS, BLOCKS, MULTIPLIERS, PES, SEPARATE, PARTS, RMMEC,
+)
+DESIGNS = list({design.key: design for group in GROUPS for design in group}.values())
 
 # Logic cells that open peers report, see the sources in report.py.
 PEERS = {
