@@ -172,8 +172,8 @@ fn a_worked_example_of_the_arithmetic() {
     let layer = &network.layers()[0];
     // 1.0 / (0.5 · 0.25) = 8, less 3 · (2 − 1).
     assert_eq!(layer.bias, [5]);
-    // 0.5 · 0.25 / 0.75 = 1/6 = 43691 / 2^18.
-    assert_eq!(layer.multipliers, [Multiplier { multiplier: 43_691 << 15, shift: 33 }]);
+    // 0.5 · 0.25 / 0.75 = 1/6 = 1431655765.3 / 2^33.
+    assert_eq!(layer.multipliers, [Multiplier { multiplier: 1_431_655_765, shift: 33 }]);
     assert_eq!((layer.low, layer.high), (-5, 127));
     // Real: 0.5 · 4.5 − 0.25 · (−1) + 1 = 3.5; 3.5 / 0.75 = 4.67 rounds to 5, and −5 + 5 = 0.
     assert_eq!(network.run(&[12, 1]).unwrap()[1], [0]);

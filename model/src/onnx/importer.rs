@@ -10,7 +10,7 @@ use super::constant::Constant;
 use super::node::Node;
 use crate::float::FloatLayer;
 use crate::network::{Network, Operation, TensorId};
-use crate::quantized::{Quantization, QuantizedWeights};
+use crate::quantized::{Quantization, QuantizedWeights, weight_channel};
 use crate::shape::{Extent, Padding, Shape, Window};
 use crate::{ModelError, Tensor};
 
@@ -76,12 +76,46 @@ pub(crate) struct ImportedLayer {
     pub integers: Option<QuantizedWeights>,
 }
 
+impl ImportedLayer {
+    /// Puts `x · factors + shifts` of each channel behind the layer. Integer weights keep their magnitude: the
+    /// factor goes to their scale, its sign to them.
+    pub fn then(&mut self, operation: &Operation, factors: &[f32], shifts: &[f32]) {
+        let (channels, count) = (factors.len(), self.real.weights.len());
+        let channel_of = |index| weight_channel(operation, index, count, channels);
+        for (index, weight) in self.real.weights.iter_mut().enumerate() {
+            *weight *= factors[channel_of(index)];
+        }
+        for (channel, bias) in self.real.bias.iter_mut().enumerate() {
+            *bias = *bias * factors[channel] + shifts[channel];
+        }
+        let Some(QuantizedWeights { integers, scales, bits }) = &mut self.integers else { return };
+        // The most negative integer has no counterpart of its width.
+        let lowest = -(1i32 << (*bits - 1));
+        *bits += u8::from(*bits < 16 && integers.iter().any(|&weight| i32::from(weight) == lowest));
+        for (index, weight) in integers.iter_mut().enumerate() {
+            let factor = factors[channel_of(index)];
+            *weight = match factor.partial_cmp(&0.0) {
+                Some(std::cmp::Ordering::Less) => weight.saturating_neg(),
+                Some(std::cmp::Ordering::Greater) => *weight,
+                _ => 0,
+            };
+        }
+        for (scale, &factor) in scales.iter_mut().zip(factors) {
+            *scale = if factor == 0.0 { 1.0 } else { *scale * f64::from(factor.abs()) };
+        }
+    }
+}
+
 /// The network built so far.
 pub(crate) struct Importer<'a> {
     pub graph: Network,
     pub layers: Vec<ImportedLayer>,
     /// One entry a tensor.
     pub quantizations: Vec<Option<Quantization>>,
+    /// Whether QONNX operators quantize it: its steps are then kept exactly.
+    pub has_qonnx: bool,
+    /// Tensors of −1 and 1.
+    pub bipolar: Vec<TensorId>,
     /// What was dropped or changed, for the user.
     pub notes: Vec<String>,
     values: HashMap<String, Value>,
@@ -99,7 +133,16 @@ impl<'a> Importer<'a> {
         let value = Value::Activation(Activation::plain(TensorId::INPUT, layout));
         let values = HashMap::from([(input.name.clone(), value)]);
         let graph = Network::new(name, input)?;
-        Ok(Self { graph, layers: vec![], quantizations: vec![None], notes: vec![], values, readers })
+        Ok(Self {
+            graph,
+            layers: vec![],
+            quantizations: vec![None],
+            has_qonnx: false,
+            bipolar: vec![],
+            notes: vec![],
+            values,
+            readers,
+        })
     }
 
     /// What `name` stands for. A computed tensor that several nodes read is marked as shared.
@@ -207,12 +250,11 @@ impl<'a> Importer<'a> {
 
     /// Like [`Importer::open_layer`], for a layer with real weights and no clamp: an affine map may be
     /// folded into it.
-    pub fn open_affine_layer(&mut self, activation: Activation) -> Option<(Operation, &mut FloatLayer)> {
+    pub fn open_affine_layer(&mut self, activation: Activation) -> Option<(Operation, &mut ImportedLayer)> {
         let (operation, layer) = self.open_layer(activation)?;
         let is_affine = !layer.real.weights.is_empty()
-            && layer.integers.is_none()
             && layer.real.low == f32::NEG_INFINITY
             && layer.real.high == f32::INFINITY;
-        is_affine.then_some((operation, &mut layer.real))
+        is_affine.then_some((operation, layer))
     }
 }

@@ -20,8 +20,8 @@ use node::Node;
 use proto::{DimensionProto, GraphProto, ModelProto};
 
 use crate::float::FloatNetwork;
-use crate::network::{Operation, Tensor};
-use crate::quantized::{Quantization, QuantizedNetwork, QuantizedWeights};
+use crate::network::{Operation, Tensor, TensorId};
+use crate::quantized::{Quantization, QuantizedNetwork, QuantizedWeights, weight_channel};
 use crate::shape::Shape;
 use crate::tflite::Softmax;
 use crate::{LANE_WEIGHT_BITS, ModelError};
@@ -155,10 +155,13 @@ fn finish(mut importer: Importer, ordered: &OrderedGraph) -> Result<Imported, Mo
     if importer.layers.is_empty() || output.tensor != importer.graph.output() {
         return Err(error("is not made by the last layer"));
     }
-    let Importer { graph, layers, quantizations, mut notes, .. } = importer;
+    let Importer { graph, layers, mut quantizations, has_qonnx, bipolar, mut notes, .. } = importer;
     let (real, integers): (Vec<_>, Vec<_>) =
         layers.into_iter().map(|ImportedLayer { real, integers }| (real, integers)).unzip();
     let float = FloatNetwork::new(graph, real)?;
+    if has_qonnx {
+        qonnx_ends(&float, &integers, &mut quantizations, &mut notes);
+    }
     let has_quantized = quantizations.iter().any(Option::is_some) || integers.iter().any(Option::is_some);
     let bare = quantizations.iter().position(Option::is_none).filter(|_| has_quantized);
     if let Some(bare) = bare {
@@ -169,8 +172,49 @@ fn finish(mut importer: Importer, ordered: &OrderedGraph) -> Result<Imported, Mo
         ));
     }
     let complete: Option<Vec<Quantization>> = quantizations.into_iter().collect();
-    let quantized = complete.map(|complete| quantized(&float, complete, integers)).transpose()?;
+    let exact = has_qonnx.then_some(&bipolar[..]);
+    let quantized = complete.map(|complete| quantized(&float, complete, integers, exact)).transpose()?;
     Ok(Imported { float, quantized, softmax: None, notes })
+}
+
+/// Quantizations of the ends of a QONNX network, which has quantizers between them only: pixels at the input,
+/// and at the output as many bits as its sums need.
+fn qonnx_ends(
+    float: &FloatNetwork,
+    integers: &[Option<QuantizedWeights>],
+    quantizations: &mut [Option<Quantization>],
+    notes: &mut Vec<String>,
+) {
+    let graph = float.graph();
+    if quantizations[0].is_none() {
+        quantizations[0] = Some(Quantization { bits: 8, scale: 1.0 / 255.0, zero_point: -128 });
+        notes.push(format!(
+            "input `{}` has no quantizer: it is taken as 8-bit pixels, 0 to 255 for reals 0 to 1",
+            graph.tensors()[0].name
+        ));
+    }
+    let (Some(last), Some(Some(weights))) = (graph.layers().last(), integers.last()) else { return };
+    let (Some(input), None) = (quantizations[last.inputs[0].index()], quantizations[last.output.index()])
+    else {
+        return;
+    };
+    // The finest step of the channels is the output's, if the largest sums of all channels then fit 16 bits.
+    let channels = weights.scales.len();
+    let mut magnitudes = vec![0f64; channels];
+    for (index, &weight) in weights.integers.iter().enumerate() {
+        let channel = weight_channel(&last.operation, index, weights.integers.len(), channels);
+        magnitudes[channel] +=
+            f64::from(weight.abs()) * 2f64.powi(i32::from(input.bits)) * weights.scales[channel];
+    }
+    let biases = float.layers().last().map_or(&[][..], |layer| &layer.bias);
+    let sums = magnitudes.iter().zip(biases).map(|(sum, &bias)| sum * input.scale + f64::from(bias.abs()));
+    let most = sums.fold(0.0, f64::max);
+    let finest = weights.scales.iter().copied().fold(f64::INFINITY, f64::min) * input.scale;
+    let scale = finest.max(most / 32_000.0);
+    if scale.is_finite() && scale > 0.0 {
+        quantizations[last.output.index()] = Some(Quantization { bits: 16, scale, zero_point: 0 });
+        notes.push(format!("output `{}` has no quantizer: it is given 16 bits of its sums", last.name));
+    }
 }
 
 /// The quantized network with the file's integers. Layers that import added, and real weights, are rounded
@@ -179,6 +223,7 @@ fn quantized(
     float: &FloatNetwork,
     quantizations: Vec<Quantization>,
     integers: Vec<Option<QuantizedWeights>>,
+    bipolar: Option<&[TensorId]>,
 ) -> Result<QuantizedNetwork, ModelError> {
     let rounded =
         |((layer, real), given): ((&crate::Layer, &crate::FloatLayer), Option<QuantizedWeights>)| {
@@ -190,6 +235,10 @@ fn quantized(
                 None => Some(QuantizedWeights::widest(&layer.operation, &real.weights, real.bias.len(), 8)),
             }
         };
-    let weights = float.pairs().zip(integers).map(rounded).collect();
-    QuantizedNetwork::from_float(float, quantizations, weights)
+    let weights: Vec<_> = float.pairs().zip(integers).map(rounded).collect();
+    let mut network = QuantizedNetwork::from_float(float, quantizations, weights.clone())?;
+    if let Some(bipolar) = bipolar {
+        network.keep_steps(float, &weights, bipolar)?;
+    }
+    Ok(network)
 }

@@ -1,23 +1,15 @@
 //! Integer parameters from real ones: given every tensor's quantization and every weight tensor's integers,
 //! there is one nearest [`QuantizedNetwork`]. Post-training quantization and QDQ import both end here.
 
+use super::thresholds::{self, Channel};
 use super::{
     LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, weight_channel,
 };
 use bitmill_formats::{Multiplier, Requantization};
 
 use crate::float::{FloatLayer, FloatNetwork};
-use crate::network::{Layer, Operation};
+use crate::network::{Layer, Operation, TensorId};
 use crate::{ModelError, Network};
-
-/// Significant bits of the multipliers that are made here; the rest of the 31 are zeros, which a narrower
-/// requantizer can do without.
-const MULTIPLIER_BITS: u32 = 16;
-
-/// The multiplier nearest to `real`.
-fn nearest(real: f64) -> Result<Multiplier, String> {
-    Multiplier::nearest_of_bits(real, MULTIPLIER_BITS)
-}
 
 /// Largest factor of an addition: the widest positive 8-bit weight.
 const MAX_FACTOR: i16 = 127;
@@ -51,6 +43,58 @@ impl QuantizedNetwork {
         };
         let layers = float.pairs().zip(&weights).map(build).collect::<Result<_, _>>()?;
         Self::new(graph.clone(), quantizations, layers)
+    }
+}
+
+impl QuantizedNetwork {
+    /// Moves every step of layers with few output levels to where the real network has it, and tensors that are
+    /// `bipolar` to −1 and 1. Layers whose steps cannot all be placed stay as they are.
+    ///
+    /// # Errors
+    /// When a bipolar tensor cannot be made, or sums leave their width.
+    pub(crate) fn keep_steps(
+        &mut self,
+        float: &FloatNetwork,
+        weights: &[Option<QuantizedWeights>],
+        bipolar: &[TensorId],
+    ) -> Result<(), ModelError> {
+        for index in 0..self.layers.len() {
+            let layer = &self.graph.layers()[index];
+            let (input, output) = (self.quantization(layer.inputs[0]), self.quantization(layer.output));
+            let is_bipolar = bipolar.contains(&layer.output);
+            let channels = self.graph.shape(layer.output).channels;
+            let functions: Vec<Channel> = match &weights[index] {
+                Some(weights) => {
+                    let mut sums = vec![0i64; channels];
+                    for (place, &weight) in weights.integers.iter().enumerate() {
+                        let count = weights.integers.len();
+                        sums[weight_channel(&layer.operation, place, count, channels)] += i64::from(weight);
+                    }
+                    let function = |(channel, &sum): (usize, &i64)| Channel {
+                        gain: input.scale * weights.scales[channel] / output.scale,
+                        shift: f64::from(float.layers()[index].bias[channel]) / output.scale,
+                        correction: -i64::from(input.zero_point) * sum,
+                    };
+                    sums.iter().enumerate().map(function).collect()
+                }
+                None => match layer.operation {
+                    Operation::AveragePool { window } => {
+                        let taps = window.kernel.area() as i64;
+                        let gain = input.scale / (taps as f64 * output.scale);
+                        let correction = -i64::from(input.zero_point) * taps;
+                        vec![Channel { gain, shift: 0.0, correction }; channels]
+                    }
+                    _ => continue,
+                },
+            };
+            let name = layer.name.clone();
+            let is_fitted = thresholds::fit(&mut self.layers[index], &functions, output, is_bipolar);
+            if is_bipolar && !is_fitted {
+                return Err(ModelError::layer(&name, "its sign cannot be computed from its sums"));
+            }
+            self.shift_bias(index, &vec![0; channels])?;
+        }
+        Ok(())
     }
 }
 
@@ -92,7 +136,7 @@ impl Context<'_> {
             Operation::AveragePool { window } => {
                 let taps = window.kernel.area();
                 let factor = input.scale / (taps as f64 * self.output.scale);
-                lane(Vec::new(), -i64::from(input.zero_point) * taps as i64, nearest(factor)?)
+                lane(Vec::new(), -i64::from(input.zero_point) * taps as i64, Multiplier::nearest(factor)?)
             }
             Operation::Add => {
                 let other = self.inputs[1];
@@ -100,15 +144,17 @@ impl Context<'_> {
                 let [left, right] = factors.map(i64::from);
                 let bias = -(i64::from(input.zero_point) * left + i64::from(other.zero_point) * right);
                 let step = common_step([input.scale, other.scale], factors);
-                lane(factors.to_vec(), bias, nearest(step / self.output.scale)?)
+                lane(factors.to_vec(), bias, Multiplier::nearest(step / self.output.scale)?)
             }
             Operation::Multiply | Operation::MatrixMultiply { .. } => {
                 let factor = input.scale * self.inputs[1].scale / self.output.scale;
-                lane(Vec::new(), 0, nearest(factor)?)
+                lane(Vec::new(), 0, Multiplier::nearest(factor)?)
             }
-            Operation::ResizeNearest { .. } => {
-                lane(Vec::new(), -i64::from(input.zero_point), nearest(input.scale / self.output.scale)?)
-            }
+            Operation::ResizeNearest { .. } => lane(
+                Vec::new(),
+                -i64::from(input.zero_point),
+                Multiplier::nearest(input.scale / self.output.scale)?,
+            ),
             Operation::Concatenate => {
                 let mut joined = lane(Vec::new(), 0, Multiplier::ONE)?;
                 let sources = self.layer.inputs.iter().zip(&self.inputs);
@@ -116,7 +162,7 @@ impl Context<'_> {
                     sources.flat_map(|(&id, source)| (0..self.graph.shape(id).channels).map(move |_| source));
                 for (channel, source) in channels.enumerate() {
                     joined.bias[channel] = -source.zero_point;
-                    joined.multipliers[channel] = nearest(source.scale / self.output.scale)?;
+                    joined.multipliers[channel] = Multiplier::nearest(source.scale / self.output.scale)?;
                 }
                 Ok(joined)
             }
@@ -175,7 +221,7 @@ impl Context<'_> {
             // A float converts to the nearest integer, saturating: far beyond 32 bits it is refused below.
             let bias = (f64::from(real.bias[channel]) / step).round_ties_even() as i64;
             let folded = bias.saturating_sub(i64::from(input.zero_point) * sum);
-            Ok((fit_bias(folded)?, nearest(step / self.output.scale)?))
+            Ok((fit_bias(folded)?, Multiplier::nearest(step / self.output.scale)?))
         };
         let channels = weight_sums.iter().enumerate().map(channel);
         Ok(channels.collect::<Result<Vec<_>, String>>()?.into_iter().unzip())

@@ -36,6 +36,7 @@
 mod build;
 mod execute;
 pub(crate) mod proof;
+mod thresholds;
 mod weights;
 
 use bitmill_formats::{Multiplier, Requantization};

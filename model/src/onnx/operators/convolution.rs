@@ -7,7 +7,6 @@ use crate::float::FloatLayer;
 use crate::network::Operation;
 use crate::onnx::importer::{Activation, ImportedLayer, Importer, Layout, Value};
 use crate::onnx::node::Node;
-use crate::quantized::weight_channel;
 use crate::shape::{Extent, Padding, Window};
 
 /// `Conv`: two-dimensional, any groups. A group for each channel becomes a depthwise layer.
@@ -99,13 +98,7 @@ pub(super) fn batch_normalization(importer: &mut Importer, node: Node) -> Result
     node.require(is_finite, || "its variance plus epsilon must be positive".to_owned())?;
 
     if let Some((operation, layer)) = importer.open_affine_layer(input) {
-        let count = layer.weights.len();
-        for (index, weight) in layer.weights.iter_mut().enumerate() {
-            *weight *= factors[weight_channel(&operation, index, count, channels)];
-        }
-        for (channel, bias) in layer.bias.iter_mut().enumerate() {
-            *bias = *bias * factors[channel] + shifts[channel];
-        }
+        layer.then(&operation, &factors, &shifts);
         return Ok(Value::Activation(input));
     }
     let scaled = importer.push_depthwise(node, Window::square(1), input, factors, shifts)?;

@@ -4,7 +4,9 @@ mod convolution;
 mod dense;
 mod elementwise;
 mod pooling;
+mod qonnx;
 mod quantization;
+mod shapes;
 mod slice_pad;
 mod view;
 mod weights;
@@ -20,35 +22,52 @@ type Handler = fn(&mut Importer, Node) -> Result<Value, ModelError>;
 const OPERATORS: &[(&str, Handler)] = &[
     ("Add", elementwise::add),
     ("AveragePool", pooling::average_pool),
+    ("BipolarQuant", qonnx::bipolar_quant),
     ("BatchNormalization", convolution::batch_normalization),
     ("Clip", elementwise::clip),
+    ("Concat", shapes::concat),
     ("Constant", view::constant),
     ("Conv", convolution::conv),
     ("DequantizeLinear", quantization::dequantize_linear),
+    ("Div", elementwise::div),
     ("Dropout", view::identity),
     ("Flatten", view::flatten),
+    ("Gather", shapes::gather),
     ("Gemm", dense::gemm),
     ("GlobalAveragePool", pooling::global_average_pool),
     ("GlobalMaxPool", pooling::global_max_pool),
     ("Identity", view::identity),
     ("MatMul", dense::mat_mul),
     ("MaxPool", pooling::max_pool),
+    ("Mul", elementwise::mul),
     ("Pad", slice_pad::pad),
+    ("Pow", elementwise::pow),
+    ("Quant", qonnx::quant),
     ("QuantizeLinear", quantization::quantize_linear),
     ("ReduceMean", pooling::reduce_mean),
     ("Relu", elementwise::relu),
     ("Reshape", view::reshape),
+    ("Shape", shapes::shape),
     ("Slice", slice_pad::slice),
     ("Softmax", elementwise::softmax),
     ("Squeeze", view::squeeze),
+    ("Sub", elementwise::sub),
     ("Transpose", view::transpose),
+    ("Trunc", qonnx::trunc),
+    ("Unsqueeze", shapes::unsqueeze),
 ];
 
 /// Domains whose operators are ONNX's own, or, for quantization, mean the same.
 fn is_known_domain(node: Node) -> bool {
     let domain = node.0.domain.as_str();
     let is_quantization = matches!(node.operator(), "QuantizeLinear" | "DequantizeLinear");
-    matches!(domain, "" | "ai.onnx") || (domain == "com.microsoft" && is_quantization)
+    let is_qonnx = matches!(node.operator(), "Quant" | "BipolarQuant" | "Trunc");
+    match domain {
+        "" | "ai.onnx" => !is_qonnx,
+        "com.microsoft" => is_quantization,
+        "onnx.brevitas" | "qonnx.custom_op.general" | "finn.custom_op.general" => is_qonnx,
+        _ => false,
+    }
 }
 
 /// Imports one node and defines its first output.

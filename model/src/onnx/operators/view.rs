@@ -86,7 +86,7 @@ pub(super) fn reshape(importer: &mut Importer, node: Node) -> Result<Value, Mode
 }
 
 /// Dimensions of a tensor of `shape` seen in `layout`, with batch 1.
-fn seen_dims(shape: Shape, layout: Layout) -> Vec<usize> {
+pub(super) fn seen_dims(shape: Shape, layout: Layout) -> Vec<usize> {
     let Shape { height, width, channels } = shape;
     match layout {
         Layout::Nchw => vec![1, channels, height, width],
