@@ -97,6 +97,20 @@ impl Format {
         }
     }
 
+    /// Real numbers an element stands for: two if it is complex.
+    pub fn parts(&self) -> u32 {
+        if matches!(self, Self::Complex(_)) { 2 } else { 1 }
+    }
+
+    /// The power of two of which every value (every element of a block, before its scale) is a multiple.
+    pub fn lsb_exponent(&self) -> i32 {
+        match self {
+            Self::Scalar(scalar) => scalar.extremes().lsb_exponent,
+            Self::Sherry(_) | Self::Complex(_) => 0,
+            Self::Block(block) => block.element().extremes().lsb_exponent,
+        }
+    }
+
     /// The written rules of the format.
     pub fn policies(&self) -> Vec<Policy> {
         match self {

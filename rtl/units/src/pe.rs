@@ -27,6 +27,7 @@ pub mod dual_binary;
 pub mod float_mac;
 pub mod floating;
 pub mod integer;
+pub mod kind;
 pub mod l_mul;
 pub mod lane;
 pub mod matryoshka;
@@ -34,12 +35,17 @@ pub mod rmmec_simd;
 pub mod sherry;
 mod sum;
 pub mod ternary;
+mod words;
 
 use std::sync::Arc;
 
 use bitmill_formats::Format;
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module, bits_for};
+
+pub use kind::{Element, KINDS, Kind, Request};
+use words::Codes;
+pub use words::WeightPacker;
 
 /// When a PE takes operands and shows results.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -67,8 +73,20 @@ pub struct Mode {
     pub lsb_exponent: i32,
 }
 
+impl Mode {
+    /// Real activations a step: a complex lane takes two.
+    pub fn channels(&self) -> u32 {
+        self.lanes * self.weight.parts()
+    }
+
+    /// `result_o` is the sum of products of codes, in units of the two formats, times 2^this.
+    pub fn result_shift(&self) -> u32 {
+        (self.activation.lsb_exponent() + self.weight.lsb_exponent() - self.lsb_exponent) as u32
+    }
+}
+
 /// What the array and its simulator ask of a PE.
-pub trait ProcessingElement: Unit {
+pub trait ProcessingElement: Unit + std::fmt::Debug {
     /// Multiplications a step; the most of all modes.
     fn lanes(&self) -> u32;
     /// Bits of an activation word: all lanes, lane 0 lowest.
@@ -94,6 +112,16 @@ pub trait ProcessingElement: Unit {
     fn phase_bits(&self) -> u32 {
         let last = self.timing().interval_cycles - 1;
         if last == 0 { 0 } else { bits_for(last.into()) }
+    }
+    /// Sums that leave a PE, in the order of its output ports; each is the output of a channel of its own.
+    fn results(&self) -> u32 {
+        1
+    }
+    /// Makes the weight words of a mode.
+    fn weight_packer(&self, mode: &Mode) -> WeightPacker {
+        let codes =
+            mode.weight.scalar("weights").map(|format| Codes::new(format, mode.weight.lsb_exponent()));
+        Box::new(move |weights| codes.as_ref().ok()?.pack(&mut weights[0]))
     }
     /// The circuit between a column's weight word and `weight_i` of its PEs, if there is one.
     ///

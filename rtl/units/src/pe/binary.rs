@@ -48,7 +48,7 @@ impl BinaryPe {
         Ok(BinaryPe { lanes, accumulator_bits })
     }
 
-    fn from_settings(settings: &Settings) -> Result<BinaryPe, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<BinaryPe, UnitError> {
         BinaryPe::new(settings.number("lanes", 1..=1024)?, settings.number(ACCUMULATOR.name, 2..=64)?)
     }
 }

@@ -107,7 +107,7 @@ impl BitPlanePe {
         Ok(BitPlanePe { activations, weights, lanes, accumulator_bits })
     }
 
-    fn from_settings(settings: &Settings) -> Result<BitPlanePe, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<BitPlanePe, UnitError> {
         let formats = |name: &'static str, most: u32| -> Result<Vec<PlaneFormat>, UnitError> {
             settings.text(name).split(',').map(|text| PlaneFormat::parse(name, text.trim(), most)).collect()
         };

@@ -28,7 +28,7 @@ pub use weight::{SerialWeight, Term};
 
 use self::core::{SerialCore, step_bits};
 use self::rounded::RoundedCore;
-use super::{Mode, PeTiming, ProcessingElement, cell};
+use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -139,7 +139,7 @@ impl BitSerialPe {
         Ok(pe)
     }
 
-    fn from_settings(settings: &Settings) -> Result<BitSerialPe, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<BitSerialPe, UnitError> {
         let accumulator = settings.text("accumulator");
         let accumulation = match accumulator.strip_prefix("floating") {
             Some(bits) => Accumulation::Floating(bits.parse().map_err(|_| {
@@ -277,6 +277,10 @@ impl ProcessingElement for BitSerialPe {
             lsb_exponent: activation_lsb + weight.lsb_exponent(),
         };
         (0..).zip(self.encoder.weights()).map(mode).collect()
+    }
+
+    fn weight_packer(&self, mode: &Mode) -> WeightPacker {
+        self.encoder.packer(mode.code)
     }
 
     fn column_head(&self) -> Result<Option<Arc<Module>>, HdlError> {

@@ -132,7 +132,7 @@ impl BlockDot {
         Ok(BlockDot { blocks: [activation, weight], product, lanes, accumulator, register })
     }
 
-    fn from_settings(settings: &Settings) -> Result<BlockDot, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<BlockDot, UnitError> {
         let block = |name: &'static str| match format::format(settings, name)? {
             Format::Block(block) => Ok(block),
             other => Err(UnitError::illegal(name, other, "a block format is needed, such as mxfp8_e4m3")),

@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use bitmill_formats::{Complex, Format};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, lane, number, signed_number};
-use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal};
+use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal};
 
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, signed_sum};
-use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, UnitError};
+use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
+use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -41,10 +41,7 @@ pub const ENTRY: Entry = Entry {
         "lanes=32 activation_bits=16 accumulator=40",
         "axes=split",
     ],
-    build: |settings| {
-        let axes = settings.choice("axes", &[("joint", Axes::Joint), ("split", Axes::Split)])?;
-        Ok(Box::new(ComplexPe::new(AdderSize::from_settings(settings)?, axes)?))
-    },
+    build: |settings| Ok(Box::new(ComplexPe::from_settings(settings)?)),
 };
 
 /// Whether weights on both axes share their sums.
@@ -70,6 +67,11 @@ impl ComplexPe {
     /// Lanes outside 1 to 256, activations outside 2 to 16 bits, or an accumulator that one step can overflow.
     pub fn new(size: AdderSize, axes: Axes) -> Result<ComplexPe, UnitError> {
         Ok(ComplexPe { size: size.check(1, 0)?, axes })
+    }
+
+    pub(super) fn from_settings(settings: &Settings) -> Result<ComplexPe, UnitError> {
+        let axes = settings.choice("axes", &[("joint", Axes::Joint), ("split", Axes::Split)])?;
+        ComplexPe::new(AdderSize::from_settings(settings)?, axes)
     }
 }
 
@@ -173,6 +175,35 @@ impl ProcessingElement for ComplexPe {
 
     fn weight_bits(&self) -> u32 {
         Complex::BITS * self.size.lanes
+    }
+
+    fn results(&self) -> u32 {
+        if self.axes == Axes::Joint { 2 } else { 4 }
+    }
+
+    /// Each complex weight stands in both rows: its real part and imaginary part in the first, by which real and
+    /// imaginary activations go into the real sum; turned as conj(x)·w says in the second.
+    fn weight_packer(&self, _: &Mode) -> WeightPacker {
+        Box::new(|rows| {
+            let [real, imaginary] = rows else { return None };
+            let mut word = BigUint::ZERO;
+            for (straight, turned) in real.chunks_mut(2).zip(imaginary.chunks_mut(2)).rev() {
+                let code = (0..4).find(|&code| {
+                    let (re, im) = Complex.decode(code);
+                    let fits = |weight: Option<i64>, part: i8| weight.is_none_or(|w| w == i64::from(part));
+                    fits(straight[0], re)
+                        && fits(straight[1], im)
+                        && fits(turned[0], im)
+                        && fits(turned[1], -re)
+                })?;
+                let (re, im) = Complex.decode(code);
+                for (weight, part) in straight.iter_mut().chain(turned.iter_mut()).zip([re, im, im, -re]) {
+                    *weight = Some(part.into());
+                }
+                word = (word << Complex::BITS) | BigUint::from(code);
+            }
+            Some(word)
+        })
     }
 
     fn result_bits(&self) -> u32 {

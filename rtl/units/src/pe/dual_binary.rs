@@ -14,7 +14,7 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, fixed_point, signed_sum};
 use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, UnitError};
+use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -31,7 +31,7 @@ pub const ENTRY: Entry = Entry {
         "lanes=6 activation_bits=4",
         "lanes=33 activation_bits=12 accumulator=40",
     ],
-    build: |settings| Ok(Box::new(DualBinaryPe::new(AdderSize::from_settings(settings)?)?)),
+    build: |settings| Ok(Box::new(DualBinaryPe::from_settings(settings)?)),
 };
 
 /// Bits of a decoded weight: doubled, negative, present, from high to low.
@@ -50,6 +50,10 @@ impl DualBinaryPe {
     /// Lanes outside 1 to 256, activations outside 2 to 16 bits, or an accumulator that one step can overflow.
     pub fn new(size: AdderSize) -> Result<DualBinaryPe, UnitError> {
         Ok(DualBinaryPe { size: size.check(1, 1)? })
+    }
+
+    pub(super) fn from_settings(settings: &Settings) -> Result<DualBinaryPe, UnitError> {
+        DualBinaryPe::new(AdderSize::from_settings(settings)?)
     }
 }
 

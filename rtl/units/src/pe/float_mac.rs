@@ -15,7 +15,7 @@ use bitmill_formats::{AccumulatorShape, Family, Scalar, Value};
 use bitmill_hdl::{HdlError, ModuleBuilder, Signal};
 
 use crate::format::{self, Rounded};
-use crate::{Entry, Parameter, UnitError};
+use crate::{Entry, Parameter, Settings, UnitError};
 use dot_product::Product;
 use settings::{ACCUMULATOR, ACCUMULATOR_BITS, DROPPED_BITS, LANES, LENGTH, RESULT};
 
@@ -49,15 +49,19 @@ pub const ENTRY: Entry = Entry {
         "activation=fp8_e5m2 weight=fp8_e5m2 lanes=4 accumulator=fp16",
         "activation=fp4_e2m1 weight=int4 lanes=2 accumulator=fixed16_4",
     ],
-    build: |settings| {
-        let multiplier =
-            TrueProduct::new(format::scalar(settings, "activation")?, format::scalar(settings, "weight")?)?;
-        Ok(Box::new(FloatMac::from_settings(multiplier, settings)?))
-    },
+    build: |settings| Ok(Box::new(FloatMac::of_entry(settings)?)),
 };
 
 /// A dot-product PE with true multipliers.
 pub type FloatMac = dot_product::DotProduct<TrueProduct>;
+
+impl FloatMac {
+    pub(super) fn of_entry(settings: &Settings) -> Result<FloatMac, UnitError> {
+        let multiplier =
+            TrueProduct::new(format::scalar(settings, "activation")?, format::scalar(settings, "weight")?)?;
+        FloatMac::from_settings(multiplier, settings)
+    }
+}
 
 /// The exact product of a code of one format and a code of another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

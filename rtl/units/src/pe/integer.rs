@@ -113,7 +113,7 @@ impl IntegerPe {
         Ok(IntegerPe { activation, weight, lanes, accumulator_bits })
     }
 
-    fn from_settings(settings: &Settings) -> Result<IntegerPe, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<IntegerPe, UnitError> {
         IntegerPe::new(
             Operand::parse("activation", settings.text("activation"))?,
             Operand::parse("weight", settings.text("weight"))?,

@@ -16,7 +16,7 @@ use super::float_mac::dot_product::{DotProduct, Product};
 use super::float_mac::settings::{ACCUMULATOR, ACCUMULATOR_BITS, DROPPED_BITS, LANES, LENGTH, RESULT};
 use crate::format;
 use crate::format::l_mul::LMulMultiplier;
-use crate::{Entry, Parameter, UnitError};
+use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -56,7 +56,14 @@ pub const ENTRY: Entry = Entry {
         "format=fp8_e4m3 range=wide lanes=4 accumulator=fp16",
         "format=fp6_e2m3 lanes=4 accumulator=fixed16_6",
     ],
-    build: |settings| {
+    build: |settings| Ok(Box::new(LMulPe::of_entry(settings)?)),
+};
+
+/// A dot-product PE that multiplies by adding.
+pub type LMulPe = DotProduct<LMulProduct>;
+
+impl LMulPe {
+    pub(super) fn of_entry(settings: &Settings) -> Result<LMulPe, UnitError> {
         let minifloat = match format::scalar(settings, "format")? {
             Scalar::Minifloat(minifloat) => minifloat,
             other => {
@@ -68,12 +75,9 @@ pub const ENTRY: Entry = Entry {
             }
         };
         let range = settings.choice("range", &[("format", Range::Format), ("wide", Range::Wide)])?;
-        Ok(Box::new(LMulPe::from_settings(LMulProduct::new(minifloat, range)?, settings)?))
-    },
-};
-
-/// A dot-product PE that multiplies by adding.
-pub type LMulPe = DotProduct<LMulProduct>;
+        LMulPe::from_settings(LMulProduct::new(minifloat, range)?, settings)
+    }
+}
 
 /// Which products there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use bitmill_formats::{Family, Format, Integer, Scalar, Slice, SliceRule};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, lane, signed_number};
-use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
+use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 
 use super::bit_serial::core::{SerialCore, step_bits};
 use super::bit_serial::encoder::{SIGNIFICANCE_BITS, booth_term};
-use super::{Mode, PeTiming, ProcessingElement, cell};
+use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -89,7 +89,7 @@ impl MatryoshkaPe {
         Ok(MatryoshkaPe { slices, lanes, activation_bits, accumulator_bits })
     }
 
-    fn from_settings(settings: &Settings) -> Result<MatryoshkaPe, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<MatryoshkaPe, UnitError> {
         let rules = [("matgptq", SliceRule::MatGptq), ("double_rounding", SliceRule::DoubleRounding)];
         let rule = settings.choice("rule", &rules)?;
         let slice = |text: &str| {
@@ -211,6 +211,19 @@ impl ProcessingElement for MatryoshkaPe {
             lsb_exponent: slice.dropped_bits() as i32,
         };
         (0..).zip(&self.slices).map(mode).collect()
+    }
+
+    /// The masters whose slices are the weights, with nothing below the cut.
+    fn weight_packer(&self, mode: &Mode) -> WeightPacker {
+        let dropped = mode.lsb_exponent;
+        Box::new(move |weights| {
+            let mut word = BigUint::ZERO;
+            for weight in weights[0].iter_mut().rev() {
+                let master = i8::try_from(*weight.get_or_insert(0) << dropped).ok()?;
+                word = (word << MASTER_BITS) | BigUint::from(master as u8);
+            }
+            Some(word)
+        })
     }
 
     fn column_head(&self) -> Result<Option<Arc<Module>>, HdlError> {

@@ -99,7 +99,7 @@ impl RmmecSimd {
         Ok(RmmecSimd { modes, result_bits, result })
     }
 
-    fn from_settings(settings: &Settings) -> Result<RmmecSimd, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<RmmecSimd, UnitError> {
         let names: Vec<&str> = match settings.text("modes") {
             "all" => MODES.iter().map(|mode| mode.name).collect(),
             list => list.split(',').collect(),

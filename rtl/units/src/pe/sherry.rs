@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use bitmill_formats::{Format, Sherry};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, lane, number, signed_number};
-use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
+use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, signed_sum};
-use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, UnitError};
+use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
+use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -31,7 +31,7 @@ pub const ENTRY: Entry = Entry {
         "lanes=12 activation_bits=5",
         "lanes=64 activation_bits=16 accumulator=40",
     ],
-    build: |settings| Ok(Box::new(SherryPe::new(AdderSize::from_settings(settings)?)?)),
+    build: |settings| Ok(Box::new(SherryPe::from_settings(settings)?)),
 };
 
 /// Bits of a decoded group: three signs, then for each slot whether the zero stands before it.
@@ -52,6 +52,23 @@ impl SherryPe {
     pub fn new(size: AdderSize) -> Result<SherryPe, UnitError> {
         Ok(SherryPe { size: size.check(4, 0)? })
     }
+
+    pub(super) fn from_settings(settings: &Settings) -> Result<SherryPe, UnitError> {
+        SherryPe::new(AdderSize::from_settings(settings)?)
+    }
+}
+
+/// The code of four weights of which one is zero; weights that meet no channel become what is missing.
+fn pack_group(weights: &mut [Option<i64>]) -> Option<u32> {
+    let zeros = weights.iter().filter(|weight| **weight == Some(0)).count();
+    let mut missing = 1usize.checked_sub(zeros)?;
+    for weight in weights.iter_mut().filter(|weight| weight.is_none()) {
+        *weight = Some(if missing > 0 { 0 } else { 1 });
+        missing = 0;
+    }
+    let ternary: [f32; Sherry::LANES] = std::array::from_fn(|lane| weights[lane].unwrap_or(0) as f32);
+    let code = Sherry.encode(ternary);
+    (Sherry.decode(code).map(f32::from) == ternary).then_some(code)
 }
 
 impl Unit for SherryPe {
@@ -111,6 +128,15 @@ impl ProcessingElement for SherryPe {
 
     fn modes(&self) -> Vec<Mode> {
         self.size.modes(Format::Sherry(Sherry))
+    }
+
+    fn weight_packer(&self, _: &Mode) -> WeightPacker {
+        Box::new(|weights| {
+            let groups =
+                weights[0].chunks_mut(Sherry::LANES).map(pack_group).collect::<Option<Vec<u32>>>()?;
+            let above = |word, code: &u32| (word << Sherry::BITS) | BigUint::from(*code);
+            Some(groups.iter().rev().fold(BigUint::ZERO, above))
+        })
     }
 
     fn column_head(&self) -> Result<Option<Arc<Module>>, HdlError> {

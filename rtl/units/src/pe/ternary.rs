@@ -12,7 +12,7 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal};
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, fixed_point, signed_sum};
 use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, UnitError};
+use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -29,7 +29,7 @@ pub const ENTRY: Entry = Entry {
         "lanes=5 activation_bits=4",
         "lanes=64 activation_bits=2 accumulator=24",
     ],
-    build: |settings| Ok(Box::new(TernaryPe::new(AdderSize::from_settings(settings)?)?)),
+    build: |settings| Ok(Box::new(TernaryPe::from_settings(settings)?)),
 };
 
 /// Parameters of a ternary PE.
@@ -45,6 +45,10 @@ impl TernaryPe {
     /// Lanes outside 1 to 256, activations outside 2 to 16 bits, or an accumulator that one step can overflow.
     pub fn new(size: AdderSize) -> Result<TernaryPe, UnitError> {
         Ok(TernaryPe { size: size.check(1, 0)? })
+    }
+
+    pub(super) fn from_settings(settings: &Settings) -> Result<TernaryPe, UnitError> {
+        TernaryPe::new(AdderSize::from_settings(settings)?)
     }
 }
 

@@ -10,6 +10,8 @@ use bitmill_hdl::unit::{Expected, Model, Random, Unit, Values, lane, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 
 use super::weight::{SerialWeight, Term};
+use crate::pe::WeightPacker;
+use crate::pe::words::Codes;
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -136,6 +138,22 @@ impl TermEncoder {
         let codes = (0..self.lanes).map(|index| number(&lane(word, index, bits)) as u32).collect();
         let select = if self.has_specials() { number(&(word >> self.select_lsb())) as u32 } else { 0 };
         (codes, select & 3)
+    }
+
+    /// Makes weight words of the format of `mode`. The special value is one that serves all weights of a word.
+    pub(super) fn packer(&self, mode: u32) -> WeightPacker {
+        let weight = self.weights[mode as usize];
+        let select_lsb = self.select_lsb();
+        let codes: Vec<Codes> = (0..weight.selects())
+            .map(|select| Codes::new(&weight.scalar(select), weight.lsb_exponent()))
+            .collect();
+        Box::new(move |weights| {
+            (0u32..).zip(&codes).find_map(|(select, codes)| {
+                let word = codes.pack(&mut weights[0].clone())?;
+                codes.pack(&mut weights[0])?;
+                Some(word | BigUint::from(select) << select_lsb)
+            })
+        })
     }
 
     fn has_specials(&self) -> bool {

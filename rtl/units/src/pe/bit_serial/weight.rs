@@ -134,7 +134,13 @@ impl SerialWeight {
         }
     }
 
-    fn scalar(self, select: u32) -> Scalar {
+    /// Special values to select from; 1 where there is nothing to select.
+    pub(super) fn selects(self) -> u32 {
+        if matches!(self, SerialWeight::BitMod { .. }) { 4 } else { 1 }
+    }
+
+    /// The format in a group with this select.
+    pub(super) fn scalar(self, select: u32) -> Scalar {
         match self {
             SerialWeight::Integer(bits) => {
                 Scalar::Integer(Integer::signed(bits).expect("int2 to int8 are legal"))

@@ -1,0 +1,47 @@
+//! Weight words as a host writes them: the codes of one column and step, packed as the PE takes them.
+
+use std::collections::HashMap;
+
+use bitmill_formats::{Family, Scalar};
+use bitmill_hdl::BigUint;
+
+use super::sum::fixed_point;
+
+/// Makes the word that stands for some weights.
+///
+/// It takes a row of weights for each of the PE's results, a weight for each channel of a step, in units of
+/// 2^lsb of the weight format. A weight that is `None` meets no channel and may be anything: the packer writes
+/// in what it chose. It returns nothing if no word stands for the weights.
+pub type WeightPacker = Box<dyn Fn(&mut [Vec<Option<i64>>]) -> Option<BigUint> + Send + Sync>;
+
+/// Codes of a scalar format by value, in units of 2^lsb.
+pub(super) struct Codes {
+    by_value: HashMap<i64, u32>,
+    /// What stands where nothing is asked for: the value of the smallest magnitude.
+    idle: i64,
+    bits: u32,
+}
+
+impl Codes {
+    /// The codes of `format`, in units of 2^`lsb_exponent`. Infinities and NaN are left out.
+    pub fn new(format: &Scalar, lsb_exponent: i32) -> Codes {
+        let finite = (0..=format.largest_code()).rev().filter_map(|code| {
+            let value = format.decode(code);
+            value.finite().map(|_| (fixed_point(&value, lsb_exponent) as i64, code))
+        });
+        // The lowest code of equal values wins.
+        let by_value: HashMap<i64, u32> = finite.collect();
+        let idle = by_value.keys().copied().min_by_key(|value| (value.abs(), *value)).unwrap_or(0);
+        Codes { by_value, idle, bits: format.bits() }
+    }
+
+    /// Packs the codes of `weights`, lane 0 lowest.
+    pub fn pack(&self, weights: &mut [Option<i64>]) -> Option<BigUint> {
+        let mut word = BigUint::ZERO;
+        for weight in weights.iter_mut().rev() {
+            let value = *weight.get_or_insert(self.idle);
+            word = (word << self.bits) | BigUint::from(*self.by_value.get(&value)?);
+        }
+        Some(word)
+    }
+}
