@@ -49,18 +49,17 @@ impl Space {
     pub fn points(&self) -> Vec<Configuration> {
         let (base, vary) = (&self.base, &self.vary);
         let mut points = Vec::new();
-        for precision in or_base(&vary.precision, base.precision) {
+        for precision in or_base(&vary.precision, base.precision.clone()) {
             for array in or_base(&vary.array, base.array) {
                 for lanes in or_base(&vary.pe_lanes, base.pe.lanes) {
                     for rows in or_base(&vary.vector_rows, base.vector.rows) {
                         let mut point = base.clone();
                         (point.precision, point.array, point.pe.lanes, point.vector.rows) =
-                            (precision, array, lanes, rows);
+                            (precision.clone(), array, lanes, rows);
                         point.name = format!(
-                            "{}_a{}w{}_{}x{}_l{lanes}_v{rows}",
+                            "{}_{}_{}x{}_l{lanes}_v{rows}",
                             base.name,
-                            precision.activation_bits,
-                            precision.weight_bits,
+                            precision.label(),
                             array.rows,
                             array.columns
                         );
@@ -73,7 +72,7 @@ impl Space {
     }
 }
 
-fn or_base<T: Copy>(values: &[T], base: T) -> Vec<T> {
+fn or_base<T: Clone>(values: &[T], base: T) -> Vec<T> {
     if values.is_empty() { vec![base] } else { values.to_vec() }
 }
 
@@ -91,7 +90,7 @@ fn distinct<T: PartialEq + std::fmt::Debug>(key: &'static str, values: &[T]) -> 
 mod tests {
     use super::*;
 
-    const BASE: &str = "base:\n  name: s\n  precision: {activation_bits: 8, weight_bits: 8}\n  \
+    const BASE: &str = "base:\n  name: s\n  precision: {activations: int8, weights: int8}\n  \
         pe: {kind: integer, lanes: 4}\n  array: {rows: 4, columns: 8}\n  \
         scratchpads: {activations_kib: 16, weights_kib: 16}\n";
 

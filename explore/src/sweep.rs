@@ -1,9 +1,9 @@
 //! Evaluates every point of a space: quantize, simulate, price, and find the front.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bitmill_accelerator::{Accelerator, Configuration};
+use bitmill_accelerator::{Accelerator, Configuration, Precision};
 use bitmill_cost_model::{Technology, energy, estimate};
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
@@ -107,7 +107,7 @@ pub fn sweep(
     let results: Vec<Result<Point, Refusal>> = configurations
         .par_iter()
         .map(|configuration| {
-            let (network, accuracy) = &networks[&precision(configuration)];
+            let (network, accuracy) = &networks[&configuration.precision];
             let result = evaluate(configuration, network, *accuracy, technology)
                 .map_err(|reason| Refusal { name: configuration.name.clone(), reason });
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, configurations.len());
@@ -135,24 +135,22 @@ pub fn sweep(
     Ok(Sweep { technology: technology.name.clone(), objectives, points, refused, front })
 }
 
-type Bits = (u32, u32);
-
-fn precision(configuration: &Configuration) -> Bits {
-    (configuration.precision.activation_bits, configuration.precision.weight_bits)
-}
-
-/// The network at every precision of the space, with its accuracy: they do not depend on the array.
+/// The network at every precision of the space, with its accuracy: they do not depend on the array. All layers have
+/// the first format of the weights, all tensors the first of the activations.
 fn networks(
     configurations: &[Configuration],
     workload: &Workload,
-) -> Result<BTreeMap<Bits, (QuantizedNetwork, Option<f64>)>, ExploreError> {
-    let mut all: Vec<Bits> = configurations.iter().map(precision).collect();
-    all.sort_unstable();
-    all.dedup();
-    let quantize = |bits: Bits| -> Result<_, ExploreError> {
-        let network = workload.quantized(bits.0, bits.1)?;
+) -> Result<HashMap<Precision, (QuantizedNetwork, Option<f64>)>, ExploreError> {
+    let mut all: Vec<&Precision> = Vec::new();
+    for Configuration { precision, .. } in configurations {
+        if !all.contains(&precision) {
+            all.push(precision);
+        }
+    }
+    let quantize = |precision: &Precision| -> Result<_, ExploreError> {
+        let network = workload.quantized(precision.activations.first(), precision.weights.first())?;
         let accuracy = workload.quantized_accuracy_percent(&network)?;
-        Ok((bits, (network, accuracy)))
+        Ok((precision.clone(), (network, accuracy)))
     };
     all.into_par_iter().map(quantize).collect()
 }

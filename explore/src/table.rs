@@ -11,10 +11,11 @@ pub struct Column {
 }
 
 /// The columns of the table of points; `front` stands beside them in a CSV.
-pub const COLUMNS: [Column; 11] = [
+pub const COLUMNS: [Column; 12] = [
     Column { heading: "name", entry: |p| p.configuration.name.clone() },
-    Column { heading: "activation_bits", entry: |p| p.configuration.precision.activation_bits.to_string() },
-    Column { heading: "weight_bits", entry: |p| p.configuration.precision.weight_bits.to_string() },
+    Column { heading: "pe", entry: |p| p.configuration.pe.kind.clone() },
+    Column { heading: "activations", entry: |p| p.configuration.precision.activations.join(" ") },
+    Column { heading: "weights", entry: |p| p.configuration.precision.weights.join(" ") },
     Column { heading: "rows", entry: |p| p.configuration.array.rows.to_string() },
     Column { heading: "columns", entry: |p| p.configuration.array.columns.to_string() },
     Column { heading: "cycles", entry: |p| p.cycles.to_string() },

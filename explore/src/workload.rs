@@ -1,6 +1,9 @@
 //! What is run on the hardware: a network, the inputs that quantize it, and inputs whose answers are known.
 
-use bitmill_model::{FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, quantize};
+use bitmill_formats::Format;
+use bitmill_model::{
+    ActivationFormat, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, quantize,
+};
 
 /// A network with data.
 #[derive(Clone, Debug)]
@@ -14,14 +17,15 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The network with weights and activations of these widths.
+    /// The network with activations and weights in these formats.
     ///
     /// # Errors
-    /// A width out of range, or calibration inputs that are missing or of another shape.
-    pub fn quantized(&self, activation_bits: u32, weight_bits: u32) -> Result<QuantizedNetwork, ModelError> {
-        let [activation, weight] =
-            [activation_bits, weight_bits].map(|bits| u8::try_from(bits).unwrap_or(u8::MAX));
-        quantize(&self.network, &self.calibration, &PtqConfig::new(weight, activation))
+    /// A format that activations or weights cannot be rounded to, or calibration inputs that are missing or of
+    /// another shape.
+    pub fn quantized(&self, activation: &Format, weight: &Format) -> Result<QuantizedNetwork, ModelError> {
+        let activations = ActivationFormat::new(activation).map_err(ModelError::Input)?;
+        let weights = WeightFormat::new(weight.clone()).map_err(ModelError::Input)?;
+        quantize(&self.network, &self.calibration, &PtqConfig::new(weights, activations))
     }
 
     /// How many percent of the test inputs the float network answers right; `None` without test inputs.

@@ -9,14 +9,14 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/digits");
 const SPACE: &str = "
 base:
   name: digits
-  precision: {activation_bits: 8, weight_bits: 8}
+  precision: {activations: int8, weights: int8}
   pe: {kind: integer, lanes: 4}
   array: {rows: 4, columns: 8}
   scratchpads: {activations_kib: 16, weights_kib: 16}
 vary:
   precision:
-    - {activation_bits: 8, weight_bits: 8}
-    - {activation_bits: 4, weight_bits: 4}
+    - {activations: int8, weights: int8}
+    - {activations: int4, weights: int4}
   array: [{rows: 4, columns: 8}, {rows: 8, columns: 8}, {rows: 4, columns: 10}]
 ";
 

@@ -125,19 +125,23 @@ impl Axis {
     }
 }
 
-fn precisions(sweep: &Sweep) -> Vec<(u32, u32)> {
-    let mut all: Vec<(u32, u32)> = sweep.points.iter().map(bits).collect();
-    all.sort_unstable_by(|a, b| b.cmp(a));
-    all.dedup();
+/// What differs in colour: the precisions, in the order of the sweep.
+fn precisions(sweep: &Sweep) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for label in sweep.points.iter().map(label) {
+        if !all.contains(&label) {
+            all.push(label);
+        }
+    }
     all
 }
 
-fn bits(point: &Point) -> (u32, u32) {
-    (point.configuration.precision.activation_bits, point.configuration.precision.weight_bits)
+fn label(point: &Point) -> String {
+    point.configuration.precision.label()
 }
 
-fn colour(precisions: &[(u32, u32)], point: &Point) -> RGBColor {
-    let index = precisions.iter().position(|p| *p == bits(point)).unwrap_or(0);
+fn colour(precisions: &[String], point: &Point) -> RGBColor {
+    let index = precisions.iter().position(|p| *p == label(point)).unwrap_or(0);
     COLOURS[index % COLOURS.len()]
 }
 
@@ -156,11 +160,11 @@ fn radius(sweep: &Sweep, point: &Point) -> i32 {
 fn key(area: &Area, sweep: &Sweep) -> Result<(), Box<dyn Error>> {
     let font = ("sans-serif", 15).into_font();
     let mut at = 70;
-    for (index, (activation, weight)) in precisions(sweep).into_iter().enumerate() {
+    for (index, label) in precisions(sweep).into_iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         area.draw(&Circle::new((at, 18), 6, colour.filled()))?;
-        area.draw(&Text::new(format!("a{activation} w{weight}"), (at + 12, 11), font.clone()))?;
-        at += 90;
+        area.draw(&Text::new(label.clone(), (at + 12, 11), font.clone()))?;
+        at += 34 + 8 * label.len() as i32;
     }
     let macs: Vec<f64> = sweep.points.iter().map(macs).collect();
     let (low, high) =

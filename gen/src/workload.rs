@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_explore::Workload;
+use bitmill_formats::Format;
 use bitmill_model::{ModelError, QuantizedNetwork, TensorId, import, npy};
 use clap::Args;
 
@@ -115,26 +116,22 @@ impl Model {
     /// # Errors
     /// A float network without calibration inputs, or one that cannot be quantized.
     pub fn quantized(&self, accelerator: &Accelerator) -> Result<QuantizedNetwork, LoadError> {
-        let (activation, weight) = (accelerator.activation_bits(), accelerator.weight_bits());
-        if let Some(given) = self.given.as_ref().filter(|network| has_widths(network, activation, weight)) {
+        let precision = &accelerator.configuration().precision;
+        if let Some(given) = self.given.as_ref().filter(|network| runs(accelerator, network)) {
             return Ok(given.clone());
         }
-        self.quantized_to(activation, weight)
+        self.quantized_to(precision.activations.first(), precision.weights.first())
     }
 
-    /// The network quantized to these widths.
+    /// The network quantized to these formats.
     ///
     /// # Errors
     /// As [`Model::quantized`].
-    pub fn quantized_to(
-        &self,
-        activation_bits: u32,
-        weight_bits: u32,
-    ) -> Result<QuantizedNetwork, LoadError> {
+    pub fn quantized_to(&self, activation: &Format, weight: &Format) -> Result<QuantizedNetwork, LoadError> {
         if self.workload.calibration.is_empty() {
             return Err(LoadError::NoCalibration(self.name.clone()));
         }
-        Ok(self.workload.quantized(activation_bits, weight_bits)?)
+        Ok(self.workload.quantized(activation, weight)?)
     }
 
     /// An input to run: the first test input, else the first calibration input, else zeros.
@@ -145,12 +142,15 @@ impl Model {
     }
 }
 
-fn has_widths(network: &QuantizedNetwork, activation_bits: u32, weight_bits: u32) -> bool {
+/// Whether the accelerator has a mode for every matrix layer as it is, and words for every tensor.
+fn runs(accelerator: &Accelerator, network: &QuantizedNetwork) -> bool {
+    let format = |id: TensorId| Format::Scalar(network.quantization(id).format.scalar());
     let tensors = network.graph().layers().iter().map(|layer| layer.output).chain([TensorId::INPUT]);
-    let mut activations = tensors.map(|id| network.quantization(id).bits);
     let mut matrices = network.pairs().filter(|(layer, _)| layer.operation.is_matrix());
-    activations.all(|bits| u32::from(bits) == activation_bits)
-        && matrices.all(|(_, parameters)| u32::from(parameters.weight_bits) == weight_bits)
+    tensors.map(format).all(|format| accelerator.word(&format).is_some())
+        && matrices.all(|(layer, parameters)| {
+            accelerator.mode(&format(layer.inputs[0]), parameters.weight_format.format()).is_some()
+        })
 }
 
 /// Inputs of u8 or f32, one a row.

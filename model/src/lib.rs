@@ -30,7 +30,9 @@ pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, import_onnx};
 pub use ptq::{Clipping, PtqConfig, quantize};
-pub use quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights};
+pub use quantized::{
+    ActivationFormat, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, WeightFormat,
+};
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};
 
 /// Reads a model from the bytes of its file: TFLite where they say so, ONNX otherwise.

@@ -2,8 +2,8 @@
 //! by element, in 128-bit integers and signed coordinates, over random layers of every kind.
 
 use bitmill_model::{
-    Extent, Function, LANE_WEIGHT_BITS, Layer, Multiplier, Network, Operation, Padding, Quantization,
-    QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, Window,
+    Extent, Function, Layer, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
+    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -188,7 +188,7 @@ impl Source {
 
     fn quantization(&mut self) -> Quantization {
         let bits = self.pick(2, 16) as u8;
-        let unit = Quantization { bits, scale: 0.5, zero_point: 0 };
+        let unit = Quantization::signed(bits, 0.5, 0).unwrap();
         Quantization { zero_point: self.integer(unit.min(), unit.max()), ..unit }
     }
 
@@ -203,33 +203,33 @@ impl Source {
         let operation = layer.operation;
         let input = graph.input_shape(layer);
         let weight_bits = match operation {
-            Operation::Lookup { .. } => quantizations[layer.output.index()].bits,
+            Operation::Lookup { .. } => quantizations[layer.output.index()].bits() as u8,
             _ if operation.is_matrix() => self.pick(2, 16) as u8,
-            _ => LANE_WEIGHT_BITS,
+            _ => 8,
         };
         let count = match operation {
             Operation::Add => 2,
-            Operation::Lookup { .. } => 1 << quantizations[layer.inputs[0].index()].bits,
+            Operation::Lookup { .. } => 1 << quantizations[layer.inputs[0].index()].bits(),
             _ => operation.weight_count(input),
         };
         let limit = 1i32 << (weight_bits - 1);
         let weights = (0..count).map(|_| self.integer(-limit, limit - 1) as i16).collect();
         let channels = graph.shape(layer.output).channels;
         let output = quantizations[layer.output.index()];
-        let bits = i32::from(quantizations[layer.inputs[0].index()].bits + weight_bits)
+        let bits = (quantizations[layer.inputs[0].index()].bits() as i32 + i32::from(weight_bits))
             + operation.terms(input).ilog2_or_zero();
         let bias_limit = 1i32 << bits.min(30);
         let requantization = Requantization::ALL[self.pick(0, 3)];
         let spare = if requantization == Requantization::SinglePrecision { 7 } else { 0 };
         let (a, b) = (self.integer(output.min(), output.max()), self.integer(output.min(), output.max()));
         QuantizedLayer {
-            weight_bits,
+            weight_format: WeightFormat::signed(weight_bits).unwrap(),
             weights,
             bias: (0..channels).map(|_| self.integer(-bias_limit, bias_limit)).collect(),
             multipliers: (0..channels)
                 .map(|_| Multiplier {
                     multiplier: self.0.random_range(1 << 30..1 << 31) >> spare,
-                    shift: (30 - spare + bits - i32::from(output.bits) + self.integer(-3, 2)).clamp(0, 62)
+                    shift: (30 - spare + bits - output.bits() as i32 + self.integer(-3, 2)).clamp(0, 62)
                         as u8,
                 })
                 .collect(),
@@ -311,7 +311,7 @@ fn inputs_that_do_not_fit_are_refused() {
     let beyond = network.quantization(TensorId::INPUT).max() + 1;
     for (input, message) in [
         (vec![0; elements + 1], format!("the input has {elements} elements, found {}", elements + 1)),
-        (vec![beyond; elements], format!("input element {beyond} does not fit")),
+        (vec![beyond; elements], format!("input element {beyond} is not one of")),
     ] {
         let error = network.run(&input).expect_err("must be refused").to_string();
         assert!(error.contains(&message), "{error}");

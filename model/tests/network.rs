@@ -2,7 +2,8 @@
 
 use bitmill_model::{
     Extent, FloatLayer, FloatNetwork, ModelError, Multiplier, Network, Operation, Padding, Quantization,
-    QuantizedLayer, QuantizedNetwork, QuantizedWeights, Requantization, Shape, Tensor, TensorId, Window,
+    QuantizedLayer, QuantizedNetwork, QuantizedWeights, Requantization, Shape, Tensor, TensorId,
+    WeightFormat, Window,
 };
 
 fn input(height: usize, width: usize, channels: usize) -> Tensor {
@@ -99,9 +100,9 @@ fn float_parameters_are_checked() {
 #[test]
 fn integer_parameters_are_checked() {
     let graph = single(convolution(1, 2, 1)).unwrap();
-    let quantization = Quantization { bits: 8, scale: 0.5, zero_point: 3 };
+    let quantization = Quantization::signed(8, 0.5, 3).unwrap();
     let good = QuantizedLayer {
-        weight_bits: 4,
+        weight_format: WeightFormat::signed(4).unwrap(),
         weights: vec![7, -8, 0, 1],
         bias: vec![0; 2],
         multipliers: vec![Multiplier::ONE; 2],
@@ -120,14 +121,10 @@ fn integer_parameters_are_checked() {
     let wide = Multiplier { multiplier: 1 << 31, shift: 15 };
     let distant = Multiplier { shift: 63, ..Multiplier::ONE };
     for (layer, message) in [
-        (QuantizedLayer { weights: vec![8, 0, 0, 0], ..good.clone() }, "weight 8 does not fit 4 bits"),
+        (QuantizedLayer { weights: vec![8, 0, 0, 0], ..good.clone() }, "weight 8 is not one of int4"),
         (
             QuantizedLayer { weights: vec![0; 3], ..good.clone() },
             "needs 4 weights and 2 biases and multipliers",
-        ),
-        (
-            QuantizedLayer { weight_bits: 17, ..good.clone() },
-            "weight width must lie in 2..=16 bits, found 17",
         ),
         (QuantizedLayer { multipliers: vec![wide; 2], ..good.clone() }, "is not one of 31 bits"),
         (QuantizedLayer { multipliers: vec![distant; 2], ..good.clone() }, "with shift 0..=62"),
@@ -136,15 +133,14 @@ fn integer_parameters_are_checked() {
             "is not one of 24 bits",
         ),
         (QuantizedLayer { input_multipliers: vec![wide; 2], ..good.clone() }, "only an addition has"),
-        (QuantizedLayer { offset: 128, ..good.clone() }, "offset 128 does not fit 8 bits"),
-        (QuantizedLayer { low: -129, ..good.clone() }, "clamp -129..=127 must be a range within 8 bits"),
+        (QuantizedLayer { offset: 128, ..good.clone() }, "offset 128 does not fit int8"),
+        (QuantizedLayer { low: -129, ..good.clone() }, "clamp -129..=127 must be a range within int8"),
         (QuantizedLayer { low: 5, high: 4, ..good.clone() }, "clamp 5..=4 must be a range"),
     ] {
         let error = build(quantization, layer).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
     for (wrong, message) in [
-        (Quantization { bits: 17, ..quantization }, "activation width must lie in 2..=16 bits, found 17"),
         (
             Quantization { scale: 0.0, ..quantization },
             "activation scale must be finite and positive, found 0",
@@ -163,11 +159,13 @@ fn a_worked_example_of_the_arithmetic() {
     graph.push("fc", Operation::FullyConnected { out_features: 1 }, vec![TensorId::INPUT]).unwrap();
     let real = FloatLayer::weighted(vec![0.5, -0.25], vec![1.0]).clamped(0.0, f32::INFINITY);
     let float = FloatNetwork::new(graph, vec![real]).unwrap();
-    let quantizations = vec![
-        Quantization { bits: 8, scale: 0.5, zero_point: 3 },
-        Quantization { bits: 8, scale: 0.75, zero_point: -5 },
-    ];
-    let weights = QuantizedWeights { integers: vec![2, -1], scales: vec![0.25], bits: 4 };
+    let quantizations =
+        vec![Quantization::signed(8, 0.5, 3).unwrap(), Quantization::signed(8, 0.75, -5).unwrap()];
+    let weights = QuantizedWeights {
+        integers: vec![2, -1],
+        scales: vec![0.25],
+        format: WeightFormat::signed(4).unwrap(),
+    };
     let network = QuantizedNetwork::from_float(&float, quantizations, vec![Some(weights)]).unwrap();
     let layer = &network.layers()[0];
     // 1.0 / (0.5 · 0.25) = 8, less 3 · (2 − 1).

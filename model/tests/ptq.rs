@@ -3,7 +3,10 @@
 
 mod common;
 
-use bitmill_model::{Clipping, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, import, quantize};
+use bitmill_model::{
+    ActivationFormat, Clipping, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, import,
+    quantize,
+};
 use common::{digits, images, quantized_right_answers};
 
 /// Right answers of the float network, of 450.
@@ -11,6 +14,18 @@ const FLOAT_RIGHT: usize = 446;
 
 fn network() -> FloatNetwork {
     import(&digits("digits.onnx")).expect("the embedded model imports").float
+}
+
+/// Formats by name: weights, activations.
+fn formats(weights: &str, activations: &str) -> PtqConfig {
+    PtqConfig::new(
+        WeightFormat::new(weights.parse().unwrap()).unwrap(),
+        ActivationFormat::new(&activations.parse().unwrap()).unwrap(),
+    )
+}
+
+fn integers(weight_bits: u8, activation_bits: u8) -> PtqConfig {
+    PtqConfig::integers(weight_bits, activation_bits).unwrap()
 }
 
 fn quantized(config: &PtqConfig) -> Result<QuantizedNetwork, ModelError> {
@@ -31,7 +46,7 @@ fn accuracy_on_held_out_digits() {
         (3, 3, 60),
         (2, 8, 120),
     ] {
-        let network = quantized(&PtqConfig::new(weight_bits, activation_bits)).unwrap();
+        let network = quantized(&integers(weight_bits, activation_bits)).unwrap();
         let right = quantized_right_answers(&network);
         let percent = 100.0 * right as f64 / 450.0;
         println!("w{weight_bits}a{activation_bits}: {right} of 450 right, {percent:.2} %");
@@ -43,16 +58,53 @@ fn accuracy_on_held_out_digits() {
     }
 }
 
+/// Weights in formats that are no grid of integers, with int8 activations: right answers of 450 at least.
+#[test]
+fn accuracy_in_other_formats() {
+    for (weights, activations, least) in [
+        ("bitmod_fp4", "int8", 440),
+        ("bitmod_fp3", "int8", 425),
+        ("fp4_e2m1", "int8", 440),
+        ("posit8_0", "int8", 442),
+        ("matgptq4", "int8", 430),
+        ("dual_binary", "int8", 300),
+        ("ternary", "int8", 300),
+        ("sherry", "int8", 200),
+        ("int8", "uint8", 442),
+        ("int4", "uint4", 430),
+    ] {
+        let network = quantized(&formats(weights, activations)).unwrap();
+        let right = quantized_right_answers(&network);
+        println!("w {weights} a {activations}: {right} of 450 right, {:.2} %", right as f64 / 4.5);
+        assert!(right >= least, "w {weights} a {activations}: {right}");
+    }
+}
+
+#[test]
+fn a_channel_in_bitmod_takes_the_special_value_that_serves_it() {
+    let format = WeightFormat::new("bitmod_fp4".parse().unwrap()).unwrap();
+    assert_eq!((format.range(), format.nearest(9.2), format.nearest(15.0)), ((-16, 16), 10, 16));
+    let network = quantized(&formats("bitmod_fp4", "int8")).unwrap();
+    let specials = [10, -10, 16, -16].map(|s| {
+        network.layers().iter().any(|layer| !layer.weight_format.is_lane() && layer.weights.contains(&s))
+    });
+    assert!(specials.iter().filter(|used| **used).count() >= 3, "{specials:?}");
+}
+
 #[test]
 fn each_option_earns_its_place() {
     let right = |config: PtqConfig| quantized_right_answers(&quantized(&config).unwrap());
-    let base = PtqConfig::new(3, 3);
-    let best = right(base);
+    let base = integers(3, 3);
+    let best = right(base.clone());
     for (what, worse) in [
-        ("without bias correction", PtqConfig { corrects_bias: false, ..base }),
-        ("with symmetric activations", PtqConfig { has_symmetric_activations: true, ..base }),
+        ("without bias correction", PtqConfig { corrects_bias: false, ..base.clone() }),
+        ("with symmetric activations", PtqConfig { has_symmetric_activations: true, ..base.clone() }),
         ("without clipping", {
-            PtqConfig { weight_clipping: Clipping::MinMax, activation_clipping: Clipping::MinMax, ..base }
+            PtqConfig {
+                weight_clipping: Clipping::MinMax,
+                activation_clipping: Clipping::MinMax,
+                ..base.clone()
+            }
         }),
     ] {
         let found = right(worse);
@@ -60,26 +112,27 @@ fn each_option_earns_its_place() {
         assert!(found < best, "{what}: {found}, against {best}");
     }
     let clipped = Clipping::Percentile(0.05);
-    let percentile =
-        PtqConfig { weight_clipping: clipped, activation_clipping: clipped, ..PtqConfig::new(8, 8) };
+    let percentile = PtqConfig { weight_clipping: clipped, activation_clipping: clipped, ..integers(8, 8) };
     assert!(right(percentile) + 4 >= FLOAT_RIGHT);
 }
 
 #[test]
 fn quantization_is_deterministic() {
-    let config = PtqConfig::new(4, 4);
+    let config = integers(4, 4);
     assert_eq!(quantized(&config), quantized(&config));
 }
 
 #[test]
 fn wrong_settings_and_inputs_are_refused() {
-    let base = PtqConfig::new(8, 8);
+    let base = integers(8, 8);
     for (config, message) in [
-        (PtqConfig::new(16, 16), "does not fit 32 bits; use narrower weights or activations"),
-        (PtqConfig { weight_bits: 1, ..base }, "weight width must lie in 2..=16 bits, found 1"),
-        (PtqConfig { activation_bits: 17, ..base }, "activation width must lie in 2..=16 bits, found 17"),
-        (PtqConfig { weight_clipping: Clipping::Percentile(50.0), ..base }, "must lie in 0..50, found 50"),
-        (PtqConfig { activation_clipping: Clipping::Percentile(f64::NAN), ..base }, "found NaN"),
+        (integers(16, 16), "does not fit 32 bits; use narrower weights or activations"),
+        (formats("ifairy", "int8"), "ifairy weights come from training"),
+        (
+            PtqConfig { weight_clipping: Clipping::Percentile(50.0), ..base.clone() },
+            "must lie in 0..50, found 50",
+        ),
+        (PtqConfig { activation_clipping: Clipping::Percentile(f64::NAN), ..base.clone() }, "found NaN"),
     ] {
         let error = quantized(&config).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");

@@ -6,15 +6,15 @@ use bitmill_accelerator::CommandError;
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SimulationError {
     /// A tensor's or a layer's format is not the accelerator's.
-    #[error("layer {layer}: {what} has {found} bits, the accelerator takes {legal}")]
-    Width {
+    #[error("layer {layer}: {what} is in {found}, the accelerator takes {legal}")]
+    Format {
         /// The layer.
         layer: String,
         /// What does not fit.
         what: &'static str,
-        /// Its bits.
-        found: u32,
-        /// Bits that are legal.
+        /// Its format.
+        found: String,
+        /// Formats that are legal.
         legal: String,
     },
     /// The hardware does not have what a layer asks for.
@@ -23,6 +23,28 @@ pub enum SimulationError {
         /// The layer.
         layer: String,
         /// What it asks for.
+        what: String,
+    },
+    /// The sums of a layer are too wide for the accelerator's accumulators.
+    #[error(
+        "layer {layer}: its sums have {found} bits, the accelerator has {legal}: raise pe.accumulator_bits"
+    )]
+    Sum {
+        /// The layer.
+        layer: String,
+        /// Bits of its sums.
+        found: u32,
+        /// Bits there are.
+        legal: u32,
+    },
+    /// No weight word stands for some weights.
+    #[error("layer {layer}: output channel {channel}, {what}")]
+    Weights {
+        /// The layer.
+        layer: String,
+        /// The output channel.
+        channel: usize,
+        /// What does not fit, and what would.
         what: String,
     },
     /// The activations that are alive during a layer do not fit.

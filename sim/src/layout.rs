@@ -1,25 +1,31 @@
 //! How tensors, weights and parameters lie in scratchpad lines and in memory.
 //!
 //! An activation tensor lies as `[channel block][pixel group]` lines; a line has a word for each array row,
-//! a word the lanes of one pixel. In memory each word takes a slot of a power-of-two number of bits, so that
+//! a word the channels of one pixel, as many as its format fits. Channels beyond the tensor's last hold its idle
+//! value. In memory each word takes a slot of a power-of-two number of bits, so that
 //! it does not cross a beat, and each line whole beats. Pixels count row by row.
 
-use bitmill_accelerator::{Accelerator, PARAMETER_BITS, Target};
+use bitmill_accelerator::{Accelerator, PARAMETER_BITS, Target, WordLayout};
+use bitmill_hdl::BigUint;
 use bitmill_model::{Multiplier, Shape};
 
 /// Place of an activation tensor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TensorPlace {
     /// Its shape.
     pub shape: Shape,
     /// First line in the activation scratchpad.
     pub line: u32,
+    /// How a word holds its channels.
+    pub word: WordLayout,
+    /// The integer that channels beyond the last hold.
+    pub idle: i32,
 }
 
 impl TensorPlace {
     /// Channel blocks.
-    pub fn blocks(&self, accelerator: &Accelerator) -> u32 {
-        (self.shape.channels as u32).div_ceil(accelerator.lanes())
+    pub fn blocks(&self) -> u32 {
+        (self.shape.channels as u32).div_ceil(self.word.channels)
     }
 
     /// Lines of one channel block: groups of pixels.
@@ -34,7 +40,7 @@ impl TensorPlace {
 
     /// Lines in all.
     pub fn lines(&self, accelerator: &Accelerator) -> u32 {
-        self.blocks(accelerator) * self.groups(accelerator)
+        self.blocks() * self.groups(accelerator)
     }
 
     /// Beats of a copy to or from memory.
@@ -49,7 +55,7 @@ impl TensorPlace {
 
     /// Bit offset of an element in memory, from the tensor's first byte.
     fn bit(&self, accelerator: &Accelerator, pixel: usize, channel: usize) -> usize {
-        let (rows, lanes) = (accelerator.rows() as usize, accelerator.lanes() as usize);
+        let (rows, lanes) = (accelerator.rows() as usize, self.word.channels as usize);
         let line = channel / lanes * self.groups(accelerator) as usize + pixel / rows;
         let (row, lane) = (pixel % rows, channel % lanes);
         let beat = row / accelerator.words_per_beat() as usize;
@@ -57,29 +63,31 @@ impl TensorPlace {
         (line * accelerator.beats_per_line(Target::Activations) as usize + beat)
             * accelerator.beat_bits() as usize
             + slot * accelerator.word_slot_bits() as usize
-            + lane * accelerator.activation_bits() as usize
+            + lane * self.word.bits() as usize
     }
 }
 
 /// The tensor (height, width, channels; channels innermost) as it lies in memory.
 pub fn pack_tensor(accelerator: &Accelerator, place: &TensorPlace, values: &[i32]) -> Vec<u8> {
     let mut bytes = vec![0; place.bytes(accelerator)];
-    let bits = accelerator.activation_bits();
-    for (index, &value) in values.iter().enumerate() {
-        let (pixel, channel) = (index / place.shape.channels, index % place.shape.channels);
-        put_bits(&mut bytes, place.bit(accelerator, pixel, channel), bits, value as u64);
+    let (channels, bits) = (place.shape.channels, place.word.bits());
+    let idle = place.word.code(place.idle);
+    for (pixel, values) in values.chunks_exact(channels).enumerate() {
+        for channel in 0..(place.blocks() * place.word.channels) as usize {
+            let code = values.get(channel).map_or(idle, |&value| place.word.code(value));
+            put_bits(&mut bytes, place.bit(accelerator, pixel, channel), bits, code.into());
+        }
     }
     bytes
 }
 
 /// The tensor whose bytes lie in memory.
 pub fn unpack_tensor(accelerator: &Accelerator, place: &TensorPlace, bytes: &[u8]) -> Vec<i32> {
-    let bits = accelerator.activation_bits();
+    let bits = place.word.bits();
     (0..place.shape.elements())
         .map(|index| {
             let (pixel, channel) = (index / place.shape.channels, index % place.shape.channels);
-            let raw = get_bits(bytes, place.bit(accelerator, pixel, channel), bits);
-            ((raw << (64 - bits)) as i64 >> (64 - bits)) as i32
+            place.word.value(get_bits(bytes, place.bit(accelerator, pixel, channel), bits) as u32)
         })
         .collect()
 }
@@ -101,6 +109,13 @@ impl Lines {
     /// Puts the low `bits` of `value` at `bit` of `line`.
     pub fn put(&mut self, line: u32, bit: u32, bits: u32, value: i64) {
         put_bits(&mut self.bytes, line as usize * self.line_bytes * 8 + bit as usize, bits, value as u64);
+    }
+
+    /// Puts `word`, of `bits` at most, at `bit` of `line`.
+    pub fn put_word(&mut self, line: u32, bit: u32, bits: u32, word: &BigUint) {
+        for (index, digit) in (0u32..).zip(word.iter_u64_digits()) {
+            self.put(line, bit + 64 * index, (bits - 64 * index).min(64), digit as i64);
+        }
     }
 
     /// Puts the parameters of one channel: bias 32 bits, multiplier 31, shift 6.

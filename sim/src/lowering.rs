@@ -6,6 +6,7 @@
 
 mod allocate;
 mod layer;
+mod matrix;
 
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
 use bitmill_model::{Extent, Operation, QuantizedLayer, QuantizedNetwork, TensorId};
@@ -36,7 +37,7 @@ pub fn lower(
     check_widths(accelerator, network)?;
     let places = allocate::allocate(accelerator, network)?;
     let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
-    let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places[0])?;
+    let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places[0].clone())?;
     let mut plan = Plan { accelerator, commands: Vec::new(), chunks: 0 };
     plan.load_input(&input);
     let mut outputs = Vec::new();
@@ -52,7 +53,7 @@ pub fn lower(
             plan.chunk(index, chunk, starts_after_store, feeds_store, &mut memory)?;
         }
         if stored {
-            let tensor = memory_tensor(accelerator, &mut memory, output, places[output.index()])?;
+            let tensor = memory_tensor(accelerator, &mut memory, output, places[output.index()].clone())?;
             plan.store(index, &tensor, index + 1 < layers);
             outputs.push(tensor);
         }
@@ -80,33 +81,17 @@ fn memory_tensor(
 }
 
 fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result<(), SimulationError> {
-    let graph = network.graph();
     for (index, (layer, parameters)) in network.pairs().enumerate() {
-        let width = |what, found: u32, legal: String| SimulationError::Width {
-            layer: layer.name.clone(),
-            what,
-            found,
-            legal,
-        };
-        for &tensor in layer.inputs.iter().chain([&layer.output]) {
-            let bits = u32::from(network.quantization(tensor).bits);
-            if bits != accelerator.activation_bits() {
-                return Err(width("its activations", bits, accelerator.activation_bits().to_string()));
-            }
-        }
-        let bits = u32::from(parameters.weight_bits);
-        if layer.operation.is_matrix() && bits > accelerator.weight_bits() {
-            return Err(width("its weights", bits, format!("up to {}", accelerator.weight_bits())));
-        }
         if let Some(what) = missing(accelerator, &layer.operation, parameters) {
             return Err(SimulationError::Unsupported { layer: layer.name.clone(), what });
         }
-        let bits = network.accumulator_bits(index);
+        let shift = layer::mode(accelerator, network, index)?.map_or(0, |mode| mode.result_shift());
+        let bits = network.accumulator_bits(index) + shift;
         if bits > accelerator.accumulator_bits() {
-            return Err(width("its sums", bits, format!("up to {}", accelerator.accumulator_bits())));
+            let (layer, legal) = (layer.name.clone(), accelerator.accumulator_bits());
+            return Err(SimulationError::Sum { layer, found: bits, legal });
         }
     }
-    debug_assert_eq!(graph.layers().len(), network.layers().len());
     Ok(())
 }
 

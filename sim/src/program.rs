@@ -15,7 +15,7 @@ pub struct PlannedCommand {
 }
 
 /// A tensor in memory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemoryTensor {
     /// The tensor.
     pub tensor: TensorId,

@@ -51,7 +51,7 @@ pub fn report(
     program: &Program,
     trace: &Trace,
 ) -> Report {
-    let peak = u64::from(accelerator.rows() * accelerator.columns() * accelerator.lanes());
+    let peak = accelerator.peak_macs();
     let mut layers: Vec<LayerReport> = Vec::new();
     let mut end = 0;
     let count = network.graph().layers().len();

@@ -23,12 +23,17 @@ fn images(name: &str) -> Vec<Vec<f32>> {
 
 fn digits(bits: u8) -> QuantizedNetwork {
     let float = import(&file("digits.onnx")).expect("a supported network").float;
-    quantize(&float, &images("calibration_images.npy"), &PtqConfig::new(bits, bits)).expect("quantizable")
+    quantize(
+        &float,
+        &images("calibration_images.npy"),
+        &PtqConfig::integers(bits, bits).expect("legal widths"),
+    )
+    .expect("quantizable")
 }
 
 fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator {
     let yaml = format!(
-        "name: t{bits}_{rows}x{columns}\nprecision: {{activation_bits: {bits}, weight_bits: {bits}}}\n\
+        "name: t{bits}_{rows}x{columns}\nprecision: {{activations: int{bits}, weights: int{bits}}}\n\
          pe: {{kind: integer, lanes: 4}}\narray: {{rows: {rows}, columns: {columns}}}\n\
          scratchpads: {{activations_kib: 16, weights_kib: 16}}\n{extra}"
     );
@@ -99,7 +104,7 @@ fn odd_shapes_in_the_interpreter() {
         (8, 24, 8, 2, "{}"),
     ] {
         let yaml = format!(
-            "name: odd\nprecision: {{activation_bits: 8, weight_bits: 8}}\n\
+            "name: odd\nprecision: {{activations: int8, weights: int8}}\n\
              pe: {{kind: integer, lanes: {lanes}}}\narray: {{rows: {rows}, columns: {columns}}}\n\
              scratchpads: {{activations_kib: 32, weights_kib: 16}}\nvector: {{rows: {drained}}}\nmemory: {memory}\n"
         );

@@ -136,7 +136,7 @@ pub fn totals(accelerator: &Accelerator, report: &Report) -> String {
         short(latency_us),
         short(1e6 / latency_us),
         100.0 * report.utilization,
-        accelerator.rows() * accelerator.columns() * accelerator.lanes(),
+        accelerator.peak_macs(),
     )
 }
 

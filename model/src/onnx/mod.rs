@@ -24,7 +24,7 @@ use crate::network::{Operation, Tensor, TensorId};
 use crate::quantized::{Quantization, QuantizedNetwork, QuantizedWeights, weight_channel};
 use crate::shape::Shape;
 use crate::tflite::Softmax;
-use crate::{LANE_WEIGHT_BITS, ModelError};
+use crate::{ModelError, WeightFormat};
 
 /// Versions of ONNX's operator set that the handlers know.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=27;
@@ -229,7 +229,7 @@ fn quantized(
         |((layer, real), given): ((&crate::Layer, &crate::FloatLayer), Option<QuantizedWeights>)| {
             let is_lane = matches!(layer.operation, Operation::Depthwise { .. });
             match given {
-                Some(given) if is_lane => Some(QuantizedWeights { bits: LANE_WEIGHT_BITS, ..given }),
+                Some(given) if is_lane => Some(QuantizedWeights { format: WeightFormat::lane(), ..given }),
                 Some(given) => Some(given),
                 None if real.weights.is_empty() => None,
                 None => Some(QuantizedWeights::widest(&layer.operation, &real.weights, real.bias.len(), 8)),

@@ -1,8 +1,11 @@
 //! The choice of a range: what lies outside it saturates, what lies inside is rounded to a step that
 //! grows with it.
 
+use super::codebook;
 use crate::network::Operation;
-use crate::quantized::{Quantization, QuantizedWeights, largest_integer, weight_channel};
+use crate::quantized::{
+    ActivationFormat, Quantization, QuantizedWeights, WeightFormat, largest_integer, weight_channel,
+};
 
 /// How a range is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,7 +20,7 @@ pub enum Clipping {
 }
 
 /// Ranges tried for [`Clipping::Mse`]: these many equal fractions of the full range.
-const FRACTIONS: usize = 64;
+pub(super) const FRACTIONS: usize = 64;
 
 impl Clipping {
     /// In words, what is wrong with the setting.
@@ -31,7 +34,12 @@ impl Clipping {
     }
 
     /// A tensor's quantization from its sorted samples.
-    pub(super) fn activation(self, samples: &[f32], bits: u8, is_symmetric: bool) -> Quantization {
+    pub(super) fn activation(
+        self,
+        samples: &[f32],
+        format: ActivationFormat,
+        is_symmetric: bool,
+    ) -> Quantization {
         let (least, most) = match self {
             Self::Percentile(share) => {
                 let cut = ((samples.len() - 1) as f64 * share / 100.0) as usize;
@@ -40,7 +48,13 @@ impl Clipping {
             Self::MinMax | Self::Mse => (samples[0], samples[samples.len() - 1]),
         };
         let (least, most) = (f64::from(least).min(0.0), f64::from(most).max(0.0));
-        let full = range_quantization(least, most, bits, is_symmetric);
+        let unit = Quantization { format, scale: 1.0, zero_point: 0 };
+        if unit.is_binary() {
+            let mean =
+                samples.iter().map(|sample| f64::from(sample.abs())).sum::<f64>() / samples.len() as f64;
+            return Quantization { scale: legal_step(mean), ..unit };
+        }
+        let full = range_quantization(least, most, &unit, is_symmetric);
         if self != Self::Mse {
             return full;
         }
@@ -48,12 +62,12 @@ impl Clipping {
         let fraction = |step: usize| step as f64 / FRACTIONS as f64;
         let fractions = || (1..=FRACTIONS).map(fraction);
         let error_of = |(low, high): (f64, f64)| {
-            squared_error(samples, &range_quantization(least * low, most * high, bits, is_symmetric))
+            squared_error(samples, &range_quantization(least * low, most * high, &unit, is_symmetric))
         };
         let both = best(fractions().map(|both| (both, both)), error_of);
         let low = best(fractions().map(|low| (low, both.1)), error_of);
         let high = best(fractions().map(|high| (low.0, high)), error_of);
-        range_quantization(least * high.0, most * high.1, bits, is_symmetric)
+        range_quantization(least * high.0, most * high.1, &unit, is_symmetric)
     }
 
     /// Rounded weights, with a step for each output channel.
@@ -62,14 +76,17 @@ impl Clipping {
         operation: &Operation,
         real: &[f32],
         channels: usize,
-        bits: u8,
-    ) -> QuantizedWeights {
+        format: &WeightFormat,
+    ) -> Result<QuantizedWeights, String> {
+        let Some(bits) = format.signed_bits() else {
+            return codebook::weights(self, operation, real, channels, format);
+        };
         let mut rows = vec![Vec::new(); channels];
         for (index, &weight) in real.iter().enumerate() {
             rows[weight_channel(operation, index, real.len(), channels)].push(f64::from(weight));
         }
         let scales = rows.iter_mut().map(|row| self.weight_step(row, bits)).collect();
-        QuantizedWeights::nearest(operation, real, scales, bits)
+        Ok(QuantizedWeights::nearest(operation, real, scales, bits))
     }
 
     /// The step for the weights of one output channel, which are sorted on the way.
@@ -100,23 +117,24 @@ impl Clipping {
 }
 
 /// The candidate with the smallest error, the last of equals: the widest range.
-fn best<T: Copy>(candidates: impl Iterator<Item = T>, error_of: impl Fn(T) -> f64) -> T {
+pub(super) fn best<T: Copy>(candidates: impl Iterator<Item = T>, error_of: impl Fn(T) -> f64) -> T {
     let errors = candidates.map(|candidate| (error_of(candidate), candidate));
     let least = errors.reduce(|best, next| if next.0 <= best.0 { next } else { best });
     least.expect("candidates are a non-empty range of fractions").1
 }
 
-/// The quantization whose codes cover `least..=most`, which holds zero.
-fn range_quantization(least: f64, most: f64, bits: u8, is_symmetric: bool) -> Quantization {
-    let codes = f64::from(1u32 << bits);
+/// The quantization whose codes cover `least..=most`, which holds zero, in the format of `unit`.
+fn range_quantization(least: f64, most: f64, unit: &Quantization, is_symmetric: bool) -> Quantization {
+    let (lowest, highest) = (f64::from(unit.min()), f64::from(unit.max()));
     if is_symmetric {
-        let step = least.abs().max(most) / (codes / 2.0 - 1.0);
-        return Quantization { bits, scale: legal_step(step), zero_point: 0 };
+        // Unsigned codes have nothing below zero: what lies there saturates.
+        let step = if lowest < 0.0 { least.abs().max(most) / highest } else { most / highest };
+        return Quantization { scale: legal_step(step), ..*unit };
     }
-    let scale = legal_step((most - least) / (codes - 1.0));
+    let scale = legal_step((most - least) / (highest - lowest));
     // Zero must be a code of its own: padding and ReLU stand on it.
-    let zero_point = (-codes / 2.0 - (least / scale).round()).clamp(-codes / 2.0, codes / 2.0 - 1.0);
-    Quantization { bits, scale, zero_point: zero_point as i32 }
+    let zero_point = (lowest - (least / scale).round()).clamp(lowest, highest);
+    Quantization { scale, zero_point: zero_point as i32, ..*unit }
 }
 
 /// `step`, or 1 for a tensor that is all zeros.

@@ -5,25 +5,26 @@
 //! and correct each one for what quantization did to its mean (`correction`).
 
 mod clipping;
+mod codebook;
 mod correction;
 mod observe;
 
 use crate::ModelError;
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Layer, Operation};
-use crate::quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedNetwork, QuantizedWeights};
+use crate::quantized::{ActivationFormat, Quantization, QuantizedNetwork, QuantizedWeights, WeightFormat};
 
 pub use clipping::Clipping;
 use observe::Observations;
 
 /// How to quantize.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PtqConfig {
-    /// Width of the weights of convolutions and fully connected layers in bits, 2..=16. Lane layers
-    /// (depthwise, pooling, addition) have 8 bits.
-    pub weight_bits: u8,
-    /// Width of all activations in bits, 2..=16.
-    pub activation_bits: u8,
+    /// Format of the weights of convolutions and fully connected layers. Lane layers (depthwise, pooling,
+    /// addition) have int8.
+    pub weights: WeightFormat,
+    /// Format of all activations: integers, or binary.
+    pub activations: ActivationFormat,
     /// Choice of the weights' range, for each output channel.
     pub weight_clipping: Clipping,
     /// Choice of the activations' range, for each tensor.
@@ -37,11 +38,21 @@ pub struct PtqConfig {
 }
 
 impl PtqConfig {
-    /// The settings that serve best for weights and activations of these widths.
-    pub fn new(weight_bits: u8, activation_bits: u8) -> Self {
+    /// The settings that serve best for weights and activations in signed integers of these widths.
+    ///
+    /// # Errors
+    /// A width outside 2..=16 bits.
+    pub fn integers(weight_bits: u8, activation_bits: u8) -> Result<Self, ModelError> {
+        let weights = WeightFormat::signed(weight_bits).map_err(ModelError::Input)?;
+        let activations = ActivationFormat::signed(activation_bits).map_err(ModelError::Input)?;
+        Ok(Self::new(weights, activations))
+    }
+
+    /// The settings that serve best for weights and activations in these formats.
+    pub fn new(weights: WeightFormat, activations: ActivationFormat) -> Self {
         Self {
-            weight_bits,
-            activation_bits,
+            weights,
+            activations,
             weight_clipping: Clipping::Mse,
             activation_clipping: Clipping::Mse,
             has_symmetric_activations: false,
@@ -61,18 +72,13 @@ pub fn quantize(
     inputs: &[Vec<f32>],
     config: &PtqConfig,
 ) -> Result<QuantizedNetwork, ModelError> {
-    for (what, bits) in [("weight", config.weight_bits), ("activation", config.activation_bits)] {
-        if !(2..=16).contains(&bits) {
-            return Err(ModelError::Input(format!("{what} width must lie in 2..=16 bits, found {bits}")));
-        }
-    }
     for clipping in [config.weight_clipping, config.activation_clipping] {
         clipping.check().map_err(ModelError::Input)?;
     }
     let observations = Observations::new(network, inputs)?;
     let quantizations = activation_quantizations(network, &observations, config);
     let round = |(layer, real): (&Layer, &FloatLayer)| quantized_weights(layer, real, config);
-    let weights = network.pairs().map(round).collect();
+    let weights = network.pairs().map(round).collect::<Result<_, _>>()?;
     let mut quantized = QuantizedNetwork::from_float(network, quantizations, weights)?;
     if config.corrects_bias {
         correction::correct_biases(&mut quantized, network, inputs, &observations)?;
@@ -88,11 +94,7 @@ fn activation_quantizations(
 ) -> Vec<Quantization> {
     let choose = |index: usize| {
         let samples = observations.samples(index);
-        config.activation_clipping.activation(
-            samples,
-            config.activation_bits,
-            config.has_symmetric_activations,
-        )
+        config.activation_clipping.activation(samples, config.activations, config.has_symmetric_activations)
     };
     let mut quantizations = vec![choose(0)];
     for layer in network.graph().layers() {
@@ -106,10 +108,15 @@ fn activation_quantizations(
 }
 
 /// Rounded weights of a layer that has some.
-fn quantized_weights(layer: &Layer, real: &FloatLayer, config: &PtqConfig) -> Option<QuantizedWeights> {
+fn quantized_weights(
+    layer: &Layer,
+    real: &FloatLayer,
+    config: &PtqConfig,
+) -> Result<Option<QuantizedWeights>, ModelError> {
     if real.weights.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let bits = if layer.operation.is_matrix() { config.weight_bits } else { LANE_WEIGHT_BITS };
-    Some(config.weight_clipping.weights(&layer.operation, &real.weights, real.bias.len(), bits))
+    let format = if layer.operation.is_matrix() { config.weights.clone() } else { WeightFormat::lane() };
+    let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, real.bias.len(), &format);
+    rounded.map(Some).map_err(|problem| ModelError::layer(&layer.name, problem))
 }

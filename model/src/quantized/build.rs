@@ -2,9 +2,7 @@
 //! there is one nearest [`QuantizedNetwork`]. Post-training quantization and QDQ import both end here.
 
 use super::thresholds::{self, Channel};
-use super::{
-    LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, weight_channel,
-};
+use super::{Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, WeightFormat, weight_channel};
 use bitmill_formats::{Multiplier, Requantization};
 
 use crate::float::{FloatLayer, FloatNetwork};
@@ -117,7 +115,7 @@ impl Context<'_> {
         let (low, high) = (clamp(real.low, self.output.min()), clamp(real.high, self.output.max()));
         let lane = |weights: Vec<i16>, bias: i64, multiplier: Multiplier| {
             Ok(QuantizedLayer {
-                weight_bits: LANE_WEIGHT_BITS,
+                weight_format: WeightFormat::lane(),
                 weights,
                 bias: vec![fit_bias(bias)?; channels],
                 multipliers: vec![multiplier; channels],
@@ -170,16 +168,20 @@ impl Context<'_> {
                 let entry = |integer| self.output.quantize(function.at(input.dequantize(integer))) as i16;
                 let table = (input.min()..=input.max()).map(entry).collect();
                 let plain = lane(table, 0, Multiplier::ONE)?;
-                Ok(QuantizedLayer { weight_bits: self.output.bits, offset: 0, ..plain })
+                Ok(QuantizedLayer {
+                    weight_format: WeightFormat::signed(self.output.bits() as u8)?,
+                    offset: 0,
+                    ..plain
+                })
             }
             Operation::Convolution { .. }
             | Operation::Depthwise { .. }
             | Operation::FullyConnected { .. } => {
                 let weights = weights.ok_or("has no integer weights")?;
                 let (bias, multipliers) = self.affine(real, weights, channels)?;
-                let (integers, weight_bits) = (weights.integers.clone(), weights.bits);
+                let (integers, weight_format) = (weights.integers.clone(), weights.format.clone());
                 Ok(QuantizedLayer {
-                    weight_bits,
+                    weight_format,
                     weights: integers,
                     bias,
                     multipliers,

@@ -26,9 +26,9 @@ impl QuantizedNetwork {
                 input.len()
             )));
         }
-        if let Some(bad) = input.iter().find(|&&x| x < quantization.min() || x > quantization.max()) {
-            let bits = quantization.bits;
-            return Err(ModelError::Input(format!("input element {bad} does not fit {bits} signed bits")));
+        if let Some(bad) = input.iter().find(|&&x| !quantization.holds(x)) {
+            let format = &quantization.format;
+            return Err(ModelError::Input(format!("input element {bad} is not one of {format}")));
         }
         let mut tensors = vec![input.to_vec()];
         for index in 0..self.layers().len() {
@@ -149,7 +149,13 @@ impl QuantizedNetwork {
         let [offset, low, high] = [*offset, *low, *high].map(i64::from);
         let channels = multipliers.iter().cycle();
         let scale = |(&sum, &factor)| requantization.scale(sum, factor).saturating_add(offset);
-        accumulators.iter().zip(channels).map(scale).map(|value| value.clamp(low, high) as i32).collect()
+        let clamped = accumulators.iter().zip(channels).map(scale).map(|value| value.clamp(low, high) as i32);
+        let output = self.quantization(self.graph().layers()[index].output);
+        if output.is_binary() {
+            clamped.map(|value| output.admitted(value)).collect()
+        } else {
+            clamped.collect()
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Quantized networks, and the integer arithmetic that the hardware performs. This page is the
 //! specification: [`QuantizedNetwork::run`] is the golden model, and the accelerator must equal it bit for bit.
 //!
-//! **Activations** are signed integers of 2 to 16 bits; the real value is `scale · (q − zero_point)`, one
-//! scale and zero point a tensor. **Weights** are symmetric signed integers (zero point 0) with one scale an
-//! output channel. Matrix layers (convolution, fully connected) hold them at the layer's weight width; lane
-//! layers (depthwise, pooling, addition) at 8 bits whatever the network's width is.
+//! **Activations** are integers of a format: `int2` to `int16`, `uint1` to `uint15`, or `binary`, which is ±1;
+//! the real value is `scale · (q − zero_point)`, one scale and zero point a tensor. **Weights** have a format a
+//! layer, any whose values are multiples of one power of two, and are held as the integer multiples of it
+//! ([`WeightFormat`]), with zero point 0 and one scale an output channel. So FP4, ternary or posit weights are
+//! summed as the integers that they are. Matrix layers (convolution, fully connected) have the layer's weight
+//! format; lane layers (depthwise, pooling, addition) have `int8` whatever the others have.
 //!
 //! **Accumulation** is exact. With raw activations `a` (zero point not subtracted):
 //!
@@ -31,12 +33,14 @@
 //! ```
 //!
 //! `offset` is the output's zero point, unless the layer works on raw integers (TFLite's average pool). A ReLU
-//! is `low = z_out`; ReLU6 lowers `high`.
+//! is `low = z_out`; ReLU6 lowers `high`. In `binary`, y becomes +1 unless it is negative.
 
 mod build;
 mod execute;
 pub(crate) mod proof;
+mod quantization;
 mod thresholds;
+mod weight_format;
 mod weights;
 
 use bitmill_formats::{Multiplier, Requantization};
@@ -44,69 +48,21 @@ use bitmill_formats::{Multiplier, Requantization};
 use crate::ModelError;
 use crate::network::{Layer, Network, Operation, TensorId};
 
+pub use quantization::{ActivationFormat, Quantization};
+pub use weight_format::WeightFormat;
 pub use weights::QuantizedWeights;
 pub(crate) use weights::{largest_integer, weight_channel};
-
-/// Weight width of lane layers (depthwise, pooling, addition), in bits.
-pub const LANE_WEIGHT_BITS: u8 = 8;
 
 /// Widest accumulator that the requantizer takes.
 pub const MAX_ACCUMULATOR_BITS: u32 = 47;
 
-/// How an activation tensor's integers stand for real numbers: `real = scale · (integer − zero_point)`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quantization {
-    /// Width of the signed integers, 2..=16.
-    pub bits: u8,
-    /// Real step between neighbouring integers, finite and positive.
-    pub scale: f64,
-    /// Integer that stands for 0.0.
-    pub zero_point: i32,
-}
-
-impl Quantization {
-    /// Smallest integer, −2^(bits−1).
-    pub fn min(&self) -> i32 {
-        -(1 << (self.bits - 1))
-    }
-
-    /// Largest integer, 2^(bits−1) − 1.
-    pub fn max(&self) -> i32 {
-        (1 << (self.bits - 1)) - 1
-    }
-
-    /// The nearest integer for `real`, halves to even as ONNX's QuantizeLinear does, saturated to the width.
-    pub fn quantize(&self, real: f64) -> i32 {
-        let integer = (real / self.scale).round_ties_even() + f64::from(self.zero_point);
-        integer.clamp(f64::from(self.min()), f64::from(self.max())) as i32
-    }
-
-    /// The real number that `integer` stands for.
-    pub fn dequantize(&self, integer: i32) -> f64 {
-        self.scale * f64::from(integer - self.zero_point)
-    }
-
-    /// In words, what is wrong with the width, the scale or the zero point.
-    fn problem(&self) -> Option<String> {
-        if !(2..=16).contains(&self.bits) {
-            return Some(format!("activation width must lie in 2..=16 bits, found {}", self.bits));
-        }
-        if !self.scale.is_finite() || self.scale <= 0.0 {
-            return Some(format!("activation scale must be finite and positive, found {}", self.scale));
-        }
-        let legal = self.min()..=self.max();
-        (!legal.contains(&self.zero_point))
-            .then(|| format!("zero point must lie in {legal:?}, found {}", self.zero_point))
-    }
-}
-
 /// Integer parameters of one layer. What they mean stands at the head of this module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QuantizedLayer {
-    /// Width of the weights in bits, 2..=16; [`LANE_WEIGHT_BITS`] for lane layers.
-    pub weight_bits: u8,
-    /// Weights in the order of [`Operation`]; the two factors of an addition; the table of a lookup, from the
-    /// smallest input on; else empty.
+    /// Format of the weights; [`WeightFormat::lane`] for lane layers, that of the output for a lookup.
+    pub weight_format: WeightFormat,
+    /// Weights in units of the format's last place, in the order of [`Operation`]; the two factors of an
+    /// addition; the table of a lookup, from the smallest input on; else empty.
     pub weights: Vec<i16>,
     /// One for each output channel.
     pub bias: Vec<i32>,
@@ -211,7 +167,7 @@ impl QuantizedNetwork {
     /// In words, which rule the parameters of `layer` break.
     fn problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
         let QuantizedLayer {
-            weight_bits,
+            weight_format,
             weights,
             bias,
             multipliers,
@@ -228,7 +184,7 @@ impl QuantizedNetwork {
             true if has_one_step => 0,
             true => 2,
             false => match layer.operation {
-                Operation::Lookup { .. } => 1 << self.quantization(layer.inputs[0]).bits,
+                Operation::Lookup { .. } => 1 << self.quantization(layer.inputs[0]).bits(),
                 _ => layer.operation.weight_count(self.graph.input_shape(layer)),
             },
         };
@@ -246,16 +202,12 @@ impl QuantizedNetwork {
                 multipliers.len()
             ));
         }
-        if !(2..=16).contains(weight_bits) {
-            return Some(format!("weight width must lie in 2..=16 bits, found {weight_bits}"));
-        }
         let is_table = matches!(layer.operation, Operation::Lookup { .. });
-        if !layer.operation.is_matrix() && !is_table && *weight_bits != LANE_WEIGHT_BITS {
-            return Some(format!("lane weights have {LANE_WEIGHT_BITS} bits, found {weight_bits}"));
+        if !layer.operation.is_matrix() && !is_table && !weight_format.is_lane() {
+            return Some(format!("lane weights are int8, found {weight_format}"));
         }
-        let limit = 1i32 << (weight_bits - 1);
-        if let Some(bad) = weights.iter().find(|&&weight| !(-limit..limit).contains(&i32::from(weight))) {
-            return Some(format!("weight {bad} does not fit {weight_bits} bits"));
+        if let Some(bad) = weight_format.stranger(weights) {
+            return Some(format!("weight {bad} is not one of {weight_format}"));
         }
         let mut factors = multipliers.iter().chain(input_multipliers);
         if let Some(problem) = factors.find_map(|factor| factor.problem(*requantization)) {
@@ -267,10 +219,10 @@ impl QuantizedNetwork {
         }
         let output = self.quantization(layer.output);
         if *low > *high || *low < output.min() || *high > output.max() {
-            return Some(format!("clamp {low}..={high} must be a range within {} bits", output.bits));
+            return Some(format!("clamp {low}..={high} must be a range within {}", output.format));
         }
         (*offset < output.min() || *offset > output.max())
-            .then(|| format!("offset {offset} does not fit {} bits", output.bits))
+            .then(|| format!("offset {offset} does not fit {}", output.format))
     }
 }
 
@@ -281,7 +233,7 @@ fn accumulator_bits(
     parameters: &QuantizedLayer,
     quantizations: &[Quantization],
 ) -> u32 {
-    let largest_activation = |id: &TensorId| 1u64 << (quantizations[id.index()].bits - 1);
+    let largest_activation = |id: &TensorId| quantizations[id.index()].largest_magnitude();
     let activation = layer.inputs.iter().map(largest_activation).max().unwrap_or(1);
     let magnitude = |weights: &mut dyn Iterator<Item = i16>| -> u64 {
         weights.map(|weight| u64::from(weight.unsigned_abs())).sum()

@@ -1,28 +1,33 @@
-//! Integer weights: rounding real ones to a symmetric grid with one step an output channel.
+//! Integer weights: rounding real ones to the values of a format with one step an output channel.
 
+use super::WeightFormat;
 use crate::network::Operation;
 
-/// Integer weights of one layer, symmetric around 0.
+/// Integer weights of one layer: multiples of the last place of a format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedWeights {
     /// Integers in the order of [`Operation`].
     pub integers: Vec<i16>,
     /// Real step of each output channel: finite and positive.
     pub scales: Vec<f64>,
-    /// Width in bits, 2..=16.
-    pub bits: u8,
+    /// Their format.
+    pub format: WeightFormat,
 }
 
 impl QuantizedWeights {
     /// The integers nearest to `real` for the given step of each output channel, saturated to
     /// ±(2^(bits−1) − 1).
+    ///
+    /// # Panics
+    /// For a width outside 2..=16.
     pub fn nearest(operation: &Operation, real: &[f32], scales: Vec<f64>, bits: u8) -> Self {
         let limit = largest_integer(bits);
+        let format = WeightFormat::signed(bits).unwrap_or_else(|problem| panic!("{problem}"));
         let round = |(index, &weight): (usize, &f32)| {
             let scale = scales[weight_channel(operation, index, real.len(), scales.len())];
             (f64::from(weight) / scale).round_ties_even().clamp(-limit, limit) as i16
         };
-        Self { integers: real.iter().enumerate().map(round).collect(), scales, bits }
+        Self { integers: real.iter().enumerate().map(round).collect(), scales, format }
     }
 
     /// The integers nearest to `real`, with the finest steps that saturate no weight.

@@ -8,7 +8,7 @@ use super::schema::{ElementType, ModelInfo, OperatorInfo, TensorInfo};
 use super::softmax::Softmax;
 use crate::float::FloatLayer;
 use crate::network::{Network, Operation, TensorId};
-use crate::quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer};
+use crate::quantized::{Quantization, QuantizedLayer, WeightFormat};
 use crate::shape::{Padding, Shape};
 use crate::{ModelError, Tensor};
 
@@ -98,7 +98,8 @@ fn quantization_of(tensor: &TensorInfo) -> Result<Quantization, String> {
             "has scale {scale} and zero point {zero_point}; they must be positive and in -128..=127"
         ));
     }
-    Ok(Quantization { bits: 8, scale: f64::from(scale), zero_point: zero_point as i32 })
+    let quantization = Quantization::signed(8, f64::from(scale), zero_point as i32);
+    Ok(quantization.unwrap_or_else(|problem| unreachable!("int8 is legal: {problem}")))
 }
 
 impl<'a> Importer<'a> {
@@ -289,7 +290,7 @@ pub(super) fn lane(
     clamp: Clamp,
 ) -> (FloatLayer, QuantizedLayer) {
     let integers = QuantizedLayer {
-        weight_bits: LANE_WEIGHT_BITS,
+        weight_format: WeightFormat::lane(),
         weights: Vec::new(),
         bias: vec![bias; channels],
         multipliers: vec![factor; channels],

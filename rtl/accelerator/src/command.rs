@@ -137,8 +137,12 @@ pub struct Compute {
     pub parameter_line: u32,
     /// First line of the output.
     pub output_line: u32,
-    /// Output blocks of `lanes` channels.
+    /// Output blocks: words of channels in the output format.
     pub output_blocks: u32,
+    /// Code of the PE's mode.
+    pub mode: u32,
+    /// Format of the results, by its place in `precision.activations`.
+    pub output_format: u32,
 }
 
 /// How the input position moves over output pixels and taps. `index` is the pixel number in the input,
@@ -329,6 +333,8 @@ impl Compute {
             (&fields::TAP_Y, w.tap_y.into()),
             (&fields::TAP_WRAP, w.tap_wrap.into()),
             (&fields::PIXELS, self.pixels.into()),
+            (&fields::MODE, self.mode.into()),
+            (&fields::OUTPUT_FORMAT, self.output_format.into()),
             (&fields::WEIGHT_LINE, self.weight_line.into()),
             (&fields::PARAMETER_LINE, self.parameter_line.into()),
             (&fields::OUTPUT_LINE, self.output_line.into()),

@@ -1,7 +1,13 @@
 //! The YAML file that describes an accelerator, and what makes it legal.
 
+mod formats;
+
+use std::collections::BTreeMap;
+
 use bitmill_units::common::requantizer::Roundings;
 use serde::{Deserialize, Serialize};
+
+pub use formats::Formats;
 
 /// A whole accelerator.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -32,39 +38,49 @@ fn default_clock_mhz() -> u32 {
     200
 }
 
-/// Formats of the operands: signed integers.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+/// Formats of the operands.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Precision {
-    /// Bits of an activation, 2 to 16.
-    pub activation_bits: u32,
-    /// Bits of a weight, 2 to 16.
-    pub weight_bits: u32,
+    /// Formats of the activations, as `bitmill formats` lists them: one name or a list.
+    pub activations: Formats,
+    /// Formats of the weights.
+    pub weights: Formats,
+}
+
+impl Precision {
+    /// The formats as part of a name: `a8w4` for integers, else `a_fp8_e4m3_w_bitmod_fp4`.
+    pub fn label(&self) -> String {
+        let part = |letter: &str, formats: &Formats| {
+            let name = formats.join("_");
+            match name.strip_prefix("int") {
+                Some(bits) if formats.len() == 1 => format!("{letter}{bits}"),
+                _ => format!("{letter}_{name}_"),
+            }
+        };
+        let label = part("a", &self.activations) + &part("w", &self.weights);
+        label.trim_end_matches('_').to_owned()
+    }
 }
 
 /// The processing element that the array is made of.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pe {
-    /// Which one.
-    pub kind: PeKind,
-    /// Multiplications a cycle in one PE: input channels taken at once. A power of two.
+    /// Which one: the name of a [`bitmill_units::pe::Kind`].
+    pub kind: String,
+    /// Multiplications a step in one PE. What a word holds then must be a power of two of channels.
     pub lanes: u32,
     /// Bits of the sum.
     #[serde(default = "default_accumulator_bits")]
     pub accumulator_bits: u32,
+    /// Other parameters of the unit, as `bitmill units` lists them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 fn default_accumulator_bits() -> u32 {
     32
-}
-
-/// Kinds of processing element.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PeKind {
-    /// Bit-parallel integer dot product.
-    Integer,
 }
 
 /// Shape of the array: output stationary, one output a PE.
@@ -73,7 +89,7 @@ pub enum PeKind {
 pub struct Array {
     /// Output pixels at once, and banks of the activation scratchpad. A power of two.
     pub rows: u32,
-    /// Output channels at once. A multiple of the PE's lanes.
+    /// PE columns, an output channel each (two if the PE is complex). The channels must fill whole words.
     pub columns: u32,
 }
 
@@ -166,6 +182,14 @@ pub enum ConfigurationError {
         /// What would be legal.
         legal: String,
     },
+    /// The unit that a section of the file describes refused a value.
+    #[error("{section}: {source}")]
+    Section {
+        /// The section.
+        section: &'static str,
+        /// What is not legal, and what would be.
+        source: bitmill_units::UnitError,
+    },
     /// A unit refused its parameters.
     #[error(transparent)]
     Unit(#[from] bitmill_units::UnitError),
@@ -206,16 +230,10 @@ impl Configuration {
                 "lower-case letters, digits and underscores, a letter first",
             ));
         }
-        range("precision.activation_bits", self.precision.activation_bits, 2, 16)?;
-        range("precision.weight_bits", self.precision.weight_bits, 2, 16)?;
-        power_of_two("pe.lanes", self.pe.lanes, 1, 64)?;
-        range("pe.accumulator_bits", self.pe.accumulator_bits, 16, 40)?;
+        range("pe.lanes", self.pe.lanes, 1, 256)?;
+        range("pe.accumulator_bits", self.pe.accumulator_bits, 8, 128)?;
         power_of_two("array.rows", self.array.rows, 1, 64)?;
         range("array.columns", self.array.columns, 1, 256)?;
-        if !self.array.columns.is_multiple_of(self.pe.lanes) {
-            let legal = format!("a multiple of pe.lanes ({}) is needed", self.pe.lanes);
-            return Err(illegal("array.columns", self.array.columns, legal));
-        }
         power_of_two("vector.rows", self.vector.rows, 1, self.array.rows)?;
         range("scratchpads.activations_kib", self.scratchpads.activations_kib, 1, 4096)?;
         range("scratchpads.weights_kib", self.scratchpads.weights_kib, 1, 4096)?;

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bitmill_formats::Format;
 use bitmill_hdl::{HdlError, Module, bits_for};
 use bitmill_units::common::ram::Ram;
 use bitmill_units::common::requantizer::Requantizer;
-use bitmill_units::pe::integer::{IntegerPe, Operand};
 use bitmill_units::pe::lane::{LANE_WEIGHT_BITS, VectorLane};
-use bitmill_units::pe::{PeTiming, ProcessingElement};
+use bitmill_units::pe::{Element, Kind, Mode, PeTiming, ProcessingElement, Request};
+
+use crate::command::fields;
+use bitmill_units::UnitError;
 
 use crate::configuration::illegal;
-use crate::{Configuration, ConfigurationError, PeKind, Target, hardware};
+use crate::{Configuration, ConfigurationError, Target, WordLayout, hardware};
 
 /// Bits of the parameters of one output channel: bias 32, multiplier 31, shift 6, padded to whole bytes.
 pub const PARAMETER_BITS: u32 = 72;
@@ -22,7 +25,9 @@ const MOST_LINES: u32 = 1 << 16;
 #[derive(Clone, Debug)]
 pub struct Accelerator {
     configuration: Configuration,
-    pe: IntegerPe,
+    pe: Element,
+    modes: Vec<Mode>,
+    words: Vec<WordLayout>,
     lane: VectorLane,
     requantizer: Requantizer,
 }
@@ -35,27 +40,49 @@ impl Accelerator {
     pub fn new(configuration: Configuration) -> Result<Accelerator, ConfigurationError> {
         configuration.check()?;
         let Configuration { precision, pe, .. } = &configuration;
-        let element = match pe.kind {
-            PeKind::Integer => IntegerPe::new(
-                Operand::int(precision.activation_bits),
-                Operand::int(precision.weight_bits),
-                pe.lanes,
-                pe.accumulator_bits,
-            )?,
-        };
-        let lane = VectorLane::new(precision.activation_bits, pe.accumulator_bits)?;
-        let requantizer =
-            Requantizer::new(pe.accumulator_bits, precision.activation_bits, configuration.vector.rounding)?;
-        let accelerator = Accelerator { pe: element, lane, requantizer, configuration };
+        let kind = Kind::find(&pe.kind).map_err(|error| in_section("pe", error))?;
+        let element = kind
+            .build(&Request {
+                activations: &precision.activations,
+                weights: &precision.weights,
+                lanes: pe.lanes,
+                accumulator_bits: pe.accumulator_bits,
+                options: &pe.options,
+            })
+            .map_err(|error| in_section("pe", error))?;
+        let modes = element.modes();
+        let words = words(precision.activations.iter(), &modes)?;
+        let widest = |bits: fn(&WordLayout) -> u32| words.iter().map(bits).max().unwrap_or(2);
+        let vector_bits = widest(|word| if word.is_signed_integer() { word.bits() } else { 2 });
+        let lane = VectorLane::new(vector_bits, pe.accumulator_bits)?;
+        let value_bits = widest(WordLayout::value_bits);
+        let requantizer = Requantizer::new(pe.accumulator_bits, value_bits, configuration.vector.rounding)?;
+        let accelerator = Accelerator { pe: element, modes, words, lane, requantizer, configuration };
         accelerator.check()?;
         Ok(accelerator)
     }
 
     fn check(&self) -> Result<(), ConfigurationError> {
+        let most_modes = 1 << fields::MODE.shape.width;
+        if let Some(mode) = self.modes.iter().find(|mode| mode.code >= most_modes) {
+            let legal = format!("the formats make mode {}; up to {most_modes} modes are legal", mode.code);
+            return Err(illegal("precision.weights", self.configuration.precision.weights.join(", "), legal));
+        }
+        for word in &self.words {
+            if !word.channels.is_power_of_two() || !self.outputs().is_multiple_of(word.channels) {
+                let legal = format!(
+                    "{} output channels must fill words of {}, a power of two, in {}",
+                    self.outputs(),
+                    word.channels,
+                    word.format
+                );
+                return Err(illegal("array.columns", self.columns(), legal));
+            }
+        }
         let beat = self.beat_bits();
         if self.word_slot_bits() > beat {
             let legal = format!(
-                "pe.lanes × activation_bits, rounded up to a power of two, is {} and must fit one beat",
+                "a word of activations, rounded up to a power of two, has {} bits and must fit one beat",
                 self.word_slot_bits()
             );
             return Err(illegal("memory.width_bits", beat, legal));
@@ -106,29 +133,74 @@ impl Accelerator {
         self.configuration.array.columns
     }
 
-    /// Channels of a block.
-    pub fn lanes(&self) -> u32 {
-        self.configuration.pe.lanes
+    /// Output channels at once: one or more a column.
+    pub fn outputs(&self) -> u32 {
+        self.columns() * self.pe.results()
     }
 
-    /// Output blocks of one matrix tile.
-    pub fn blocks_per_tile(&self) -> u32 {
-        self.columns() / self.lanes()
+    /// What the PEs run.
+    pub fn modes(&self) -> &[Mode] {
+        &self.modes
+    }
+
+    /// The mode for these formats.
+    pub fn mode(&self, activation: &Format, weight: &Format) -> Option<&Mode> {
+        self.modes.iter().find(|mode| mode.activation == *activation && mode.weight == *weight)
+    }
+
+    /// The mode with this code.
+    ///
+    /// # Panics
+    /// When no mode has it.
+    pub fn mode_of(&self, code: u32) -> &Mode {
+        self.modes.iter().find(|mode| mode.code == code).expect("a command names a mode that there is")
+    }
+
+    /// How activations lie in words, by format: the place is what a command's `output_format` says.
+    pub fn words(&self) -> &[WordLayout] {
+        &self.words
+    }
+
+    /// The word of activations in `format`.
+    pub fn word(&self, format: &Format) -> Option<&WordLayout> {
+        self.words.iter().find(|word| word.name() == *format)
+    }
+
+    /// The word that the vector unit works on: the widest signed integers, if there are any.
+    pub fn vector_word(&self) -> Option<&WordLayout> {
+        self.words.iter().filter(|word| word.is_signed_integer()).max_by_key(|word| word.bits())
+    }
+
+    /// Bits of the integers that the requantizer makes, before they become codes.
+    pub(crate) fn value_bits(&self) -> u32 {
+        self.words.iter().map(WordLayout::value_bits).max().unwrap_or(2)
+    }
+
+    /// Most channels of a word.
+    pub fn most_channels(&self) -> u32 {
+        self.words.iter().map(|word| word.channels).max().unwrap_or(1)
+    }
+
+    /// Output blocks of one matrix tile, in words of this format.
+    pub fn blocks_per_tile(&self, word: &WordLayout) -> u32 {
+        self.outputs() / word.channels
+    }
+
+    /// Multiply-accumulates of real numbers that the whole array does in a cycle, in the fastest mode.
+    pub fn peak_macs(&self) -> u64 {
+        let per_output = |mode: &Mode| u64::from(mode.channels()) / u64::from(mode.interval_cycles);
+        let fastest = self.modes.iter().map(|mode| per_output(mode).max(1)).max().unwrap_or(1);
+        u64::from(self.rows() * self.outputs()) * fastest
+    }
+
+    /// Cycles of a step on the array.
+    pub fn interval_cycles(&self, mode: u32) -> u32 {
+        self.mode_of(mode).interval_cycles
     }
 
     /// Array rows drained at once.
     pub fn drain_rows(&self) -> u32 {
         self.configuration.vector.rows
-    }
-
-    /// Bits of an activation.
-    pub fn activation_bits(&self) -> u32 {
-        self.configuration.precision.activation_bits
-    }
-
-    /// Bits of a weight in the array; lane weights have 8.
-    pub fn weight_bits(&self) -> u32 {
-        self.configuration.precision.weight_bits
     }
 
     /// Bits of a sum.
@@ -148,7 +220,7 @@ impl Accelerator {
 
     /// Bits of an activation word: one block of one pixel.
     pub fn word_bits(&self) -> u32 {
-        self.lanes() * self.activation_bits()
+        self.pe.activation_bits()
     }
 
     /// Bits a word takes in memory: padded, so that words do not cross beats.
@@ -163,7 +235,7 @@ impl Accelerator {
 
     /// Bits of a weight word: what one column takes a step.
     pub fn weight_word_bits(&self) -> u32 {
-        self.lanes() * self.weight_bits()
+        self.pe.weight_bits()
     }
 
     /// Useful bits of a scratchpad line.
@@ -171,9 +243,10 @@ impl Accelerator {
         match target {
             Target::Activations => self.rows() * self.word_bits(),
             Target::Weights => {
-                (self.columns() * self.weight_word_bits()).max(self.lanes() * LANE_WEIGHT_BITS)
+                let lanes = self.vector_word().map_or(0, |word| word.channels);
+                (self.columns() * self.weight_word_bits()).max(lanes * LANE_WEIGHT_BITS)
             }
-            Target::Parameters => self.lanes() * PARAMETER_BITS,
+            Target::Parameters => self.most_channels() * PARAMETER_BITS,
         }
     }
 
@@ -204,11 +277,12 @@ impl Accelerator {
 
     /// Timing of the array's PEs; the vector lanes keep the same.
     pub fn pe_timing(&self) -> PeTiming {
-        ProcessingElement::timing(&self.pe)
+        self.pe.timing()
     }
 
-    pub(crate) fn pe(&self) -> &dyn ProcessingElement {
-        &self.pe
+    /// The processing element.
+    pub fn pe(&self) -> &dyn ProcessingElement {
+        self.pe.as_ref()
     }
 
     pub(crate) fn vector_lane(&self) -> &VectorLane {
@@ -228,4 +302,37 @@ impl Accelerator {
         };
         Ok(Ram::new(width, self.lines(target))?)
     }
+}
+
+/// The words of the activation formats: each has as many channels in every mode that reads it.
+fn words<'f>(
+    formats: impl Iterator<Item = &'f Format>,
+    modes: &[Mode],
+) -> Result<Vec<WordLayout>, ConfigurationError> {
+    const KEY: &str = "precision.activations";
+    let mut words = Vec::new();
+    for format in formats {
+        let channels = modes.iter().filter(|mode| mode.activation == *format).map(Mode::channels).max();
+        let word = WordLayout {
+            format: format
+                .scalar("activations")
+                .map_err(|error| illegal(KEY, format, error.to_string()))?
+                .clone(),
+            channels: channels.unwrap_or(1),
+        };
+        if !word.is_legal() {
+            return Err(illegal(KEY, format, "integers, and binary, are legal"));
+        }
+        words.push(word);
+    }
+    let most = 1 << fields::OUTPUT_FORMAT.shape.width;
+    if words.len() > most {
+        return Err(illegal(KEY, words.len(), format!("up to {most} formats are legal")));
+    }
+    Ok(words)
+}
+
+/// The error of a unit, as one of the configuration's section.
+fn in_section(section: &'static str, error: UnitError) -> ConfigurationError {
+    ConfigurationError::Section { section, source: error }
 }

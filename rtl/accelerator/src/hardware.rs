@@ -18,7 +18,10 @@ mod vector;
 
 use bitmill_hdl::{ModuleBuilder, Signal, unsigned};
 
+use bitmill_units::pe::Mode;
+
 use crate::command::COMMAND_WORDS;
+use crate::{Accelerator, WordLayout};
 
 pub use top::Event;
 pub(crate) use top::top;
@@ -35,4 +38,26 @@ fn command_inputs<'m>(m: &'m ModuleBuilder, used: &[usize]) -> Vec<Signal<'m>> {
             if used.contains(&word) { m.input(&format!("word_{word}_i"), unsigned(64)) } else { m.lit(64, 0) }
         })
         .collect()
+}
+
+/// The number that stands at `selector`; a constant where there is nothing to choose.
+fn choose<'m>(m: &'m ModuleBuilder, selector: Signal<'m>, numbers: &[u64], width: u32) -> Signal<'m> {
+    if numbers.iter().all(|number| *number == numbers[0]) {
+        return m.lit(width, numbers[0]);
+    }
+    let items: Vec<Signal> = numbers.iter().map(|&number| m.lit(width, number)).collect();
+    selector.select(&items, items[0])
+}
+
+/// One number for every code that a command's `mode` may have; codes without a mode take the first mode's.
+fn by_mode(accelerator: &Accelerator, number: impl Fn(&Mode) -> u64) -> Vec<u64> {
+    let modes = accelerator.modes();
+    let most = modes.iter().map(|mode| mode.code).max().unwrap_or(0);
+    let of_code = |code| modes.iter().find(|mode| mode.code == code).or(modes.first());
+    (0..=most).map(|code| of_code(code).map_or(0, &number)).collect()
+}
+
+/// One number for each format of the results.
+fn by_output(accelerator: &Accelerator, number: impl Fn(&WordLayout) -> u64) -> Vec<u64> {
+    accelerator.words().iter().map(number).collect()
 }

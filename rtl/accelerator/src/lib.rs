@@ -10,6 +10,7 @@ mod command;
 mod configuration;
 mod geometry;
 mod hardware;
+mod word;
 
 pub use activity::Activity;
 pub use command::{
@@ -17,7 +18,8 @@ pub use command::{
     Transfer, Walk, fields,
 };
 pub use configuration::{
-    Array, Configuration, ConfigurationError, MemoryPort, Pe, PeKind, Precision, Scratchpads, Vector,
+    Array, Configuration, ConfigurationError, Formats, MemoryPort, Pe, Precision, Scratchpads, Vector,
 };
 pub use geometry::{Accelerator, PARAMETER_BITS};
 pub use hardware::{Event, timing};
+pub use word::WordLayout;

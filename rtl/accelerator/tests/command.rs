@@ -35,6 +35,8 @@ fn compute() -> Compute {
         parameter_line: 10,
         output_line: 11,
         output_blocks: 12,
+        mode: 9,
+        output_format: 5,
     }
 }
 

@@ -5,7 +5,7 @@ use bitmill_hdl::{Design, verilog};
 
 const GOOD: &str = "\
 name: good
-precision: {activation_bits: 8, weight_bits: 8}
+precision: {activations: int8, weights: int8}
 pe: {kind: integer, lanes: 4}
 array: {rows: 8, columns: 8}
 scratchpads: {activations_kib: 16, weights_kib: 16}
@@ -35,9 +35,43 @@ fn a_configuration_survives_being_written() {
 fn wrong_values_name_what_is_legal() {
     for (from, to, expected) in [
         ("rows: 8", "rows: 6", "array.rows: 6 is not legal: a power of two from 1 to 64 is needed"),
-        ("columns: 8", "columns: 6", "array.columns: 6 is not legal: a multiple of pe.lanes (4) is needed"),
-        ("lanes: 4", "lanes: 16", "array.columns: 8 is not legal: a multiple of pe.lanes (16) is needed"),
-        ("weight_bits: 8", "weight_bits: 17", "precision.weight_bits: 17 is not legal: 2 to 16 are legal"),
+        (
+            "columns: 8",
+            "columns: 6",
+            "array.columns: 6 is not legal: 6 output channels must fill words of 4, a power of two, in int8",
+        ),
+        (
+            "lanes: 4",
+            "lanes: 16",
+            "array.columns: 8 is not legal: 8 output channels must fill words of 16, a power of two, in int8",
+        ),
+        (
+            "lanes: 4",
+            "lanes: 3",
+            "array.columns: 8 is not legal: 8 output channels must fill words of 3, a power of two, in int8",
+        ),
+        ("weights: int8", "weights: uint1", "pe: weight = u1: 2 to 16 bits are legal"),
+        (
+            "weights: int8",
+            "weights: [int8, int4]",
+            "pe: weights = int8,int4: this PE runs one format; name one",
+        ),
+        (
+            "activations: int8",
+            "activations: fp16",
+            "pe: activation = fp16: an integer format such as int8 or uint4 is needed",
+        ),
+        (
+            "lanes: 4",
+            "lanes: 4, options: {radix: 4}",
+            "pe: unit pe_integer has no parameter `radix`; it has activation, weight, lanes, accumulator",
+        ),
+        (
+            "kind: integer",
+            "kind: analog",
+            "pe: kind = analog: legal are integer, bit_serial, matryoshka, bit_plane, binary, ternary, sherry, \
+             dual_binary, complex, float_mac, l_mul, block_dot, rmmec_simd",
+        ),
         (
             "name: good",
             "name: Good",
@@ -60,7 +94,9 @@ fn wrong_values_name_what_is_legal() {
 fn malformed_files_name_the_line() {
     for (from, to, parts) in [
         ("lanes: 4", "lanes: 4, depth: 2", ["unknown field `depth`", "3"]),
-        ("kind: integer", "kind: analog", ["unknown variant `analog`", "integer"]),
+        ("weights: int8", "weights: int99", ["int99", "2"]),
+        ("weights: int8", "weights: [int8, int8]", ["format int8 is given twice", "2"]),
+        ("weights: int8", "weights: []", ["at least one format is needed", "2"]),
         ("rows: 8", "rows: many", ["many", "4"]),
         ("name: good", "name: good\nname: twice", ["duplicate", "name"]),
         ("name: good", "name: good\nvector: {rounding: [up]}", ["`up` is no rounding", "double_rounding"]),

@@ -77,6 +77,14 @@ impl Scalar {
         }
     }
 
+    /// The formats that groups of weights in this one choose from: BitMoD's special values, else the format itself.
+    pub fn group_choices(&self) -> Vec<Scalar> {
+        let base = [BitMod::FP3, BitMod::FP4].into_iter().find(|family| family.is_base(&self.to_string()));
+        let codebook = |family: BitMod, special| family.codebook(special).map(Scalar::Codebook);
+        base.and_then(|family| family.specials().into_iter().map(|s| codebook(family, s).ok()).collect())
+            .unwrap_or_else(|| vec![self.clone()])
+    }
+
     /// The largest code: 2^bits − 1.
     pub fn largest_code(&self) -> u32 {
         mask(self.bits())

@@ -1,6 +1,7 @@
 //! Places for activation tensors: first fit, each tensor for as long as a later layer reads it.
 
-use bitmill_accelerator::{Accelerator, Target};
+use bitmill_accelerator::{Accelerator, Target, WordLayout};
+use bitmill_formats::Format;
 use bitmill_model::{QuantizedNetwork, TensorId};
 
 use crate::{SimulationError, TensorPlace};
@@ -10,6 +11,28 @@ struct Living {
     lines: u32,
     /// Last layer that reads the tensor.
     until: usize,
+}
+
+/// How `tensor` lies in words, and what its channels beyond the last hold: the zero point as the layer that makes
+/// the tensor clamps it.
+fn tensor_word(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    tensor: TensorId,
+) -> Result<(WordLayout, i32), SimulationError> {
+    let quantization = network.quantization(tensor);
+    let format = Format::Scalar(quantization.format.scalar());
+    let maker = network.pairs().find(|(layer, _)| layer.output == tensor);
+    let word = accelerator.word(&format).ok_or_else(|| SimulationError::Format {
+        layer: maker
+            .map_or_else(|| network.graph().layers()[0].name.clone(), |(layer, _)| layer.name.clone()),
+        what: if maker.is_some() { "its output" } else { "its input" },
+        found: format.to_string(),
+        legal: accelerator.configuration().precision.activations.join(", "),
+    })?;
+    let (low, high) = maker.map_or((i32::MIN, i32::MAX), |(_, parameters)| (parameters.low, parameters.high));
+    let idle = word.value(word.code(quantization.zero_point.clamp(low, high)));
+    Ok((word.clone(), idle))
 }
 
 /// A place for every tensor of `network`, by tensor.
@@ -25,7 +48,8 @@ pub(super) fn allocate(
     let mut places: Vec<TensorPlace> = Vec::new();
     let mut place = |tensor: TensorId, layer: usize, until: usize| {
         living.retain(|other| other.until >= layer);
-        let mut found = TensorPlace { shape: graph.shape(tensor), line: 0 };
+        let (word, idle) = tensor_word(accelerator, network, tensor)?;
+        let mut found = TensorPlace { shape: graph.shape(tensor), line: 0, word, idle };
         let lines = found.lines(accelerator);
         living.sort_by_key(|other| other.line);
         for other in &living {

@@ -1,7 +1,14 @@
 //! One layer as compute commands, each with the weights and parameters of its output channels.
 
 use bitmill_accelerator::{Accelerator, Compute, ComputeKind, Target, Tokens, Walk};
-use bitmill_model::{Extent, Layer, Operation, QuantizedLayer, QuantizedNetwork, Shape, Window};
+use bitmill_formats::Format;
+use bitmill_model::{
+    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, WeightFormat,
+    Window,
+};
+use bitmill_units::pe::Mode;
+
+use super::matrix::Matrix;
 
 use crate::layout::Lines;
 use crate::{SimulationError, TensorPlace};
@@ -14,20 +21,20 @@ pub(super) struct Chunk {
 }
 
 /// How a layer maps onto the compute command.
-struct Mapping {
+pub(super) struct Mapping {
     kind: ComputeKind,
-    window: Window,
+    pub window: Window,
     pad_value: i32,
     /// Output blocks of one tile.
-    tile_blocks: u32,
+    pub tile_blocks: u32,
     /// Weight lines of one tile; 0 where the layer has none of its own.
-    tile_lines: u32,
+    pub tile_lines: u32,
     /// Weight lines that all tiles share.
     shared_lines: u32,
     /// Input lines from one output block to the next.
     group_stride: u32,
     channel_stride: u32,
-    channel_blocks: u32,
+    pub channel_blocks: u32,
 }
 
 pub(super) fn chunks(
@@ -37,33 +44,71 @@ pub(super) fn chunks(
     places: &[TensorPlace],
 ) -> Result<Vec<Chunk>, SimulationError> {
     let layer = &network.graph().layers()[index];
-    let context = Context { accelerator, network, layer, parameters: &network.layers()[index], places };
+    let mode = mode(accelerator, network, index)?;
+    let context = Context { accelerator, network, layer, parameters: &network.layers()[index], places, mode };
     let mapping = context.mapping()?;
     let tiles_at_once = context.tiles_at_once(&mapping)?;
-    let blocks = context.output().blocks(accelerator);
+    let blocks = context.output().blocks();
     let step = tiles_at_once * mapping.tile_blocks;
-    Ok((0..blocks.div_ceil(step))
+    (0..blocks.div_ceil(step))
         .map(|chunk| {
             let first = chunk * step;
             context.chunk(&mapping, first, step.min(blocks - first))
         })
-        .collect())
+        .collect()
 }
 
-struct Context<'a> {
+/// The mode of the PEs that runs layer `index`; `None` for the vector unit's layers. Integer weights run in the
+/// narrowest mode that holds them.
+pub(super) fn mode<'a>(
     accelerator: &'a Accelerator,
-    network: &'a QuantizedNetwork,
-    layer: &'a Layer,
-    parameters: &'a QuantizedLayer,
+    network: &QuantizedNetwork,
+    index: usize,
+) -> Result<Option<&'a Mode>, SimulationError> {
+    let layer = &network.graph().layers()[index];
+    if !layer.operation.is_matrix() {
+        return Ok(None);
+    }
+    let activation = Format::Scalar(network.quantization(layer.inputs[0]).format.scalar());
+    let weight = &network.layers()[index].weight_format;
+    let exact = accelerator.mode(&activation, weight.format());
+    let bits =
+        |format: &Format| WeightFormat::new(format.clone()).ok().and_then(|format| format.signed_bits());
+    let wider = || {
+        let modes = accelerator.modes().iter().filter(|mode| mode.activation == activation);
+        let needed = weight.signed_bits()?;
+        modes.filter(|mode| bits(&mode.weight) >= Some(needed)).min_by_key(|mode| bits(&mode.weight))
+    };
+    exact.or_else(wider).map(Some).ok_or_else(|| SimulationError::Format {
+        layer: layer.name.clone(),
+        what: "a pair of activations and weights",
+        found: format!("{activation} and {weight}"),
+        legal: {
+            let pairs: Vec<String> = accelerator
+                .modes()
+                .iter()
+                .map(|mode| format!("{} and {}", mode.activation, mode.weight))
+                .collect();
+            pairs.join("; ")
+        },
+    })
+}
+
+pub(super) struct Context<'a> {
+    pub accelerator: &'a Accelerator,
+    pub network: &'a QuantizedNetwork,
+    pub layer: &'a Layer,
+    pub parameters: &'a QuantizedLayer,
     places: &'a [TensorPlace],
+    mode: Option<&'a Mode>,
 }
 
 impl Context<'_> {
-    fn input(&self) -> &TensorPlace {
+    pub fn input(&self) -> &TensorPlace {
         &self.places[self.layer.inputs[0].index()]
     }
 
-    fn output(&self) -> &TensorPlace {
+    pub fn output(&self) -> &TensorPlace {
         &self.places[self.layer.output.index()]
     }
 
@@ -72,6 +117,9 @@ impl Context<'_> {
         let input = self.input();
         let groups = input.groups(accelerator);
         let quantization = self.network.quantization(self.layer.inputs[0]);
+        if !self.layer.operation.is_matrix() {
+            self.check_vector_words()?;
+        }
         let lanes = |window: Window, kind| Mapping {
             kind,
             window,
@@ -84,9 +132,9 @@ impl Context<'_> {
             channel_blocks: 1,
         };
         let matrix = |window: Window| {
-            let blocks = input.blocks(accelerator);
+            let blocks = input.blocks();
             Mapping {
-                tile_blocks: accelerator.blocks_per_tile(),
+                tile_blocks: accelerator.blocks_per_tile(&self.output().word),
                 tile_lines: window.kernel.area() as u32 * blocks,
                 group_stride: 0,
                 channel_stride: groups,
@@ -128,6 +176,22 @@ impl Context<'_> {
         })
     }
 
+    /// The vector unit works on one format.
+    fn check_vector_words(&self) -> Result<(), SimulationError> {
+        let legal = self.accelerator.vector_word();
+        let words =
+            self.layer.inputs.iter().chain([&self.layer.output]).map(|id| &self.places[id.index()].word);
+        match words.into_iter().find(|word| Some(*word) != legal) {
+            None => Ok(()),
+            Some(other) => Err(SimulationError::Format {
+                layer: self.layer.name.clone(),
+                what: "an input or output of the vector unit",
+                found: other.format.to_string(),
+                legal: legal.map_or("no such layers".to_owned(), |word| format!("{} there", word.format)),
+            }),
+        }
+    }
+
     /// Tiles whose weights and parameters fit half of their scratchpads.
     fn tiles_at_once(&self, mapping: &Mapping) -> Result<u32, SimulationError> {
         let room = |target, lines: u32, what, key| {
@@ -139,7 +203,7 @@ impl Context<'_> {
             Err(SimulationError::Tile {
                 layer: self.layer.name.clone(),
                 what,
-                channels: mapping.tile_blocks * self.accelerator.lanes(),
+                channels: mapping.tile_blocks * self.output().word.channels,
                 needed_bytes: u64::from(lines) * line_bytes,
                 available_bytes: u64::from(half) * line_bytes,
                 key,
@@ -154,7 +218,7 @@ impl Context<'_> {
         Ok(by_weights.min(by_parameters).min(1 << 12))
     }
 
-    fn chunk(&self, mapping: &Mapping, first_block: u32, blocks: u32) -> Chunk {
+    fn chunk(&self, mapping: &Mapping, first_block: u32, blocks: u32) -> Result<Chunk, SimulationError> {
         let accelerator = self.accelerator;
         let (input, output) = (self.input(), self.output());
         let Window { kernel, stride, dilation, padding, .. } = mapping.window;
@@ -164,9 +228,9 @@ impl Context<'_> {
             kind: mapping.kind,
             weight_step: mapping.tile_lines > 0 || mapping.shared_lines > 1,
             weight_reset: mapping.shared_lines > 1,
-            pad_value: mapping.pad_value,
             rounding: self.parameters.requantization,
             zero_point: self.parameters.offset,
+            pad_value: self.input().word.code(mapping.pad_value) as i16 as i32,
             low: self.parameters.low,
             high: self.parameters.high,
             kernel_width: kernel.width as u32,
@@ -191,16 +255,34 @@ impl Context<'_> {
             parameter_line: 0,
             output_line: output.line + first_block * output.groups(accelerator),
             output_blocks: blocks,
+            mode: self.mode.or_else(|| self.vector_mode()).map_or(0, |mode| mode.code),
+            output_format: self.output_format(),
         };
-        Chunk {
-            compute,
-            weights: self.weights(mapping, first_block, blocks),
-            parameters: self.parameter_lines(first_block, blocks),
-        }
+        let mut corrections = Vec::new();
+        let weights = self.weights(mapping, first_block, blocks, &mut corrections)?;
+        Ok(Chunk { compute, weights, parameters: self.parameter_lines(first_block, blocks, &corrections)? })
     }
 
-    fn parameter_lines(&self, first_block: u32, blocks: u32) -> Lines {
-        let lanes = self.accelerator.lanes();
+    /// A mode whose activations are the vector unit's: padding depends on it.
+    fn vector_mode(&self) -> Option<&Mode> {
+        let format = self.input().word.name();
+        self.accelerator.modes().iter().find(|mode| mode.activation == format)
+    }
+
+    fn output_format(&self) -> u32 {
+        let place = self.accelerator.words().iter().position(|word| *word == self.output().word);
+        place.expect("the output's word is one of the accelerator's") as u32
+    }
+
+    /// Parameters of `blocks` output blocks. `corrections` are added to the biases, by channel of the chunk.
+    fn parameter_lines(
+        &self,
+        first_block: u32,
+        blocks: u32,
+        corrections: &[i64],
+    ) -> Result<Lines, SimulationError> {
+        let lanes = self.output().word.channels;
+        let shift = self.mode.map_or(0, Mode::result_shift);
         let mut lines = Lines::new(self.accelerator, Target::Parameters, blocks);
         for block in 0..blocks {
             for lane in 0..lanes {
@@ -208,22 +290,61 @@ impl Context<'_> {
                 if let (Some(&bias), Some(&multiplier)) =
                     (self.parameters.bias.get(channel), self.parameters.multipliers.get(channel))
                 {
+                    let correction = corrections.get((block * lanes + lane) as usize).copied().unwrap_or(0);
+                    let bias = (i64::from(bias) + correction) << shift;
+                    let (bias, multiplier) = self.in_units_of_the_pe(channel, bias, multiplier, shift)?;
                     lines.put_parameters(block, lane, bias, multiplier);
                 }
             }
         }
-        lines
+        Ok(lines)
     }
 
-    fn weights(&self, mapping: &Mapping, first_block: u32, blocks: u32) -> Option<Lines> {
-        let lanes = self.accelerator.lanes();
+    /// Bias and multiplier for sums that count in units 2^-shift of the network's.
+    fn in_units_of_the_pe(
+        &self,
+        channel: usize,
+        bias: i64,
+        multiplier: Multiplier,
+        shift: u32,
+    ) -> Result<(i32, Multiplier), SimulationError> {
+        let refused =
+            |what: String| SimulationError::Weights { layer: self.layer.name.clone(), channel, what };
+        let narrow = i32::try_from(bias).map_err(|_| {
+            refused(format!("bias {bias} does not fit 32 bits; use wider activations or weights"))
+        })?;
+        let deeper = u32::from(multiplier.shift) + shift;
+        let legal = u32::from(bitmill_formats::requantize::MAX_SHIFT);
+        if deeper > legal {
+            return Err(refused(format!(
+                "scale {} is too small: its shift {deeper} exceeds {legal}",
+                multiplier.real()
+            )));
+        }
+        if shift > 0 && self.parameters.requantization == Requantization::DoubleRounding {
+            let what =
+                "its sums count in finer units than its codes, which double rounding would round otherwise";
+            return Err(refused(what.to_owned()));
+        }
+        Ok((narrow, Multiplier { shift: deeper as u8, ..multiplier }))
+    }
+
+    fn weights(
+        &self,
+        mapping: &Mapping,
+        first_block: u32,
+        blocks: u32,
+        corrections: &mut Vec<i64>,
+    ) -> Result<Option<Lines>, SimulationError> {
+        let lanes = self.output().word.channels;
         let new = |lines| Lines::new(self.accelerator, Target::Weights, lines);
         let weights = &self.parameters.weights;
-        match self.layer.operation {
-            Operation::Convolution { groups, .. } => {
-                Some(self.matrix_weights(mapping, first_block, blocks, groups))
-            }
-            Operation::FullyConnected { .. } => Some(self.matrix_weights(mapping, first_block, blocks, 1)),
+        if let Some(mode) = self.mode {
+            let matrix = Matrix::new(self, mapping, mode);
+            return matrix.lines(first_block, blocks, corrections).map(Some);
+        }
+        Ok(match self.layer.operation {
+            Operation::Convolution { .. } | Operation::FullyConnected { .. } => None,
             Operation::Depthwise { .. } => {
                 let mut lines = new(blocks * mapping.tile_lines);
                 let channels = self.input().shape.channels;
@@ -249,37 +370,7 @@ impl Context<'_> {
                 Some(lines)
             }
             _ => None,
-        }
-    }
-
-    /// Lines in the order of the steps: tile, tap, channel block; a line holds a word for each column.
-    /// A grouped convolution becomes a full one with zeros between the groups.
-    fn matrix_weights(&self, mapping: &Mapping, first_block: u32, blocks: u32, groups: usize) -> Lines {
-        let (lanes, columns) = (self.accelerator.lanes(), self.accelerator.columns());
-        let bits = self.accelerator.weight_bits();
-        let tiles = blocks.div_ceil(mapping.tile_blocks);
-        let mut lines = Lines::new(self.accelerator, Target::Weights, tiles * mapping.tile_lines);
-        let Shape { channels, .. } = self.input().shape;
-        let outputs = self.output().shape.channels;
-        let per_group = channels / groups;
-        let taps = mapping.window.kernel.area();
-        for (tile, column) in (0..tiles).flat_map(|t| (0..columns).map(move |c| (t, c))) {
-            let output = (first_block * lanes + tile * columns + column) as usize;
-            if output >= outputs {
-                continue;
-            }
-            let first_channel = output / (outputs / groups) * per_group;
-            for tap in 0..taps {
-                for channel in 0..per_group {
-                    let weight = self.parameters.weights[(output * taps + tap) * per_group + channel];
-                    let (block, lane) =
-                        ((first_channel + channel) as u32 / lanes, (first_channel + channel) as u32 % lanes);
-                    let line = tile * mapping.tile_lines + tap as u32 * mapping.channel_blocks + block;
-                    lines.put(line, (column * lanes + lane) * bits, bits, weight.into());
-                }
-            }
-        }
-        lines
+        })
     }
 }
 

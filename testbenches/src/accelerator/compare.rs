@@ -86,7 +86,7 @@ pub fn compare(
             ));
         }
         verdict.tensors += 1;
-        verdict.bytes += (seen.len() * accelerator.activation_bits() as usize).div_ceil(8);
+        verdict.bytes += (seen.len() * stored.place.word.bits() as usize).div_ceil(8);
     }
     Ok(verdict)
 }

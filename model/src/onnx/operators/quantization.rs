@@ -54,7 +54,7 @@ fn per_tensor(
     let shift = if kind.is_signed { 0 } else { 1i64 << (kind.bits - 1) };
     // The constant's type bounds the zero point to 16 bits.
     let zero_point = (zero_point - shift) as i32;
-    Ok(Quantization { bits: kind.bits, scale: f64::from(scale), zero_point })
+    Quantization::signed(kind.bits, f64::from(scale), zero_point).map_err(|problem| node.error(problem))
 }
 
 /// Zero points and their type, at input 2.

@@ -1,9 +1,9 @@
 //! Weights in the network's order, real and, where the file has them, integer.
 
-use crate::ModelError;
 use crate::onnx::constant::{Constant, Values};
 use crate::onnx::node::Node;
 use crate::quantized::QuantizedWeights;
+use crate::{ModelError, WeightFormat};
 
 /// Weights of a layer.
 pub(super) struct Weights {
@@ -32,7 +32,9 @@ pub(super) fn read(node: Node, constant: &Constant, order: &[usize]) -> Result<W
                 "its weights are scaled along another axis than the output channels".to_owned()
             })?;
             let scales = rows.iter().map(|row| f64::from(row[0])).collect();
-            Some(QuantizedWeights { integers: fitted(node, &integers, kind.bits)?, scales, bits: kind.bits })
+            let integers = fitted(node, &integers, kind.bits)?;
+            let format = WeightFormat::signed(kind.bits).map_err(|problem| node.error(problem))?;
+            Some(QuantizedWeights { integers, scales, format })
         }
         _ => None,
     };

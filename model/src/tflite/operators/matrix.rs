@@ -9,7 +9,7 @@ use crate::ModelError;
 use crate::float::FloatLayer;
 use crate::network::{Operation, TensorId};
 use crate::quantized::proof::proved_multiplier;
-use crate::quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer, weight_channel};
+use crate::quantized::{Quantization, QuantizedLayer, WeightFormat, weight_channel};
 use crate::shape::{Extent, Padding, Window};
 use crate::tflite::importer::{Clamp, Importer, Node};
 use crate::tflite::schema::{ElementType, TensorInfo};
@@ -105,7 +105,7 @@ fn affine(
         real_bias.push((f64::from(given[channel]) * input.scale * f64::from(scales[channel])) as f32);
     }
     let layer = QuantizedLayer {
-        weight_bits: LANE_WEIGHT_BITS,
+        weight_format: WeightFormat::lane(),
         weights: integers,
         bias,
         multipliers,

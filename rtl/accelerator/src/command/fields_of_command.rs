@@ -138,13 +138,17 @@ pub mod fields {
     /// Input rows from one pixel group to the next.
     pub const JUMP_Y: Field = unsigned("jump_y", 5, 56, 8);
     /// Columns from one tap to the next.
-    pub const TAP_X: Field = unsigned("tap_x", 6, 0, 8);
+    pub const TAP_X: Field = unsigned("tap_x", 6, 0, 5);
     /// Rows from one tap row to the next.
-    pub const TAP_Y: Field = unsigned("tap_y", 6, 8, 8);
+    pub const TAP_Y: Field = unsigned("tap_y", 6, 5, 5);
     /// Change of the pixel number at the end of a tap row.
-    pub const TAP_WRAP: Field = signed("tap_wrap", 6, 16, 24);
+    pub const TAP_WRAP: Field = signed("tap_wrap", 6, 10, 24);
     /// Pixels of the output.
-    pub const PIXELS: Field = unsigned("pixels", 6, 40, 23);
+    pub const PIXELS: Field = unsigned("pixels", 6, 34, 23);
+    /// Mode of the processing elements: formats of activations and weights.
+    pub const MODE: Field = unsigned("mode", 6, 57, 4);
+    /// Format of the results, by its place in `precision.activations`.
+    pub const OUTPUT_FORMAT: Field = unsigned("output_format", 6, 61, 3);
     /// First weight line.
     pub const WEIGHT_LINE: Field = unsigned("weight_line", 7, 0, 16);
     /// First parameter line.
@@ -155,7 +159,7 @@ pub mod fields {
     pub const OUTPUT_BLOCKS: Field = unsigned("output_blocks", 7, 48, 16);
 
     /// All of them, in the order of this page.
-    pub const ALL: [&Field; 43] = [
+    pub const ALL: [&Field; 45] = [
         &OPCODE,
         &WAIT,
         &POST,
@@ -195,6 +199,8 @@ pub mod fields {
         &TAP_Y,
         &TAP_WRAP,
         &PIXELS,
+        &MODE,
+        &OUTPUT_FORMAT,
         &WEIGHT_LINE,
         &PARAMETER_LINE,
         &OUTPUT_LINE,

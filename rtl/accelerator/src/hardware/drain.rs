@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 
 use super::scratchpad::group_bits;
+use super::{by_output, choose};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind};
 
@@ -22,7 +23,8 @@ pub(super) const WORDS: [usize; 3] = [fields::KIND.word, fields::PIXELS.word, fi
 
 /// Bits that number the blocks of a tile.
 pub(super) fn block_bits(accelerator: &Accelerator) -> u32 {
-    bits_for(u64::from(accelerator.blocks_per_tile()) - 1)
+    let blocks = by_output(accelerator, |word| accelerator.blocks_per_tile(word).into());
+    bits_for(blocks.into_iter().max().unwrap_or(1) - 1)
 }
 
 pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
@@ -109,7 +111,9 @@ fn chunks<'m>(
     let blocks_left_q = m.register("blocks_left_q", blocks_shape).without_reset();
     let block_q = m.register("block_q", unsigned(block_bits(accelerator))).without_reset();
     let last_of_pixels = blocks_left_q.q().eq_value(1).named("last_of_pixels");
-    let full_tile = block_q.q().eq_value(i128::from(accelerator.blocks_per_tile()) - 1);
+    let last_blocks = by_output(accelerator, |word| u64::from(accelerator.blocks_per_tile(word)) - 1);
+    let output_format = fields::OUTPUT_FORMAT.of(words);
+    let full_tile = block_q.q().eq(choose(m, output_format, &last_blocks, block_q.q().width()));
     let last_of_tile = m.any(&[is_matrix.not(), full_tile, last_of_pixels]).named("last_of_tile");
     let tile_ends = block_ends.and(last_of_tile).named("tile_ends");
     let pixels_end = block_ends.and(last_of_pixels).named("pixels_end");

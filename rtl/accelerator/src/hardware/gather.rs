@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Register, Shape, Signal, bits_for, signed, unsigned};
 
 use crate::command::{Field, fields};
-use crate::{Accelerator, Target};
+use crate::{Accelerator, Target, WordLayout};
 
 pub(super) const COORDINATE: Shape = signed(16);
 pub(super) const INDEX: Shape = signed(24);
@@ -124,6 +124,9 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         x: m.input("tap_x_i", COORDINATE),
         index: m.input("tap_index_i", INDEX),
     };
+    let mode = mode_port(accelerator).map(|width| {
+        m.input_with_comment("mode_i", unsigned(width), "formats of the operands, for the padding")
+    });
     m.group("Words from the banks");
     let words: Vec<Signal> =
         (0..rows).map(|b| m.input(&format!("word_{b}_i"), unsigned(accelerator.word_bits()))).collect();
@@ -151,7 +154,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     for row in &gathered {
         row.served_q.set_when(step, step_done.not().and(row.served_q.q().or(row.grant)));
     }
-    let operands = operands(&m, accelerator, &gathered, step, &words, &settings);
+    let operands = operands(&m, accelerator, &gathered, step, &words, &settings, mode);
     m.group("Bank reads");
     for bank in 0..rows {
         let chosen: Vec<(Signal, Signal)> =
@@ -245,10 +248,10 @@ fn operands<'m>(
     step: Signal<'m>,
     words: &[Signal<'m>],
     settings: &[Signal<'m>],
+    mode: Option<Signal<'m>>,
 ) -> Vec<Signal<'m>> {
     m.comment("Words arrive a cycle after their grant.");
-    let pad = setting(settings, &fields::PAD_VALUE).truncate(accelerator.activation_bits());
-    let padding = pad.replicate(accelerator.lanes()).named("padding");
+    let padding = padding(accelerator, setting(settings, &fields::PAD_VALUE), mode).named("padding");
     let all = rows.len();
     rows.iter()
         .enumerate()
@@ -265,6 +268,29 @@ fn operands<'m>(
             operand_q.q()
         })
         .collect()
+}
+
+/// Width of the port `mode_i`, if words of padding differ between modes.
+pub(super) fn mode_port(accelerator: &Accelerator) -> Option<u32> {
+    let words = accelerator.words();
+    let same = words.iter().all(|word| (word.bits(), word.channels) == (words[0].bits(), words[0].channels));
+    (!same).then(|| accelerator.pe().mode_bits())
+}
+
+/// The word that taps outside the input read: the padding's code in every channel.
+fn padding<'m>(accelerator: &Accelerator, code: Signal<'m>, mode: Option<Signal<'m>>) -> Signal<'m> {
+    let word_of = |word: &WordLayout| {
+        code.as_unsigned().truncate(word.bits()).replicate(word.channels).extend(accelerator.word_bits())
+    };
+    let Some(mode) = mode else { return word_of(&accelerator.words()[0]) };
+    let modes = accelerator.modes();
+    let most = modes.iter().map(|mode| mode.code).max().unwrap_or(0);
+    let word_of_code = |code: u32| {
+        let mode = modes.iter().find(|mode| mode.code == code).unwrap_or(&modes[0]);
+        word_of(accelerator.word(&mode.activation).unwrap_or(&accelerator.words()[0]))
+    };
+    let words: Vec<Signal> = (0..=most).map(word_of_code).collect();
+    mode.select(&words, words[0])
 }
 
 /// The value whose condition holds; at most one does.

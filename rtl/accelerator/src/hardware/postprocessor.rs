@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::unit::Unit;
-use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
+use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, signed, unsigned};
 use bitmill_units::common::requantizer::{BIAS_BITS, ROUNDING_BITS, SHIFT_BITS};
 
 use super::array::result_port;
 use super::drain::block_bits;
 use super::scratchpad::{across, group_bits};
 use crate::geometry::PARAMETER_BITS;
-use crate::{Accelerator, Target};
+use crate::{Accelerator, Target, WordLayout};
 
 pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
-    let (rows, columns, lanes) = (accelerator.rows(), accelerator.columns(), accelerator.lanes());
-    let (name, bits) = (&accelerator.configuration().name, accelerator.activation_bits());
+    let (rows, outputs, lanes) = (accelerator.rows(), accelerator.outputs(), accelerator.most_channels());
+    let name = &accelerator.configuration().name;
+    let bits = accelerator.value_bits();
     let m = ModuleBuilder::new(
         format!("bitmill_{name}_postprocessor"),
         format!("requantizes {} rows by {lanes} channels a cycle.", accelerator.drain_rows()),
@@ -28,10 +29,12 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     if accelerator.rows() == accelerator.drain_rows() {
         m.ignore(group);
     }
-    if accelerator.blocks_per_tile() == 1 {
+    if accelerator.words().iter().all(|word| accelerator.blocks_per_tile(word) == 1) {
         m.ignore(block);
     }
     m.group("Settings of the command");
+    let format = output_port(accelerator)
+        .map(|width| m.input_with_comment("output_format_i", unsigned(width), "format of the results"));
     let mut settings =
         ["zero_point_i", "low_i", "high_i"].map(|port| (port, m.input(port, signed(bits)))).to_vec();
     if accelerator.requantizer().has_choice() {
@@ -51,8 +54,12 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         };
         (0..rows).map(|row| (0..channels).map(|channel| port(row, channel)).collect()).collect()
     };
-    let array = inputs("array", columns);
-    let vector = inputs("vector", lanes);
+    let array = inputs("array", outputs);
+    let vector = accelerator.vector_word().map(|word| inputs("vector", word.channels));
+    if vector.is_none() {
+        m.ignore(is_matrix);
+    }
+    let chunk = Chunk { is_matrix, block, group, format, array, vector };
 
     let requantizer = accelerator.requantizer().module()?;
     let mut words = Vec::new();
@@ -60,9 +67,8 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.comment(&format!("Row {drain_row} of the group."));
         let mut activations = Vec::new();
         for lane in 0..lanes {
-            let accumulator =
-                select_result(accelerator, drain_row, lane, is_matrix, block, group, &array, &vector)
-                    .named(&format!("accumulator_{drain_row}_{lane}"));
+            let accumulator = select_result(accelerator, drain_row, lane, &chunk)
+                .named(&format!("accumulator_{drain_row}_{lane}"));
             let base = lane * PARAMETER_BITS;
             let mut connections = vec![
                 ("accumulator_i", accumulator),
@@ -73,10 +79,9 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
             connections.extend(&settings);
             let instance =
                 m.instance(&format!("i_requantizer_{drain_row}_{lane}"), &requantizer, &connections);
-            activations.push(instance.output("activation_o").as_unsigned());
+            activations.push(instance.output("activation_o"));
         }
-        activations.reverse();
-        words.push(m.concat(&activations));
+        words.push(word(&m, accelerator, &activations, format));
     }
     m.group("Words, one for each row of the group");
     for (row, word) in words.into_iter().enumerate() {
@@ -85,31 +90,74 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.finish()
 }
 
-fn select_result<'m>(
-    accelerator: &Accelerator,
-    drain_row: u32,
-    lane: u32,
+/// Width of the port `output_format_i`, if there are several formats.
+pub(super) fn output_port(accelerator: &Accelerator) -> Option<u32> {
+    let formats = accelerator.words().len() as u64;
+    (formats > 1).then(|| bits_for(formats - 1))
+}
+
+/// What chooses a result, and what it chooses from.
+struct Chunk<'m> {
     is_matrix: Signal<'m>,
     block: Signal<'m>,
     group: Signal<'m>,
-    array: &[Vec<Signal<'m>>],
-    vector: &[Vec<Signal<'m>>],
-) -> Signal<'m> {
+    format: Option<Signal<'m>>,
+    /// By row and output channel.
+    array: Vec<Vec<Signal<'m>>>,
+    /// By row and channel.
+    vector: Option<Vec<Vec<Signal<'m>>>>,
+}
+
+/// The sum of channel `lane` of the chunk's block, in one row of its group.
+fn select_result<'m>(accelerator: &Accelerator, drain_row: u32, lane: u32, chunk: &Chunk<'m>) -> Signal<'m> {
     let rows: Vec<usize> = (0..accelerator.rows() / accelerator.drain_rows())
         .map(|g| (g * accelerator.drain_rows() + drain_row) as usize)
         .collect();
     let choose = |index: Signal<'m>, items: Vec<Signal<'m>>| {
         if items.len() == 1 { items[0] } else { index.select(&items, items[0]) }
     };
-    let blocks = accelerator.blocks_per_tile();
-    let from_array: Vec<Signal> = (0..blocks)
-        .map(|b| {
-            choose(
-                group,
-                rows.iter().map(|&row| array[row][(b * accelerator.lanes() + lane) as usize]).collect(),
-            )
+    let output = |output: u32| {
+        choose(chunk.group, rows.iter().map(|&row| chunk.array[row][output as usize]).collect())
+    };
+    // A format with fewer channels a word leaves the upper lanes idle: they may take anything.
+    let of_word = |word: &WordLayout| {
+        let lane = lane.min(word.channels - 1);
+        (0..accelerator.blocks_per_tile(word)).map(|block| output(block * word.channels + lane)).collect()
+    };
+    let words = accelerator.words();
+    let same = words.iter().all(|word| word.channels == words[0].channels);
+    let from_array = match chunk.format.filter(|_| !same) {
+        None => choose(chunk.block, of_word(&words[0])),
+        Some(format) => {
+            let items: Vec<Signal> = words.iter().map(|word| choose(chunk.block, of_word(word))).collect();
+            format.select(&items, items[0])
+        }
+    };
+    let Some(vector) = &chunk.vector else { return from_array };
+    let Some(from_vector) = rows.iter().map(|&row| vector[row].get(lane as usize).copied()).collect() else {
+        return from_array;
+    };
+    chunk.is_matrix.mux(from_array, choose(chunk.group, from_vector))
+}
+
+/// The activation word of the requantized integers, in the chosen format.
+fn word<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    integers: &[Signal<'m>],
+    format: Option<Signal<'m>>,
+) -> Signal<'m> {
+    let code = |word: &WordLayout, integer: Signal<'m>| {
+        if word.is_bipolar() { integer.msb().not() } else { integer.as_unsigned().truncate(word.bits()) }
+    };
+    let words: Vec<Signal> = accelerator
+        .words()
+        .iter()
+        .map(|word| {
+            let lanes = &integers[..word.channels as usize];
+            let codes: Vec<Signal> = lanes.iter().rev().map(|&integer| code(word, integer)).collect();
+            m.concat(&codes).extend(accelerator.word_bits())
         })
         .collect();
-    let from_vector = choose(group, rows.iter().map(|&row| vector[row][lane as usize]).collect());
-    is_matrix.mux(choose(block, from_array), from_vector)
+    format.map_or(words[0], |format| format.select(&words, words[0]))
 }

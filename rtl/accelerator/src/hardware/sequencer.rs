@@ -3,12 +3,16 @@
 //! After its start it places the array's rows on the first output pixels, one a cycle. Then it issues steps
 //! in the order `for pixel group, for tile of blocks, for tap row, for tap column, for channel block`. The
 //! last step of a tile waits until the tile before has been drained far enough.
+//!
+//! A mode of the PEs may take several cycles a step. Then the operands stay, `phase_o` counts the cycles, and
+//! the next step begins after the last of them.
 
 use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Register, Signal, bits_for, unsigned};
 
 use super::gather::{self, COLUMN, COORDINATE, INDEX, Move, Position, SETTINGS, row_bits};
+use super::{by_mode, by_output, choose};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind};
 
@@ -37,6 +41,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     running_q.set_when(start.or(done), start);
     let walk = walk(&m, accelerator, &words, &settings, start);
     let counters = counters(&m, accelerator, &words, start, step_done, is_matrix);
+    let phases = phases(&m, accelerator, &words, step_done, is_matrix, counters.last);
 
     m.comment("Steps go on from the last row's placement to the last step.");
     let stepping_q = m.register("stepping_q", unsigned(1));
@@ -47,7 +52,8 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let tile_done = step_done.and(counters.last).named("tile_done");
     let one = m.lit(DRAIN_BITS, 1);
     wait_q.set_when(tile_done.or(waits), tile_done.mux(counters.drain_cycles, wait_q.q()).sub_wrapping(one));
-    let step = stepping_q.q().and(counters.last.and(waits).not()).named("step");
+    let may_step = stepping_q.q().and(counters.last.and(waits).not());
+    let step = phases.repeats.map_or(may_step, |repeats| may_step.and(repeats.not())).named("step");
 
     for (index, field) in SETTINGS.iter().enumerate() {
         if index == 0 {
@@ -70,11 +76,11 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.output("tap_y_o", counters.tap.y);
     m.output("tap_x_o", counters.tap.x);
     m.output("tap_index_o", counters.tap.index);
-    operand_controls(&m, &words, step_done, &counters);
+    operand_controls(&m, accelerator, &words, step_done, &counters, &phases);
     m.group("To the drain");
     // The result is there one latency of gatherer and PE after the step; the drain looks one cycle ahead.
     let pe_latency = accelerator.pe_timing().latency_cycles;
-    let mut ready = tile_done;
+    let mut ready = phases.tile_done.unwrap_or(tile_done);
     for cycle in 1..gather::LATENCY_CYCLES + pe_latency - 1 {
         ready = m.delay(&format!("tile_done_{cycle}_q"), ready);
     }
@@ -171,7 +177,8 @@ fn counters<'m>(
 
     m.comment("Tiles of output blocks, then groups of pixels.");
     let blocks_shape = fields::OUTPUT_BLOCKS.shape;
-    let tile_blocks = m.constant(blocks_shape, accelerator.blocks_per_tile().into());
+    let blocks = by_output(accelerator, |word| accelerator.blocks_per_tile(word).into());
+    let tile_blocks = choose(m, fields::OUTPUT_FORMAT.of(words), &blocks, blocks_shape.width);
     let tile_blocks = is_matrix.mux(tile_blocks, m.constant(blocks_shape, 1)).named("tile_blocks");
     let output_blocks = fields::OUTPUT_BLOCKS.of(words);
     let blocks_left_q = m.register("blocks_left_q", blocks_shape).without_reset();
@@ -221,7 +228,8 @@ fn drain_cycles<'m>(
     m.comment("Cycles to drain the tile: its blocks times its groups of rows that hold pixels.");
     let drain_rows = accelerator.drain_rows();
     let all_groups = accelerator.rows() / drain_rows;
-    let block_bits = bits_for(accelerator.blocks_per_tile().into());
+    let most_blocks = by_output(accelerator, |word| accelerator.blocks_per_tile(word).into());
+    let block_bits = bits_for(most_blocks.into_iter().max().unwrap_or(1));
     let blocks = blocks_left.lt(tile_blocks).mux(blocks_left, tile_blocks).truncate(block_bits);
     let log2 = drain_rows.ilog2();
     let rounded = remaining.add(m.lit(remaining.width(), u64::from(drain_rows) - 1)).shr(log2);
@@ -254,17 +262,64 @@ fn taps<'m>(
     Move { y: y_q.q(), x: x_q.q(), index: index_q.q() }
 }
 
+/// The cycles of a step, where some mode takes more than one.
+struct Phases<'m> {
+    /// A step's operands are used, in this cycle for the first time or again; `None`: only once.
+    repeats: Option<Signal<'m>>,
+    /// The cycle of the step.
+    number: Option<Signal<'m>>,
+    /// The last cycle of a tile's last step.
+    tile_done: Option<Signal<'m>>,
+}
+
+fn phases<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    words: &[Signal<'m>],
+    step_done: Signal<'m>,
+    is_matrix: Signal<'m>,
+    tile_ends: Signal<'m>,
+) -> Phases<'m> {
+    let bits = accelerator.pe().phase_bits();
+    if bits == 0 {
+        return Phases { repeats: None, number: None, tile_done: None };
+    }
+    m.comment("Cycles of a step: the first is that in which the step is done, the others hold the operands.");
+    let last_of_mode = by_mode(accelerator, |mode| u64::from(mode.interval_cycles) - 1);
+    let last_phase =
+        choose(m, fields::MODE.of(words), &last_of_mode, bits).gate(is_matrix).named("last_phase");
+    let phase_q = m.register("phase_q", unsigned(bits));
+    let phase = phase_q.q();
+    let repeats = phase.any().named("repeats");
+    let is_last = phase.eq(last_phase).named("phase_is_last");
+    let works = step_done.or(repeats);
+    phase_q.set_when(works, is_last.mux(m.lit(bits, 0), phase.increment()));
+    let tile_ends_q = m.register("tile_ends_q", unsigned(1)).without_reset();
+    tile_ends_q.set_when(step_done, tile_ends);
+    let of_last_step = step_done.mux(tile_ends, tile_ends_q.q());
+    let tile_done = m.any(&[works.not(), is_last.not(), of_last_step.not()]).not().named("phases_done");
+    Phases { repeats: Some(repeats), number: Some(phase), tile_done: Some(tile_done) }
+}
+
 /// Valid, first and last beside the operands, and the weight line that arrives with them.
 fn operand_controls<'m>(
     m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
     words: &[Signal<'m>],
     step_done: Signal<'m>,
     counters: &Counters<'m>,
+    phases: &Phases<'m>,
 ) {
     m.comment("Controls travel with the operands; weights are read a cycle before they are used.");
-    let valid = m.delay("valid_2_q", m.delay("valid_1_q", step_done));
-    let first = m.delay_data("first_2_q", m.delay_data("first_1_q", counters.first));
-    let last = m.delay_data("last_2_q", m.delay_data("last_1_q", counters.last));
+    let with_operands = |name: &str, signal| {
+        m.delay_data(&format!("{name}_2_q"), m.delay_data(&format!("{name}_1_q"), signal))
+    };
+    let works = phases.repeats.map_or(step_done, |repeats| step_done.or(repeats));
+    let valid = m.delay("valid_2_q", m.delay("valid_1_q", works));
+    let begins = if phases.repeats.is_some() { counters.first.and(step_done) } else { counters.first };
+    let first = with_operands("first", begins);
+    let last = with_operands("last", phases.tile_done.unwrap_or(counters.last));
+    let phase = phases.number.map(|number| with_operands("phase", number));
     let weight_read = m.delay("weight_read_q", step_done);
     let weight_line = m.delay_data("weight_line_1_q", counters.weight_line);
     let kind = words[0].slice(fields::KIND.lsb, fields::KIND.shape.width);
@@ -278,6 +333,12 @@ fn operand_controls<'m>(
     m.output("maximum_o", kind.eq_value(ComputeKind::Maximum as i128));
     m.output("first_o", first);
     m.output("last_o", last);
+    if accelerator.pe().mode_bits() > 0 {
+        m.output("mode_o", fields::MODE.of(words).truncate(accelerator.pe().mode_bits()));
+    }
+    if let Some(phase) = phase {
+        m.output("phase_o", phase);
+    }
 }
 
 /// Counts events from 0 to `count - 1` and starts over.

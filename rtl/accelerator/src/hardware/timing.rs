@@ -14,7 +14,7 @@ pub use super::tokens::COUNTER_BITS as TOKEN_BITS;
 pub struct ComputeTiming {
     /// Placing the rows on the first pixels.
     pub setup_cycles: u64,
-    /// Steps: cycles in which operands are complete.
+    /// Steps: cycles in which complete operands are used, several a step where the mode takes several.
     pub step_cycles: u64,
     /// Rows waited for a bank that another row was reading.
     pub conflict_cycles: u64,
@@ -35,8 +35,15 @@ impl ComputeTiming {
 pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
     let (rows, drain_rows) = (u64::from(accelerator.rows()), u64::from(accelerator.drain_rows()));
     let tile_blocks = match command.kind {
-        ComputeKind::Matrix => u64::from(accelerator.blocks_per_tile()),
+        ComputeKind::Matrix => {
+            u64::from(accelerator.blocks_per_tile(&accelerator.words()[command.output_format as usize]))
+        }
         ComputeKind::Lanes | ComputeKind::Maximum => 1,
+    };
+    // Cycles for which the operands of a step stay, beyond the one in which they are complete.
+    let held = match command.kind {
+        ComputeKind::Matrix => u64::from(accelerator.interval_cycles(command.mode)) - 1,
+        ComputeKind::Lanes | ComputeKind::Maximum => 0,
     };
     let blocks = u64::from(command.output_blocks);
     let pixels = u64::from(command.pixels);
@@ -51,15 +58,15 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
         let rounds = Rounds::of(accelerator, command, group);
         let drained_groups = (pixels - group * rows).min(rows).div_ceil(drain_rows);
         for tile in 0..blocks.div_ceil(tile_blocks) {
-            let before_last = rounds.all * channels - rounds.last;
+            let before_last = rounds.all * channels - rounds.last + (taps * channels - 1) * held;
             let last_begins = (next_step + before_last).max(may_end);
-            timing.step_cycles += taps * channels;
+            timing.step_cycles += taps * channels * (1 + held);
             timing.conflict_cycles += rounds.all * channels - taps * channels;
             timing.drain_cycles += last_begins - (next_step + before_last);
             let ends = last_begins + rounds.last - 1;
             drain = drained_groups * (blocks - tile * tile_blocks).min(tile_blocks);
             may_end = ends + drain;
-            next_step = ends + 1;
+            next_step = ends + 1 + held;
         }
     }
     let pe_latency = u64::from(accelerator.pe_timing().latency_cycles);

@@ -77,14 +77,14 @@ pub(crate) fn top(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
 fn purpose(accelerator: &Accelerator) -> String {
     let config = accelerator.configuration();
     format!(
-        "accelerator of {} by {} PEs ({:?}, {} lanes), activations of {} bits, weights of {} bits.\n\
+        "accelerator of {} by {} PEs ({}, {} lanes),\nactivations {}, weights {}.\n\
          Runs lists of 64-byte commands from memory.",
         accelerator.rows(),
         accelerator.columns(),
         config.pe.kind,
-        accelerator.lanes(),
-        accelerator.activation_bits(),
-        accelerator.weight_bits()
+        config.pe.lanes,
+        config.precision.activations.join(", "),
+        config.precision.weights.join(", ")
     )
 }
 
@@ -354,6 +354,9 @@ fn gatherer<'m>(
     names.extend(others.map(str::to_owned));
     let mut inputs: Vec<(String, Signal)> =
         names.iter().map(|n| (format!("{n}_i"), sequencer.output(&format!("{n}_o")))).collect();
+    if gather::mode_port(accelerator).is_some() {
+        inputs.push(("mode_i".to_owned(), sequencer.output("mode_o")));
+    }
     inputs.extend(words.iter().enumerate().map(|(b, word)| (format!("word_{b}_i"), word.value())));
     let inputs: Vec<(&str, Signal)> = inputs.iter().map(|(p, s)| (p.as_str(), *s)).collect();
     Ok(m.instance("i_gather", &gather::module(accelerator)?, &inputs))
@@ -365,7 +368,7 @@ fn arithmetic<'m>(
     sequencer: Instance<'m>,
     operands: &[Signal<'m>],
     weights: &[Signal<'m>],
-) -> Result<(Instance<'m>, Instance<'m>), HdlError> {
+) -> Result<(Instance<'m>, Option<Instance<'m>>), HdlError> {
     let control = |valid: &str| {
         vec![
             ("valid_i".to_owned(), sequencer.output(valid)),
@@ -380,21 +383,27 @@ fn arithmetic<'m>(
     };
     let word_bits = accelerator.weight_word_bits();
     let mut inputs = control("array_valid_o");
+    for (width, what) in [(accelerator.pe().mode_bits(), "mode"), (accelerator.pe().phase_bits(), "phase")] {
+        if width > 0 {
+            inputs.push((format!("{what}_i"), sequencer.output(&format!("{what}_o"))));
+        }
+    }
     inputs.extend(activations.clone());
     inputs.extend(
         (0..accelerator.columns())
             .map(|c| (format!("weight_{c}_i"), across(m, weights, c * word_bits, word_bits))),
     );
     let array = build("i_array", array::module(accelerator)?, inputs);
+    let Some(word) = accelerator.vector_word() else { return Ok((array, None)) };
     let mut inputs = control("vector_valid_o");
     inputs.push(("maximum_i".to_owned(), sequencer.output("maximum_o")));
     inputs.extend(activations);
-    inputs.extend((0..accelerator.lanes()).map(|l| {
+    inputs.extend((0..word.channels).map(|l| {
         let weight = across(m, weights, l * LANE_WEIGHT_BITS, LANE_WEIGHT_BITS).as_signed();
         (format!("weight_{l}_i"), weight)
     }));
-    let vector = build("i_vector", vector::module(accelerator)?, inputs);
-    Ok((array, vector))
+    let vector = build("i_vector", vector::module(accelerator, word)?, inputs);
+    Ok((array, Some(vector)))
 }
 
 /// The requantized words, one for each drained row.
@@ -404,10 +413,10 @@ fn postprocess<'m>(
     queues: &Queues<'m>,
     drain: Instance<'m>,
     array: Instance<'m>,
-    vector: Instance<'m>,
+    vector: Option<Instance<'m>>,
     parameters: &[Signal<'m>],
 ) -> Result<Vec<Signal<'m>>, HdlError> {
-    let bits = accelerator.activation_bits();
+    let bits = accelerator.value_bits();
     let mut inputs: Vec<(String, Signal)> =
         ["is_matrix", "block", "group"].map(|n| (format!("{n}_i"), drain.output(&format!("{n}_o")))).to_vec();
     for field in [&fields::ZERO_POINT, &fields::LOW, &fields::HIGH] {
@@ -417,10 +426,16 @@ fn postprocess<'m>(
     if accelerator.requantizer().has_choice() {
         inputs.push(("rounding_i".to_owned(), fields::ROUNDING.of(&queues.compute_words)));
     }
+    if let Some(width) = postprocessor::output_port(accelerator) {
+        let format = fields::OUTPUT_FORMAT.of(&queues.compute_words).truncate(width);
+        inputs.push(("output_format_i".to_owned(), format));
+    }
     inputs.extend(parameters.iter().enumerate().map(|(s, slice)| (format!("parameter_{s}_i"), *slice)));
+    let vector_channels = accelerator.vector_word().map_or(0, |word| word.channels);
     for (prefix, unit, channels) in
-        [("array", array, accelerator.columns()), ("vector", vector, accelerator.lanes())]
+        [("array", Some(array), accelerator.outputs()), ("vector", vector, vector_channels)]
     {
+        let Some(unit) = unit else { continue };
         for row in 0..accelerator.rows() {
             for channel in 0..channels {
                 let port = array::result_port(row, channel);

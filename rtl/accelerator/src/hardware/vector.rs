@@ -7,11 +7,11 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
 use bitmill_units::pe::lane::LANE_WEIGHT_BITS;
 
 use super::array::result_port;
-use crate::Accelerator;
+use crate::{Accelerator, WordLayout};
 
-pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
-    let (name, rows, lanes) = (&accelerator.configuration().name, accelerator.rows(), accelerator.lanes());
-    let bits = accelerator.activation_bits();
+pub(super) fn module(accelerator: &Accelerator, word: &WordLayout) -> Result<Arc<Module>, HdlError> {
+    let (name, rows) = (&accelerator.configuration().name, accelerator.rows());
+    let (lanes, bits) = (word.channels, word.bits());
     let m = ModuleBuilder::new(
         format!("bitmill_{name}_vector"),
         format!("channel-by-channel operations on {rows} pixels by {lanes} channels."),

@@ -102,6 +102,11 @@ impl BitMod {
         Some(special.ok_or_else(illegal).and_then(|special| family.codebook(special)))
     }
 
+    /// Whether `name` leaves the special value open.
+    pub(crate) fn is_base(&self, name: &str) -> bool {
+        name == self.name(self.specials[0])
+    }
+
     fn name(&self, special: i32) -> String {
         let base = format!("bitmod_fp{}", self.bits);
         match special {

@@ -1,0 +1,92 @@
+//! Weights rounded to formats that are no grid of integers: codebooks, minifloats, posits, slices.
+//!
+//! Each output channel has a step of its own, the one with the smallest squared error among fractions of the
+//! step that spans its largest weight. A channel in BitMoD takes the special value that serves it best; Sherry
+//! drops the smallest weight of each group of four input channels.
+
+use bitmill_formats::{Format, Sherry};
+
+use super::clipping::{Clipping, FRACTIONS, best};
+use crate::network::Operation;
+use crate::quantized::{QuantizedWeights, WeightFormat, weight_channel};
+
+/// Rounded weights in `format`, with a step for each output channel.
+pub(super) fn weights(
+    clipping: Clipping,
+    operation: &Operation,
+    real: &[f32],
+    channels: usize,
+    format: &WeightFormat,
+) -> Result<QuantizedWeights, String> {
+    let tables = tables(format)?;
+    let mut rows = vec![Vec::new(); channels];
+    for (index, &weight) in real.iter().enumerate() {
+        rows[weight_channel(operation, index, real.len(), channels)].push(f64::from(weight));
+    }
+    let mut scales = vec![0.0; channels];
+    let mut rounded_rows = Vec::with_capacity(channels);
+    for (row, scale) in rows.iter().zip(&mut scales) {
+        let most = row.iter().fold(0f64, |most, weight| most.max(weight.abs()));
+        if most == 0.0 {
+            *scale = 1.0;
+            rounded_rows.push(round(&tables[0], row, 1.0));
+            continue;
+        }
+        let fractions = if clipping == Clipping::MinMax { FRACTIONS..=FRACTIONS } else { 1..=FRACTIONS };
+        let candidates = tables.iter().flat_map(|table| {
+            let largest = f64::from(table.values.range().1.max(-table.values.range().0));
+            fractions.clone().map(move |part| (table, most * part as f64 / FRACTIONS as f64 / largest))
+        });
+        let (table, step) = best(candidates, |(table, step)| {
+            let error = |(&weight, rounded): (&f64, i16)| (weight - f64::from(rounded) * step).powi(2);
+            row.iter().zip(round(table, row, step)).map(error).sum()
+        });
+        *scale = step;
+        rounded_rows.push(round(table, row, step));
+    }
+    let mut next = vec![0; channels];
+    let integers = (0..real.len())
+        .map(|index| {
+            let channel = weight_channel(operation, index, real.len(), channels);
+            next[channel] += 1;
+            rounded_rows[channel][next[channel] - 1]
+        })
+        .collect();
+    Ok(QuantizedWeights { integers, scales, format: format.clone() })
+}
+
+/// Values that a channel's weights may take.
+struct Table {
+    values: WeightFormat,
+    is_sherry: bool,
+}
+
+fn tables(format: &WeightFormat) -> Result<Vec<Table>, String> {
+    let is_sherry = matches!(format.format(), Format::Sherry(_));
+    match format.format() {
+        Format::Complex(_) => {
+            Err(format!("{format} weights come from training; real ones cannot be rounded to them"))
+        }
+        Format::Scalar(scalar) => {
+            let values =
+                scalar.group_choices().into_iter().map(|choice| WeightFormat::new(Format::Scalar(choice)));
+            values.map(|values| Ok(Table { values: values?, is_sherry })).collect()
+        }
+        _ => Ok(vec![Table { values: format.clone(), is_sherry }]),
+    }
+}
+
+/// The weights of a channel in units of `step`.
+fn round(table: &Table, row: &[f64], step: f64) -> Vec<i16> {
+    if !table.is_sherry {
+        return row.iter().map(|weight| table.values.nearest(weight / step)).collect();
+    }
+    row.chunks(Sherry::LANES)
+        .flat_map(|group| {
+            let four: [f32; Sherry::LANES] =
+                std::array::from_fn(|lane| group.get(lane).map_or(0.0, |w| *w as f32));
+            let codes = Sherry.decode(Sherry.encode(four)).map(i16::from);
+            codes.into_iter().take(group.len()).collect::<Vec<_>>()
+        })
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! The format of a layer's weights, whose values are integer multiples of one power of two.
+
+use std::fmt;
+
+use bitmill_formats::{Dyadic, Family, Format, Integer, Scalar};
+
+/// A format of weights, and the integers that it stands for in units of 2^lsb.
+///
+/// Scalar formats of up to 16 bits whose values fit 16-bit integers, `sherry` and `ifairy`; in the last two a
+/// weight is −1, 0 or 1, and which of them may stand together is the format's rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightFormat {
+    format: Format,
+    /// Ascending; empty where they are a whole range.
+    values: Vec<i16>,
+    range: (i16, i16),
+}
+
+impl WeightFormat {
+    /// The format by value.
+    ///
+    /// # Errors
+    /// In words, a format with values that are no 16-bit integers in units of its last place.
+    pub fn new(format: Format) -> Result<Self, String> {
+        let beyond =
+            || format!("the values of {format} do not fit 16-bit integers; weights cannot be held in it");
+        let (mut values, lsb) = match &format {
+            Format::Scalar(Scalar::Integer(integer)) => {
+                let (least, most) = integer.range();
+                let narrow = |bound: i64| i16::try_from(bound).map_err(|_| beyond());
+                let range = (narrow(least)?, narrow(most)?);
+                return Ok(Self { format, values: Vec::new(), range });
+            }
+            Format::Scalar(scalar) => {
+                let choices = scalar.group_choices();
+                let codes = choices
+                    .iter()
+                    .flat_map(|choice| (0..=choice.largest_code()).map(move |c| choice.decode(c)));
+                (codes.filter_map(|value| value.finite()).collect::<Vec<_>>(), format.lsb_exponent())
+            }
+            Format::Sherry(_) | Format::Complex(_) => ([-1, 0, 1].map(Dyadic::from_integer).to_vec(), 0),
+            Format::Block(_) => {
+                return Err(format!("{format} has scales of its own; weights cannot be held in it"));
+            }
+        };
+        values.sort();
+        values.dedup();
+        let integer = |value: &Dyadic| {
+            let units = value.scale_by_power(-lsb).to_f64();
+            (units.abs() <= f64::from(i16::MAX)).then_some(units as i16).ok_or_else(beyond)
+        };
+        let values = values.iter().map(integer).collect::<Result<Vec<i16>, _>>()?;
+        let range = (values[0], values[values.len() - 1]);
+        Ok(Self { format, values, range })
+    }
+
+    /// Signed integers of `bits`, 2..=16.
+    ///
+    /// # Errors
+    /// In words, another width.
+    pub fn signed(bits: u8) -> Result<Self, String> {
+        let legal = (2..=16).contains(&bits);
+        let format = Integer::signed(bits.into()).ok().filter(|_| legal);
+        let format = format.ok_or_else(|| format!("weight width must lie in 2..=16 bits, found {bits}"))?;
+        let limit = ((1i32 << (bits - 1)) - 1) as i16;
+        Ok(Self {
+            format: Format::Scalar(Scalar::Integer(format)),
+            values: Vec::new(),
+            range: (-limit - 1, limit),
+        })
+    }
+
+    /// The weights of lane layers: `int8`.
+    pub fn lane() -> Self {
+        Self::signed(8).unwrap_or_else(|problem| unreachable!("int8 is legal: {problem}"))
+    }
+
+    /// Whether it is the format of lane layers.
+    pub fn is_lane(&self) -> bool {
+        *self == Self::lane()
+    }
+
+    /// The width of signed integers without a fraction; nothing for every other format.
+    pub fn signed_bits(&self) -> Option<u8> {
+        match &self.format {
+            Format::Scalar(Scalar::Integer(integer))
+                if integer.is_signed() && integer.fraction_bits() == 0 =>
+            {
+                u8::try_from(integer.bits()).ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// The format by name.
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// Smallest and largest weight.
+    pub fn range(&self) -> (i16, i16) {
+        self.range
+    }
+
+    /// Whether every integer of the range is a weight.
+    pub fn is_uniform(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The weight nearest to `units`, the smaller of two equally near ones.
+    pub fn nearest(&self, units: f64) -> i16 {
+        let (least, most) = (f64::from(self.range.0), f64::from(self.range.1));
+        if self.is_uniform() {
+            return units.round_ties_even().clamp(least, most) as i16;
+        }
+        let above = self.values.partition_point(|&value| f64::from(value) < units);
+        let candidates = &self.values[above.saturating_sub(1)..(above + 1).min(self.values.len())];
+        let distance = |value: &i16| (f64::from(*value) - units).abs();
+        let nearest = candidates.iter().copied().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        nearest.unwrap_or(self.range.0)
+    }
+
+    /// The first of `weights` that the format does not have.
+    pub(super) fn stranger(&self, weights: &[i16]) -> Option<i16> {
+        let (least, most) = self.range;
+        let fits = |weight: &i16| {
+            (least..=most).contains(weight)
+                && (self.is_uniform() || self.values.binary_search(weight).is_ok())
+        };
+        weights.iter().copied().find(|weight| !fits(weight))
+    }
+}
+
+impl fmt::Display for WeightFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.format.fmt(f)
+    }
+}

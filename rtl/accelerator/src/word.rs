@@ -1,0 +1,66 @@
+//! How the activations of one format lie in a word of the activation scratchpad.
+
+use bitmill_formats::{Family, Format, Scalar, Value};
+
+/// A format of activations in a word: one channel above the other, channel 0 lowest, nothing between them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WordLayout {
+    /// The format.
+    pub format: Scalar,
+    /// Channels of a word.
+    pub channels: u32,
+}
+
+impl WordLayout {
+    /// Bits of an activation.
+    pub fn bits(&self) -> u32 {
+        self.format.bits()
+    }
+
+    /// Bits of the two's complement integer that becomes an activation.
+    pub fn value_bits(&self) -> u32 {
+        match &self.format {
+            Scalar::Integer(integer) if !integer.is_signed() => integer.bits() + 1,
+            format => format.bits().max(2),
+        }
+    }
+
+    /// Whether activations are signed integers: what the vector unit calculates with.
+    pub fn is_signed_integer(&self) -> bool {
+        matches!(&self.format, Scalar::Integer(integer) if integer.is_signed())
+    }
+
+    /// Whether only the sign of a result is kept: a bipolar format of one bit.
+    pub fn is_bipolar(&self) -> bool {
+        self.bits() == 1 && self.format.decode(0).is_negative()
+    }
+
+    /// Whether the format stands for integers that the requantizer makes.
+    pub(crate) fn is_legal(&self) -> bool {
+        match &self.format {
+            Scalar::Integer(integer) => integer.fraction_bits() == 0,
+            _ => self.is_bipolar(),
+        }
+    }
+
+    /// The code of an integer value.
+    pub fn code(&self, value: i32) -> u32 {
+        if let Scalar::Integer(integer) = &self.format {
+            return value as u32 & ((1 << integer.bits()) - 1);
+        }
+        self.format.encode(&Value::from_integer(value.into()), bitmill_formats::Rounding::NearestEven)
+    }
+
+    /// The integer that a code stands for.
+    pub fn value(&self, code: u32) -> i32 {
+        if let Scalar::Integer(integer) = &self.format {
+            return integer.integer(code) as i32;
+        }
+        self.format.decode(code).to_f64() as i32
+    }
+
+    /// The format by name.
+    pub fn name(&self) -> Format {
+        Format::Scalar(self.format.clone())
+    }
+}
