@@ -258,6 +258,13 @@ impl Context<'_> {
             mode: self.mode.or_else(|| self.vector_mode()).map_or(0, |mode| mode.code),
             output_format: self.output_format(),
         };
+        if self.pads()
+            && self.input().word.value(self.input().word.code(mapping.pad_value)) != mapping.pad_value
+        {
+            let (found, what) = (self.input().word.format.to_string(), "padding");
+            let legal = format!("a format there that has {}", mapping.pad_value);
+            return Err(SimulationError::Format { layer: self.layer.name.clone(), what, found, legal });
+        }
         let mut corrections = Vec::new();
         let weights = self.weights(mapping, first_block, blocks, &mut corrections)?;
         Ok(Chunk { compute, weights, parameters: self.parameter_lines(first_block, blocks, &corrections)? })
@@ -267,6 +274,16 @@ impl Context<'_> {
     fn vector_mode(&self) -> Option<&Mode> {
         let format = self.input().word.name();
         self.accelerator.modes().iter().find(|mode| mode.activation == format)
+    }
+
+    fn pads(&self) -> bool {
+        let window = match self.layer.operation {
+            Operation::Convolution { window, .. } | Operation::Depthwise { window } => window,
+            Operation::AveragePool { window } | Operation::MaxPool { window } => window,
+            _ => return false,
+        };
+        let padding = window.padding;
+        padding.top + padding.bottom + padding.left + padding.right > 0
     }
 
     fn output_format(&self) -> u32 {

@@ -1,0 +1,305 @@
+//! Every kind of processing element in the array of a whole accelerator: convolutions and matrix products in its
+//! formats, which change from one command to the next, equal to the simulator to the cycle and to the bit.
+
+use bitmill_accelerator::{Accelerator, Configuration};
+use bitmill_formats::{Complex, Format, Sherry};
+use bitmill_hdl::unit::Random;
+use bitmill_model::{
+    Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer, QuantizedNetwork, Requantization,
+    Shape, Tensor, TensorId, WeightFormat, Window,
+};
+use bitmill_sim::{Keep, SimulationError};
+use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
+use bitmill_testbenches::{Sources, Verilator, readers};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// An accelerator and the formats of its layers: an activation format for each tensor, a weight format for each
+/// layer. Channels run through `channels`.
+struct Case {
+    name: &'static str,
+    pe: &'static str,
+    activations: &'static [&'static str],
+    weights: &'static [&'static str],
+    array: (u32, u32),
+    tensors: &'static [&'static str],
+    layers: &'static [&'static str],
+    channels: &'static [usize],
+}
+
+const INT8: &[&str] = &["int8"];
+
+const CASES: &[Case] = &[
+    Case {
+        name: "integer",
+        pe: "{kind: integer, lanes: 4}",
+        activations: &["uint8"],
+        weights: &["int4"],
+        array: (4, 8),
+        tensors: &["uint8", "uint8", "uint8"],
+        layers: &["int4", "int3"],
+        channels: &[5, 9, 11],
+    },
+    Case {
+        name: "bit_serial",
+        pe: "{kind: bit_serial, lanes: 4}",
+        activations: INT8,
+        weights: &["int8", "int6", "int4", "bitmod_fp4", "bitmod_fp3"],
+        array: (4, 4),
+        tensors: &["int8"; 6],
+        layers: &["int8", "bitmod_fp4", "bitmod_fp3", "int6", "int4"],
+        channels: &[3, 8, 6, 9, 5, 7],
+    },
+    Case {
+        name: "matryoshka",
+        pe: "{kind: matryoshka, lanes: 4}",
+        activations: INT8,
+        weights: &["matgptq8", "matgptq6", "matgptq4", "matgptq3", "matgptq2"],
+        array: (4, 4),
+        tensors: &["int8"; 6],
+        layers: &["matgptq8", "matgptq2", "matgptq3", "matgptq6", "matgptq4"],
+        channels: &[4, 8, 5, 8, 6, 7],
+    },
+    Case {
+        name: "bit_plane",
+        pe: "{kind: bit_plane, lanes: 8, accumulator_bits: 24}",
+        activations: &["binary", "uint2", "int4"],
+        weights: &["binary", "int2", "int3"],
+        array: (4, 8),
+        tensors: &["int4", "binary", "uint2", "int4", "binary"],
+        layers: &["int3", "binary", "int2", "binary"],
+        channels: &[6, 16, 12, 9, 10],
+    },
+    Case {
+        name: "binary",
+        pe: "{kind: binary, lanes: 16, accumulator_bits: 16}",
+        activations: &["binary"],
+        weights: &["binary"],
+        array: (4, 16),
+        tensors: &["binary"; 3],
+        layers: &["binary"; 2],
+        channels: &[20, 48, 10],
+    },
+    Case {
+        name: "ternary",
+        pe: "{kind: ternary, lanes: 8}",
+        activations: INT8,
+        weights: &["ternary"],
+        array: (2, 8),
+        tensors: &["int8"; 3],
+        layers: &["ternary"; 2],
+        channels: &[5, 12, 10],
+    },
+    Case {
+        name: "sherry",
+        pe: "{kind: sherry, lanes: 8}",
+        activations: INT8,
+        weights: &["sherry"],
+        array: (4, 8),
+        tensors: &["int8"; 3],
+        layers: &["sherry"; 2],
+        channels: &[8, 14, 9],
+    },
+    Case {
+        name: "dual_binary",
+        pe: "{kind: dual_binary, lanes: 8}",
+        activations: &["int6"],
+        weights: &["dual_binary"],
+        array: (2, 8),
+        tensors: &["int6"; 3],
+        layers: &["dual_binary"; 2],
+        channels: &[5, 12, 10],
+    },
+    Case {
+        name: "complex",
+        pe: "{kind: complex, lanes: 4}",
+        activations: INT8,
+        weights: &["ifairy"],
+        array: (2, 8),
+        tensors: &["int8"; 3],
+        layers: &["ifairy"; 2],
+        channels: &[6, 16, 10],
+    },
+    Case {
+        name: "float_mac",
+        pe: "{kind: float_mac, lanes: 2, accumulator_bits: 36, options: {length: 512}}",
+        activations: INT8,
+        weights: &["fp8_e4m3"],
+        array: (2, 4),
+        tensors: &["int8"; 2],
+        layers: &["posit8_0"],
+        channels: &[6, 5],
+    },
+    Case {
+        name: "rmmec_simd",
+        pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 32}",
+        activations: &["int4", "int8", "int16"],
+        weights: &["int4", "int8", "int16"],
+        array: (4, 4),
+        tensors: &["int8", "int4", "int16", "int8"],
+        layers: &["int8", "int4", "int16"],
+        channels: &[5, 8, 6, 7],
+    },
+];
+
+impl Case {
+    fn accelerator(&self) -> Accelerator {
+        let yaml = format!(
+            "name: {}\nprecision: {{activations: [{}], weights: [{}]}}\npe: {}\narray: {{rows: {}, columns: {}}}\n\
+             scratchpads: {{activations_kib: 16, weights_kib: 16}}\nvector: {{rounding: [dyadic]}}\n",
+            self.name,
+            self.activations.join(", "),
+            self.weights.join(", "),
+            self.pe,
+            self.array.0,
+            self.array.1
+        );
+        Accelerator::new(Configuration::from_yaml(&yaml).unwrap())
+            .unwrap_or_else(|e| panic!("{}: {e}", self.name))
+    }
+
+    /// A 3 × 3 convolution, then products over channels, at 5 × 6 pixels.
+    fn network(&self, random: &mut Random) -> QuantizedNetwork {
+        let input = Tensor { name: "input".to_owned(), shape: Shape::new(5, 6, self.channels[0]) };
+        let mut graph = Network::new(self.name, input).unwrap();
+        let mut tensor = TensorId::INPUT;
+        for index in 0..self.layers.len() {
+            let mut window = Window::square(if index == 0 { 3 } else { 1 });
+            if index == 0 && self.tensors[0] != "binary" {
+                window.padding = Padding { top: 1, bottom: 1, left: 1, right: 1 };
+            }
+            let out_channels = self.channels[index + 1];
+            let operation = Operation::Convolution { window, out_channels, groups: 1 };
+            tensor = graph.push(&format!("layer_{index}"), operation, vec![tensor]).unwrap();
+        }
+        let quantizations: Vec<Quantization> = self
+            .tensors
+            .iter()
+            .map(|name| {
+                let unit = Quantization { format: name.parse().unwrap(), scale: 0.5, zero_point: 0 };
+                let zero_point = if unit.is_binary() { 0 } else { between(random, unit.min(), unit.max()) };
+                Quantization { zero_point, ..unit }
+            })
+            .collect();
+        let layers = (0..self.layers.len())
+            .map(|index| {
+                let taps = if index == 0 { 9 } else { 1 };
+                self.layer(random, index, taps, &quantizations[index..index + 2])
+            })
+            .collect();
+        QuantizedNetwork::new(graph, quantizations, layers).unwrap_or_else(|e| panic!("{}: {e}", self.name))
+    }
+
+    /// Random parameters whose outputs spread over their range.
+    fn layer(
+        &self,
+        random: &mut Random,
+        index: usize,
+        taps: usize,
+        around: &[Quantization],
+    ) -> QuantizedLayer {
+        let format: Format = self.layers[index].parse().unwrap();
+        let weight_format = WeightFormat::new(format).unwrap();
+        let (inputs, outputs) = (self.channels[index], self.channels[index + 1]);
+        let weights = weights(random, &weight_format, outputs, taps * inputs);
+        let typical = (inputs * taps) as f64;
+        let (least, most) = weight_format.range();
+        let largest = f64::from(most.max(-least)) * around[0].largest_magnitude() as f64;
+        let factor = around[1].largest_magnitude() as f64 / (largest * typical.sqrt() * 0.5);
+        QuantizedLayer {
+            weight_format,
+            weights,
+            bias: (0..outputs).map(|_| between(random, -(largest as i32), largest as i32)).collect(),
+            multipliers: vec![Multiplier::nearest(factor).unwrap(); outputs],
+            requantization: Requantization::DyadicHalfUp,
+            input_multipliers: Vec::new(),
+            offset: around[1].zero_point,
+            low: around[1].min(),
+            high: around[1].max(),
+        }
+    }
+}
+
+fn between(random: &mut Random, low: i32, high: i32) -> i32 {
+    low + random.below((high - low + 1) as u64) as i32
+}
+
+/// Weights of a format, rows of `row` each.
+fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) -> Vec<i16> {
+    match format.format() {
+        Format::Sherry(_) => {
+            (0..rows * row / 4).flat_map(|_| Sherry.decode(random.below(32) as u32).map(i16::from)).collect()
+        }
+        Format::Complex(_) => {
+            let codes: Vec<u32> = (0..rows / 2 * row / 2).map(|_| random.below(4) as u32).collect();
+            let part = |output: usize, input: usize| {
+                let (re, im) = Complex.decode(codes[output / 2 * (row / 2) + input / 2]);
+                i16::from([[re, im], [im, -re]][output % 2][input % 2])
+            };
+            (0..rows)
+                .flat_map(|output| (0..row).map(move |input| (output, input)))
+                .map(|(o, i)| part(o, i))
+                .collect()
+        }
+        Format::Scalar(scalar) => (0..rows)
+            .flat_map(|_| {
+                let choices = scalar.group_choices();
+                let choice = choices[random.below(choices.len() as u64) as usize].clone();
+                let values = WeightFormat::new(Format::Scalar(choice)).unwrap();
+                let (least, most) = values.range();
+                (0..row)
+                    .map(|_| values.nearest(f64::from(between(random, least.into(), most.into()))))
+                    .collect::<Vec<_>>()
+            })
+            .collect(),
+        Format::Block(_) => unreachable!("no case has block formats"),
+    }
+}
+
+fn input(random: &mut Random, network: &QuantizedNetwork) -> Vec<i32> {
+    let quantization = network.quantization(TensorId::INPUT);
+    let elements = network.graph().shape(TensorId::INPUT).elements();
+    let draw = |_| loop {
+        let value = between(random, quantization.min(), quantization.max());
+        if quantization.holds(value) {
+            return value;
+        }
+    };
+    (0..elements).map(draw).collect()
+}
+
+fn verify(case: &Case, engine: &Engine) -> Result<Verdict, VerificationError> {
+    let mut random = Random::new(7);
+    let (accelerator, network) = (case.accelerator(), case.network(&mut random));
+    let input = input(&mut random, &network);
+    let top = accelerator.module().expect("a checked circuit");
+    let (accelerator, network) = (&accelerator, &network);
+    let verification =
+        Verification { accelerator, top, network, input: &input, keep: Keep::Every, waves: None };
+    verification.run(engine, &mut |_, _| ())
+}
+
+#[test]
+fn every_kind_in_the_interpreter() {
+    for case in CASES {
+        let verdict = verify(case, &Engine::Interpreter).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        println!("{}: {verdict:?}", case.name);
+    }
+}
+
+#[test]
+fn every_kind_in_verilator() {
+    let verilator = match Verilator::find() {
+        Ok(found) => found.with_default_cache(format!("{ROOT}/target/verilator-cache")),
+        Err(error) if error.is_missing_tool() => return println!("skipped: {error}"),
+        Err(error) => panic!("{error}"),
+    };
+    let engine = Engine::Verilator(verilator);
+    for case in CASES {
+        let accelerator = case.accelerator();
+        let design = bitmill_hdl::Design::new(&accelerator.module().unwrap()).unwrap();
+        readers::lint(&Sources::of(&design)).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let verdict = verify(case, &engine).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        println!("{}: {verdict:?}", case.name);
+    }
+}
