@@ -5,8 +5,8 @@ use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_formats::{Complex, Format, Sherry};
 use bitmill_hdl::unit::Random;
 use bitmill_model::{
-    Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer, QuantizedNetwork, Requantization,
-    Shape, Tensor, TensorId, WeightFormat, Window,
+    ActivationFormat, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
+    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use bitmill_sim::{Keep, SimulationError};
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
@@ -176,7 +176,11 @@ impl Case {
             .tensors
             .iter()
             .map(|name| {
-                let unit = Quantization { format: name.parse().unwrap(), scale: 0.5, zero_point: 0 };
+                let unit = Quantization {
+                    format: ActivationFormat::new(&name.parse().unwrap()).unwrap(),
+                    scale: 0.5,
+                    zero_point: 0,
+                };
                 let zero_point = if unit.is_binary() { 0 } else { between(random, unit.min(), unit.max()) };
                 Quantization { zero_point, ..unit }
             })
