@@ -8,7 +8,7 @@ use bitmill_model::{
     ActivationFormat, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
     QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
-use bitmill_sim::{Keep, SimulationError};
+use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, Verilator, readers};
 
@@ -124,7 +124,7 @@ const CASES: &[Case] = &[
         name: "float_mac",
         pe: "{kind: float_mac, lanes: 2, accumulator_bits: 36, options: {length: 512}}",
         activations: INT8,
-        weights: &["fp8_e4m3"],
+        weights: &["posit8_0"],
         array: (2, 4),
         tensors: &["int8"; 2],
         layers: &["posit8_0"],
@@ -146,7 +146,7 @@ impl Case {
     fn accelerator(&self) -> Accelerator {
         let yaml = format!(
             "name: {}\nprecision: {{activations: [{}], weights: [{}]}}\npe: {}\narray: {{rows: {}, columns: {}}}\n\
-             scratchpads: {{activations_kib: 16, weights_kib: 16}}\nvector: {{rounding: [dyadic]}}\n",
+             scratchpads: {{activations_kib: 16, weights_kib: 16}}\nvector: {{rounding: [dyadic_half_up]}}\n",
             self.name,
             self.activations.join(", "),
             self.weights.join(", "),
@@ -208,12 +208,14 @@ impl Case {
         let weights = weights(random, &weight_format, outputs, taps * inputs);
         let typical = (inputs * taps) as f64;
         let (least, most) = weight_format.range();
-        let largest = f64::from(most.max(-least)) * around[0].largest_magnitude() as f64;
+        let largest = f64::from(most).max(-f64::from(least)) * around[0].largest_magnitude() as f64;
         let factor = around[1].largest_magnitude() as f64 / (largest * typical.sqrt() * 0.5);
         QuantizedLayer {
             weight_format,
             weights,
-            bias: (0..outputs).map(|_| between(random, -(largest as i32), largest as i32)).collect(),
+            bias: (0..outputs)
+                .map(|_| between(random, -(largest.min(1e8) as i32), largest.min(1e8) as i32))
+                .collect(),
             multipliers: vec![Multiplier::nearest(factor).unwrap(); outputs],
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: Vec::new(),
@@ -231,9 +233,14 @@ fn between(random: &mut Random, low: i32, high: i32) -> i32 {
 /// Weights of a format, rows of `row` each.
 fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) -> Vec<i16> {
     match format.format() {
-        Format::Sherry(_) => {
-            (0..rows * row / 4).flat_map(|_| Sherry.decode(random.below(32) as u32).map(i16::from)).collect()
-        }
+        // The last group of a row may be cut off.
+        Format::Sherry(_) => (0..rows)
+            .flat_map(|_| {
+                let groups =
+                    (0..row.div_ceil(Sherry::LANES)).flat_map(|_| Sherry.decode(random.below(32) as u32));
+                groups.take(row).map(i16::from).collect::<Vec<_>>()
+            })
+            .collect(),
         Format::Complex(_) => {
             let codes: Vec<u32> = (0..rows / 2 * row / 2).map(|_| random.below(4) as u32).collect();
             let part = |output: usize, input: usize| {
@@ -245,17 +252,18 @@ fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) 
                 .map(|(o, i)| part(o, i))
                 .collect()
         }
-        Format::Scalar(scalar) => (0..rows)
-            .flat_map(|_| {
-                let choices = scalar.group_choices();
-                let choice = choices[random.below(choices.len() as u64) as usize].clone();
-                let values = WeightFormat::new(Format::Scalar(choice)).unwrap();
-                let (least, most) = values.range();
-                (0..row)
-                    .map(|_| values.nearest(f64::from(between(random, least.into(), most.into()))))
-                    .collect::<Vec<_>>()
-            })
-            .collect(),
+        Format::Scalar(_) => {
+            let choices = format.choices().unwrap();
+            (0..rows)
+                .flat_map(|_| {
+                    let values = &choices[random.below(choices.len() as u64) as usize];
+                    let (least, most) = values.range();
+                    (0..row)
+                        .map(|_| values.nearest(f64::from(between(random, least.into(), most.into()))))
+                        .collect::<Vec<_>>()
+                })
+                .collect()
+        }
         Format::Block(_) => unreachable!("no case has block formats"),
     }
 }

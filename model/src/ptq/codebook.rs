@@ -63,17 +63,10 @@ struct Table {
 
 fn tables(format: &WeightFormat) -> Result<Vec<Table>, String> {
     let is_sherry = matches!(format.format(), Format::Sherry(_));
-    match format.format() {
-        Format::Complex(_) => {
-            Err(format!("{format} weights come from training; real ones cannot be rounded to them"))
-        }
-        Format::Scalar(scalar) => {
-            let values =
-                scalar.group_choices().into_iter().map(|choice| WeightFormat::new(Format::Scalar(choice)));
-            values.map(|values| Ok(Table { values: values?, is_sherry })).collect()
-        }
-        _ => Ok(vec![Table { values: format.clone(), is_sherry }]),
+    if matches!(format.format(), Format::Complex(_)) {
+        return Err(format!("{format} weights come from training; real ones cannot be rounded to them"));
     }
+    Ok(format.choices()?.into_iter().map(|values| Table { values, is_sherry }).collect())
 }
 
 /// The weights of a channel in units of `step`.

@@ -22,29 +22,55 @@ impl WeightFormat {
     /// # Errors
     /// In words, a format with values that are no 16-bit integers in units of its last place.
     pub fn new(format: Format) -> Result<Self, String> {
+        let choices = match &format {
+            Format::Scalar(scalar) => scalar.group_choices(),
+            _ => Vec::new(),
+        };
+        Self::of_choices(format, &choices)
+    }
+
+    /// What a group of weights chooses from: one set of values, or one for each special value of BitMoD.
+    ///
+    /// # Errors
+    /// None for a format that there is.
+    pub fn choices(&self) -> Result<Vec<Self>, String> {
+        match &self.format {
+            Format::Scalar(scalar) => {
+                let choices = scalar.group_choices();
+                choices
+                    .iter()
+                    .map(|choice| Self::of_choices(self.format.clone(), std::slice::from_ref(choice)))
+                    .collect()
+            }
+            _ => Ok(vec![self.clone()]),
+        }
+    }
+
+    /// `format` with the values of some scalar formats.
+    fn of_choices(format: Format, choices: &[Scalar]) -> Result<Self, String> {
         let beyond =
             || format!("the values of {format} do not fit 16-bit integers; weights cannot be held in it");
-        let (mut values, lsb) = match &format {
+        let mut values: Vec<Dyadic> = match &format {
             Format::Scalar(Scalar::Integer(integer)) => {
                 let (least, most) = integer.range();
                 let narrow = |bound: i64| i16::try_from(bound).map_err(|_| beyond());
                 let range = (narrow(least)?, narrow(most)?);
                 return Ok(Self { format, values: Vec::new(), range });
             }
-            Format::Scalar(scalar) => {
-                let choices = scalar.group_choices();
+            Format::Scalar(_) => {
                 let codes = choices
                     .iter()
                     .flat_map(|choice| (0..=choice.largest_code()).map(move |c| choice.decode(c)));
-                (codes.filter_map(|value| value.finite()).collect::<Vec<_>>(), format.lsb_exponent())
+                codes.filter_map(|value| value.finite()).collect()
             }
-            Format::Sherry(_) | Format::Complex(_) => ([-1, 0, 1].map(Dyadic::from_integer).to_vec(), 0),
+            Format::Sherry(_) | Format::Complex(_) => [-1, 0, 1].map(Dyadic::from_integer).to_vec(),
             Format::Block(_) => {
                 return Err(format!("{format} has scales of its own; weights cannot be held in it"));
             }
         };
         values.sort();
         values.dedup();
+        let lsb = format.lsb_exponent();
         let integer = |value: &Dyadic| {
             let units = value.scale_by_power(-lsb).to_f64();
             (units.abs() <= f64::from(i16::MAX)).then_some(units as i16).ok_or_else(beyond)

@@ -43,6 +43,7 @@ fn command_inputs<'m>(m: &'m ModuleBuilder, used: &[usize]) -> Vec<Signal<'m>> {
 /// The number that stands at `selector`; a constant where there is nothing to choose.
 fn choose<'m>(m: &'m ModuleBuilder, selector: Signal<'m>, numbers: &[u64], width: u32) -> Signal<'m> {
     if numbers.iter().all(|number| *number == numbers[0]) {
+        m.ignore(selector);
         return m.lit(width, numbers[0]);
     }
     let items: Vec<Signal> = numbers.iter().map(|&number| m.lit(width, number)).collect();

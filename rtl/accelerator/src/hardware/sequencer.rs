@@ -41,7 +41,9 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     running_q.set_when(start.or(done), start);
     let walk = walk(&m, accelerator, &words, &settings, start);
     let counters = counters(&m, accelerator, &words, start, step_done, is_matrix);
-    let phases = phases(&m, accelerator, &words, step_done, is_matrix, counters.last);
+    let has_modes = accelerator.pe().mode_bits() + accelerator.pe().phase_bits() > 0;
+    let mode = has_modes.then(|| fields::MODE.of(&words));
+    let phases = phases(&m, accelerator, mode, step_done, is_matrix, counters.last);
 
     m.comment("Steps go on from the last row's placement to the last step.");
     let stepping_q = m.register("stepping_q", unsigned(1));
@@ -76,7 +78,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.output("tap_y_o", counters.tap.y);
     m.output("tap_x_o", counters.tap.x);
     m.output("tap_index_o", counters.tap.index);
-    operand_controls(&m, accelerator, &words, step_done, &counters, &phases);
+    operand_controls(&m, accelerator, &words, step_done, &counters, &phases, mode);
     m.group("To the drain");
     // The result is there one latency of gatherer and PE after the step; the drain looks one cycle ahead.
     let pe_latency = accelerator.pe_timing().latency_cycles;
@@ -275,19 +277,18 @@ struct Phases<'m> {
 fn phases<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
-    words: &[Signal<'m>],
+    mode: Option<Signal<'m>>,
     step_done: Signal<'m>,
     is_matrix: Signal<'m>,
     tile_ends: Signal<'m>,
 ) -> Phases<'m> {
     let bits = accelerator.pe().phase_bits();
-    if bits == 0 {
+    let Some(mode) = mode.filter(|_| bits > 0) else {
         return Phases { repeats: None, number: None, tile_done: None };
-    }
+    };
     m.comment("Cycles of a step: the first is that in which the step is done, the others hold the operands.");
     let last_of_mode = by_mode(accelerator, |mode| u64::from(mode.interval_cycles) - 1);
-    let last_phase =
-        choose(m, fields::MODE.of(words), &last_of_mode, bits).gate(is_matrix).named("last_phase");
+    let last_phase = choose(m, mode, &last_of_mode, bits).gate(is_matrix).named("last_phase");
     let phase_q = m.register("phase_q", unsigned(bits));
     let phase = phase_q.q();
     let repeats = phase.any().named("repeats");
@@ -309,6 +310,7 @@ fn operand_controls<'m>(
     step_done: Signal<'m>,
     counters: &Counters<'m>,
     phases: &Phases<'m>,
+    mode: Option<Signal<'m>>,
 ) {
     m.comment("Controls travel with the operands; weights are read a cycle before they are used.");
     let with_operands = |name: &str, signal| {
@@ -333,8 +335,9 @@ fn operand_controls<'m>(
     m.output("maximum_o", kind.eq_value(ComputeKind::Maximum as i128));
     m.output("first_o", first);
     m.output("last_o", last);
-    if accelerator.pe().mode_bits() > 0 {
-        m.output("mode_o", fields::MODE.of(words).truncate(accelerator.pe().mode_bits()));
+    let mode_bits = accelerator.pe().mode_bits();
+    if let Some(mode) = mode.filter(|_| mode_bits > 0) {
+        m.output("mode_o", mode.truncate(mode_bits));
     }
     if let Some(phase) = phase {
         m.output("phase_o", phase);
