@@ -37,7 +37,7 @@ fn check(file: &str, levels: &[i16], expected: usize) {
         if matches!(layer.operation, Operation::FullyConnected { .. }) {
             matrices += 1;
             assert!(parameters.weights.iter().all(|weight| levels.contains(weight)), "{}", layer.name);
-            assert_eq!(parameters.weight_bits, 2);
+            assert_eq!(parameters.weight_format.signed_bits(), Some(2));
         }
     }
     assert_eq!(matrices, 4);
@@ -50,7 +50,7 @@ fn check(file: &str, levels: &[i16], expected: usize) {
             layer.name
         );
     }
-    assert_eq!(network.quantization(TensorId::INPUT).bits, 8);
+    assert_eq!(network.quantization(TensorId::INPUT).bits(), 8);
     let Some(right) = right_answers(&network) else { return };
     println!("{file}: {right} of 10000 right");
     assert_eq!(right, expected);

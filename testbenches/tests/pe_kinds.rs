@@ -154,14 +154,14 @@ impl Case {
             self.array.0,
             self.array.1
         );
-        Accelerator::new(Configuration::from_yaml(&yaml).unwrap())
+        Accelerator::new(Configuration::from_yaml(&yaml).expect("a legal case"))
             .unwrap_or_else(|e| panic!("{}: {e}", self.name))
     }
 
     /// A 3 × 3 convolution, then products over channels, at 5 × 6 pixels.
     fn network(&self, random: &mut Random) -> QuantizedNetwork {
         let input = Tensor { name: "input".to_owned(), shape: Shape::new(5, 6, self.channels[0]) };
-        let mut graph = Network::new(self.name, input).unwrap();
+        let mut graph = Network::new(self.name, input).expect("a legal case");
         let mut tensor = TensorId::INPUT;
         for index in 0..self.layers.len() {
             let mut window = Window::square(if index == 0 { 3 } else { 1 });
@@ -170,14 +170,15 @@ impl Case {
             }
             let out_channels = self.channels[index + 1];
             let operation = Operation::Convolution { window, out_channels, groups: 1 };
-            tensor = graph.push(&format!("layer_{index}"), operation, vec![tensor]).unwrap();
+            tensor = graph.push(format!("layer_{index}"), operation, vec![tensor]).expect("a legal case");
         }
         let quantizations: Vec<Quantization> = self
             .tensors
             .iter()
             .map(|name| {
                 let unit = Quantization {
-                    format: ActivationFormat::new(&name.parse().unwrap()).unwrap(),
+                    format: ActivationFormat::new(&name.parse().expect("a legal case"))
+                        .expect("a legal case"),
                     scale: 0.5,
                     zero_point: 0,
                 };
@@ -202,8 +203,8 @@ impl Case {
         taps: usize,
         around: &[Quantization],
     ) -> QuantizedLayer {
-        let format: Format = self.layers[index].parse().unwrap();
-        let weight_format = WeightFormat::new(format).unwrap();
+        let format: Format = self.layers[index].parse().expect("a legal case");
+        let weight_format = WeightFormat::new(format).expect("a legal case");
         let (inputs, outputs) = (self.channels[index], self.channels[index + 1]);
         let weights = weights(random, &weight_format, outputs, taps * inputs);
         let typical = (inputs * taps) as f64;
@@ -216,7 +217,7 @@ impl Case {
             bias: (0..outputs)
                 .map(|_| between(random, -(largest.min(1e8) as i32), largest.min(1e8) as i32))
                 .collect(),
-            multipliers: vec![Multiplier::nearest(factor).unwrap(); outputs],
+            multipliers: vec![Multiplier::nearest(factor).expect("a legal case"); outputs],
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: Vec::new(),
             offset: around[1].zero_point,
@@ -253,7 +254,7 @@ fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) 
                 .collect()
         }
         Format::Scalar(_) => {
-            let choices = format.choices().unwrap();
+            let choices = format.choices().expect("a legal case");
             (0..rows)
                 .flat_map(|_| {
                     let values = &choices[random.below(choices.len() as u64) as usize];
@@ -309,7 +310,8 @@ fn every_kind_in_verilator() {
     let engine = Engine::Verilator(verilator);
     for case in CASES {
         let accelerator = case.accelerator();
-        let design = bitmill_hdl::Design::new(&accelerator.module().unwrap()).unwrap();
+        let design =
+            bitmill_hdl::Design::new(&accelerator.module().expect("a legal case")).expect("a legal case");
         readers::lint(&Sources::of(&design)).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let verdict = verify(case, &engine).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         println!("{}: {verdict:?}", case.name);

@@ -10,7 +10,7 @@ use super::constant::Constant;
 use super::node::Node;
 use crate::float::FloatLayer;
 use crate::network::{Network, Operation, TensorId};
-use crate::quantized::{Quantization, QuantizedWeights, weight_channel};
+use crate::quantized::{Quantization, QuantizedWeights, WeightFormat, weight_channel};
 use crate::shape::{Extent, Padding, Shape, Window};
 use crate::{ModelError, Tensor};
 
@@ -88,10 +88,14 @@ impl ImportedLayer {
         for (channel, bias) in self.real.bias.iter_mut().enumerate() {
             *bias = *bias * factors[channel] + shifts[channel];
         }
-        let Some(QuantizedWeights { integers, scales, bits }) = &mut self.integers else { return };
+        let Some(QuantizedWeights { integers, scales, format }) = &mut self.integers else { return };
         // The most negative integer has no counterpart of its width.
-        let lowest = -(1i32 << (*bits - 1));
-        *bits += u8::from(*bits < 16 && integers.iter().any(|&weight| i32::from(weight) == lowest));
+        let (lowest, _) = format.range();
+        if let Some(bits) = format.signed_bits().filter(|_| integers.contains(&lowest))
+            && let Ok(wider) = WeightFormat::signed(bits + 1)
+        {
+            *format = wider;
+        }
         for (index, weight) in integers.iter_mut().enumerate() {
             let factor = factors[channel_of(index)];
             *weight = match factor.partial_cmp(&0.0) {

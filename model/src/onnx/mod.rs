@@ -187,7 +187,7 @@ fn qonnx_ends(
 ) {
     let graph = float.graph();
     if quantizations[0].is_none() {
-        quantizations[0] = Some(Quantization { bits: 8, scale: 1.0 / 255.0, zero_point: -128 });
+        quantizations[0] = Some(Quantization::int8(1.0 / 255.0, -128));
         notes.push(format!(
             "input `{}` has no quantizer: it is taken as 8-bit pixels, 0 to 255 for reals 0 to 1",
             graph.tensors()[0].name
@@ -204,7 +204,7 @@ fn qonnx_ends(
     for (index, &weight) in weights.integers.iter().enumerate() {
         let channel = weight_channel(&last.operation, index, weights.integers.len(), channels);
         magnitudes[channel] +=
-            f64::from(weight.abs()) * 2f64.powi(i32::from(input.bits)) * weights.scales[channel];
+            f64::from(weight.abs()) * 2f64.powi(input.bits() as i32) * weights.scales[channel];
     }
     let biases = float.layers().last().map_or(&[][..], |layer| &layer.bias);
     let sums = magnitudes.iter().zip(biases).map(|(sum, &bias)| sum * input.scale + f64::from(bias.abs()));
@@ -212,7 +212,7 @@ fn qonnx_ends(
     let finest = weights.scales.iter().copied().fold(f64::INFINITY, f64::min) * input.scale;
     let scale = finest.max(most / 32_000.0);
     if scale.is_finite() && scale > 0.0 {
-        quantizations[last.output.index()] = Some(Quantization { bits: 16, scale, zero_point: 0 });
+        quantizations[last.output.index()] = Some(Quantization::of_bits(16, scale, 0));
         notes.push(format!("output `{}` has no quantizer: it is given 16 bits of its sums", last.name));
     }
 }

@@ -94,6 +94,19 @@ impl Quantization {
         Ok(Self { format: ActivationFormat::signed(bits)?, scale, zero_point })
     }
 
+    /// `int8`.
+    pub(crate) fn int8(scale: f64, zero_point: i32) -> Self {
+        Self::of_bits(8, scale, zero_point)
+    }
+
+    /// Signed integers of a width that was checked before.
+    ///
+    /// # Panics
+    /// For a width outside 2..=16.
+    pub(crate) fn of_bits(bits: u8, scale: f64, zero_point: i32) -> Self {
+        Self::signed(bits, scale, zero_point).unwrap_or_else(|problem| unreachable!("{problem}"))
+    }
+
     /// Bits of a code.
     pub fn bits(&self) -> u32 {
         self.format.bits()

@@ -133,11 +133,11 @@ fn fit_channel(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LANE_WEIGHT_BITS;
+    use crate::WeightFormat;
 
     fn layer(low: i32, high: i32) -> QuantizedLayer {
         QuantizedLayer {
-            weight_bits: LANE_WEIGHT_BITS,
+            weight_format: WeightFormat::lane(),
             weights: vec![],
             bias: vec![0],
             multipliers: vec![Multiplier::ONE],
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_step_stands_where_the_real_function_has_it() {
-        let output = Quantization { bits: 3, scale: 1.0, zero_point: 0 };
+        let output = Quantization::of_bits(3, 1.0, 0);
         let mut fitted = [0, 0];
         for case in 0..3000 {
             let gain = 0.013 + f64::from(case % 71) * 0.0191;
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_bipolar_output_is_the_sign() {
-        let output = Quantization { bits: 2, scale: 1.0, zero_point: 0 };
+        let output = Quantization::of_bits(2, 1.0, 0);
         for shift in [-7.3, 0.0, 2.0, 11.9] {
             let channel = Channel { gain: 0.5, shift, correction: -3 };
             let mut layer = layer(-1, 1);

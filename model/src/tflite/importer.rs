@@ -98,8 +98,7 @@ fn quantization_of(tensor: &TensorInfo) -> Result<Quantization, String> {
             "has scale {scale} and zero point {zero_point}; they must be positive and in -128..=127"
         ));
     }
-    let quantization = Quantization::signed(8, f64::from(scale), zero_point as i32);
-    Ok(quantization.unwrap_or_else(|problem| unreachable!("int8 is legal: {problem}")))
+    Ok(Quantization::int8(f64::from(scale), zero_point as i32))
 }
 
 impl<'a> Importer<'a> {

@@ -113,8 +113,7 @@ fn quant_activation(importer: &mut Importer, node: Node, range: &Range) -> Resul
     let bits = range.bits.max(2);
     let shift = if range.is_signed || range.bits == 1 { 0 } else { 1i64 << (bits - 1) };
     let zero_point = zero_point as i64;
-    let quantization =
-        Quantization { bits, scale: f64::from(scale), zero_point: (zero_point - shift) as i32 };
+    let quantization = Quantization::of_bits(bits, f64::from(scale), (zero_point - shift) as i32);
     let real = |integer: i64| scale * (integer - zero_point) as f32;
     set(importer, node, quantization, (real(range.least), real(range.most)))
 }
@@ -165,7 +164,7 @@ pub(super) fn bipolar_quant(importer: &mut Importer, node: Node) -> Result<Value
         }));
     }
     let scale = positive_scale(importer, node)?;
-    let quantization = Quantization { bits: 2, scale: f64::from(scale), zero_point: 0 };
+    let quantization = Quantization::of_bits(2, f64::from(scale), 0);
     let value = set(importer, node, quantization, (-scale, scale))?;
     if let Value::Activation(target) = &value {
         importer.bipolar.push(target.tensor);
@@ -197,7 +196,7 @@ pub(super) fn trunc(importer: &mut Importer, node: Node) -> Result<Value, ModelE
     let factors = vec![2f32.powi(-dropped); channels];
     let truncated = importer.push_depthwise(node, Window::square(1), input, factors, vec![bias; channels])?;
     let bits = to.max(2);
-    let quantization = Quantization { bits, scale: f64::from(scale), zero_point: 0 };
+    let quantization = Quantization::of_bits(bits, f64::from(scale), 0);
     // The mean of unsigned integers is unsigned: without a sign bit they take the upper half.
     let is_signed = node.int("signed", 1) != 0;
     let shift = if is_signed { 0 } else { 1 << (bits - 1) };
