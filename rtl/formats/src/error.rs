@@ -55,6 +55,16 @@ pub enum FormatError {
         /// Name of the format.
         format: String,
     },
+    /// A parameter's value is not legal.
+    #[error("{parameter} = {value}: {legal}")]
+    IllegalValue {
+        /// The parameter.
+        parameter: &'static str,
+        /// The value as given.
+        value: String,
+        /// What would be legal.
+        legal: String,
+    },
     /// Two slices that must agree in length do not.
     #[error("{what}: {given} given, {expected} needed")]
     Length {

@@ -1,0 +1,114 @@
+//! The nonlinear operators against a second description of them, in Python with numpy: exhaustive over int8
+//! where a row has two elements, random rows elsewhere. The interpreter is `BITMILL_PYTHON`, or `python3`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use bitmill_formats::nonlinear::{M, Root, ShiftExp, layer_norm, shift_gelu, shiftmax};
+use bitmill_hdl::unit::Random;
+
+const ROOTS: [(Root, &str); 2] = [(Root::TenIterations, "ten"), (Root::Floor, "floor")];
+
+/// A line for the script: `operation` on rows of `length`, one after the other in `inputs`.
+fn case(
+    lines: &mut String,
+    operation: &str,
+    parameters: &str,
+    length: usize,
+    inputs: &[i64],
+    work: impl Fn(&[i64]) -> Vec<i64>,
+) {
+    let join = |numbers: &[i64]| numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let outputs: Vec<i64> = inputs.chunks(length).flat_map(work).collect();
+    writeln!(lines, "{operation} {parameters} {length} {} {}", join(inputs), join(&outputs))
+        .expect("a string takes any line");
+}
+
+/// `count` rows of `length` signed numbers of `bits`, each row over a range of its own.
+fn rows(random: &mut Random, count: usize, length: usize, bits: u32) -> Vec<i64> {
+    let half = 1i64 << (bits - 1);
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        let width = 1 + random.below(2 * half as u64) as i64;
+        let low = random.below((2 * half - width + 1) as u64) as i64 - half;
+        numbers.extend((0..length).map(|_| low + random.below(width as u64) as i64));
+    }
+    numbers
+}
+
+fn exponentials(lines: &mut String, random: &mut Random) {
+    let differences: Vec<i64> = (-255..=128).collect();
+    for n in [ShiftExp::SOFTMAX_N, ShiftExp::GELU_N] {
+        for one in (1..=255).step_by(2) {
+            let exp = ShiftExp::new(one, n).expect("legal");
+            case(lines, "shift_exp", &format!("{one},{n}"), differences.len(), &differences, |row| {
+                row.iter().map(|x| exp.exp(*x).into()).collect()
+            });
+        }
+    }
+    // Every pair of int8 numbers: all differences from the maximum, with every maximum.
+    let pairs: Vec<i64> = (-128..128).flat_map(|a| (a..128).flat_map(move |b| [a, b])).collect();
+    for one in [1, 7, 30, 255] {
+        let (softmax, gelu) =
+            (ShiftExp::new(one, 15).expect("legal"), ShiftExp::new(one, 23).expect("legal"));
+        case(lines, "shiftmax", &format!("{one},15"), 2, &pairs, |row| shiftmax(row, &softmax));
+        case(lines, "shift_gelu", &format!("{one},23"), 2, &pairs, |row| shift_gelu(row, &gelu));
+    }
+    for (length, bits) in [(1, 8), (3, 4), (64, 8), (197, 8), (99, 16)] {
+        let one = 1 + random.below(255) as u32;
+        let inputs = rows(random, 40, length, bits);
+        let (softmax, gelu) =
+            (ShiftExp::new(one, 15).expect("legal"), ShiftExp::new(one, 23).expect("legal"));
+        case(lines, "shiftmax", &format!("{one},15"), length, &inputs, |row| shiftmax(row, &softmax));
+        case(lines, "shift_gelu", &format!("{one},23"), length, &inputs, |row| shift_gelu(row, &gelu));
+    }
+    // Sums beyond 2^31 - 1, which are clamped.
+    let wide = ShiftExp::new(M >> 15, 15).expect("legal");
+    let inputs = rows(random, 10, 80, 12);
+    case(lines, "shiftmax", &format!("{},15", wide.one()), 80, &inputs, |row| shiftmax(row, &wide));
+}
+
+fn norms(lines: &mut String, random: &mut Random) {
+    let pairs: Vec<i64> = (-128..128).flat_map(|a| (-128..128).flat_map(move |b| [a, b])).collect();
+    let mut squares: Vec<i64> = (0..70_000).collect();
+    squares.extend((0..20_000).map(|_| (random.next_u64() >> (16 + random.below(30))) as i64));
+    squares.extend((1..2000).flat_map(|k: i64| [k.pow(4) - 1, k.pow(4), k.pow(4) + 1]));
+    for (root, name) in ROOTS {
+        case(lines, "root", name, squares.len(), &squares, |row| {
+            row.iter().map(|v| root.of(*v as u64) as i64).collect()
+        });
+        case(lines, "layer_norm", name, 2, &pairs, |row| layer_norm(row, root));
+        for (length, bits) in [(1, 8), (3, 4), (64, 8), (192, 8), (384, 16)] {
+            let inputs = rows(random, 40, length, bits);
+            case(lines, "layer_norm", name, length, &inputs, |row| layer_norm(row, root));
+        }
+    }
+}
+
+#[test]
+fn numpy_recomputes_the_nonlinear_operators() {
+    let (mut lines, mut random) = (String::new(), Random::new(5));
+    exponentials(&mut lines, &mut random);
+    norms(&mut lines, &mut random);
+    let python = std::env::var("BITMILL_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles/nonlinear_oracle.py");
+    let spawned = Command::new(&python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = spawned else {
+        eprintln!(
+            "skipped: the nonlinear operators in numpy, since {python} does not start (set BITMILL_PYTHON)"
+        );
+        return;
+    };
+    // A script that cannot import numpy ends without reading: writing to it may then fail.
+    let written = child.stdin.take().map(|mut stdin| stdin.write_all(lines.as_bytes()));
+    let output = child.wait_with_output().expect("the script ends");
+    let report = String::from_utf8_lossy(&output.stdout);
+    match output.status.code() {
+        Some(0) if matches!(written, Some(Ok(()))) => eprint!("{report}"),
+        Some(3) => eprintln!(
+            "skipped: the nonlinear operators in numpy, since {python} cannot import it (set BITMILL_PYTHON)"
+        ),
+        _ => panic!("{report}"),
+    }
+}
