@@ -2,7 +2,7 @@
 
 use bitmill_hdl::unit::Unit;
 
-use crate::{Settings, UnitError, common, format, pe};
+use crate::{Settings, UnitError, common, engine, format, pe};
 
 /// A parameter of a unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +58,7 @@ pub fn catalogue() -> Vec<Entry> {
         pe::complex::ENTRY,
     ]);
     entries.extend([pe::float_mac::ENTRY, pe::l_mul::ENTRY, pe::block_dot::ENTRY, pe::rmmec_simd::ENTRY]);
+    entries.extend(engine::nonlinear::ENTRIES);
     entries.extend(format::ENTRIES);
     entries
 }

@@ -6,6 +6,7 @@
 
 mod catalogue;
 pub mod common;
+pub mod engine;
 mod error;
 pub mod format;
 pub mod pe;

@@ -1,0 +1,3 @@
+//! Engines: units that work on whole rows or tensors.
+
+pub mod nonlinear;
