@@ -90,6 +90,17 @@ PARTS = [
     Design("rmmec_simd row head", "pe_rmmec_simd | row_head"),
     Design("rmmec_simd column head", "pe_rmmec_simd | column_head"),
 ]
+RMMEC_FLOATS = "pe_rmmec_simd modes=fp4_e2m1,posit4_1,fp8_e4m3,posit8_0,posit16_1"
+FLOAT_PARTS = [
+    Design("rmmec_simd core without integers and bf16", f"{RMMEC_FLOATS} | _core", 1, STEPPING),
+    Design("its row head without them", f"{RMMEC_FLOATS} | row_head"),
+    Design("its column head without them", f"{RMMEC_FLOATS} | column_head"),
+]
+# The tile multiplier alone: idle tiles do not switch. Four, two, one product a cycle.
+TILES = [
+    Design(f"rmmec_simd multiplier, lanes of {bits} bits", "pe_rmmec_simd | multiplier", lanes, {"width_i": code})
+    for bits, lanes, code in ((4, 4, 0), (8, 2, 1), (16, 1, 2))
+]
 SEPARATE = [
     mac("fp4_e2m1", 4), mac("posit4_1", 4),
     mac("fp8_e4m3", 2), mac("posit8_0", 2),
@@ -152,7 +163,6 @@ BIT_PLANE = [
 
 # Exact dot products of 32 elements: the adder tree behind the multipliers, with an accumulator.
 DOTS = [
-    integer("int8", "int8", 32, 21),
     *(
         Design(f"dot 32 {form}", f"pe_float_mac activation={form} weight={form} lanes=32 length=32", 32, STEPPING)
         for form in ("int8", "fp8_e4m3", "fp8_e5m2", "fp6_e2m3", "fp6_e3m2", "fp4_e2m1")
@@ -170,7 +180,7 @@ POSITS = [
 ] + [mac("posit8_2", 1), mac("posit8_0", 1)]
 
 GROUPS = (
-    BIT_SERIAL, BIT_SERIAL_INTEGER, MULTIPLIER_FREE, BIT_PLANE, DOTS, POSITS, BLOCKS, MULTIPLIERS, PES, SEPARATE, PARTS, RMMEC,
+    BIT_SERIAL, BIT_SERIAL_INTEGER, MULTIPLIER_FREE, BIT_PLANE, DOTS, POSITS, BLOCKS, MULTIPLIERS, PES, SEPARATE, PARTS, FLOAT_PARTS, TILES, RMMEC,
 )
 DESIGNS = list({design.key: design for group in GROUPS for design in group}.values())
 

@@ -1,16 +1,16 @@
 //! Reconfigurable SIMD PE (RMMEC, after XR-NPE): one datapath for four lanes of 4 bits, two of 8 or one of 16.
 //!
 //! `mode_i` selects with every sum what the 16-bit words hold: minifloats, posits or integers of 4, 8 or 16
-//! bits. Decoders stand in the heads of column and row; in the PE are one multiplier of 4 × 4 tiles
-//! (`multiplier.rs`), four small adders for the exponents, and one quire of 128 bits (`quire.rs`), all divided
-//! as the lanes are. Posit(16,1) is exact throughout: its 14-bit two's complement significands fit the 16 × 16
-//! array, and the quire is the posit standard's.
+//! bits. Decoders stand in the heads of column and row; in the PE are one multiplier of sixteen tiles
+//! (`multiplier.rs`), four small adders for the exponents, and one shifter (`quire.rs`), all divided as the lanes
+//! are, and one quire of 128 bits. The PE has the widths that its modes need: 13 × 13 bits for posit16_1, which
+//! is exact throughout, 16 × 16 with int16. The quire is the posit standard's.
 //!
-//! Meaning: `result_o` is the sum of the lanes' sums of exact products, in units of 2^lsb of the mode
-//! ([`ProcessingElement::modes`]). Lanes sum in segments of 32, 64 or 128 bits and wrap around there. bf16
-//! spans more than the quire: each product is cut below 2^-44 towards minus infinity, and exponents that add
-//! up to more than 64 set `special_o`, as do NaN, NaR and infinities; `result_o` is open then.
-//! Timing: a step every cycle; three cycles from the last step to the sum.
+//! Meaning: `result_o` is the sum of exact products over all lanes, in units of 2^lsb of the mode
+//! ([`ProcessingElement::modes`]), modulo 2^128. bf16 spans more than the quire: the magnitude of each product is
+//! cut below 2^-44, and exponents that add up to more than 58 set `special_o`, as do NaN, NaR and infinities;
+//! `result_o` is open then.
+//! Timing: a step every cycle; two cycles from the last step to the sum.
 
 mod core;
 mod head;
@@ -43,7 +43,7 @@ pub const ENTRY: Entry = Entry {
             name: "modes",
             default: "all",
             help: "all, or formats between commas: fp4_e2m1, posit4_1, int4, fp8_e4m3, posit8_0, int8, bf16, \
-                   posit16_1, int16; they decide the heads, the PE is one",
+                   posit16_1, int16; fewer or narrower ones make heads and PE smaller",
         },
         Parameter {
             name: "result_bits",
@@ -64,6 +64,7 @@ pub const ENTRY: Entry = Entry {
         "modes=int4,int8,int16 result_bits=64",
         "modes=fp4_e2m1,posit4_1,int4 result_bits=32 result=fp16",
         "modes=bf16",
+        "modes=fp4_e2m1,posit4_1,fp8_e4m3,posit8_0,posit16_1",
     ],
     build: |settings| Ok(Box::new(RmmecSimd::from_settings(settings)?)),
 };
@@ -149,7 +150,7 @@ impl ProcessingElement for RmmecSimd {
     }
 
     fn timing(&self) -> PeTiming {
-        PeTiming { latency_cycles: 3, interval_cycles: 1 }
+        PeTiming { latency_cycles: 2, interval_cycles: 1 }
     }
 
     fn modes(&self) -> Vec<Mode> {
@@ -177,7 +178,7 @@ impl Unit for RmmecSimd {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let formats: Vec<&str> = self.modes.iter().map(|mode| mode.name).collect();
         let purpose = format!(
-            "reconfigurable SIMD PE with its heads, for\n{}.\nLatency 3 cycles, interval 1.",
+            "reconfigurable SIMD PE with its heads, for\n{}.\nLatency 2 cycles, interval 1.",
             formats.join(", ")
         );
         cell::module(self, &self.name(), &purpose)

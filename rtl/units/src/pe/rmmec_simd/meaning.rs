@@ -1,52 +1,46 @@
-//! What the PE means: exact products, cut at the quire's last place, summed by lane and then over the lanes.
+//! What the PE means: exact products, their magnitudes cut at the quire's last place, summed over all lanes.
 
 use bitmill_formats::{Dyadic, Family, Scalar, Value};
 use bitmill_hdl::unit::{Model, Pipeline, lane, number};
 use bitmill_hdl::{BigUint, unit};
 
 use super::RmmecSimd;
-use super::lanes::{LaneMode, LaneWidth};
+use super::lanes::LaneMode;
 use crate::format::{Rounded, code};
 use crate::pe::ProcessingElement;
 
 /// Products of bf16 whose exponents (⌊log2⌋ of the operands) add up to more are too large for the quire.
-const LARGEST_BF16_EXPONENT: i32 = 64;
+const LARGEST_BF16_EXPONENT: i32 = 58;
 /// Exponent of the smallest normal bf16: subnormal numbers count as having it.
 const SMALLEST_BF16_EXPONENT: i32 = -126;
 
-/// The lanes' sums of one mode.
+/// The sum in one mode.
 #[derive(Clone)]
 struct Quire {
     mode: LaneMode,
-    lanes: Vec<i128>,
+    /// Modulo 2^128.
+    sum: i128,
     special: bool,
 }
 
 impl Quire {
     fn new(mode: LaneMode) -> Quire {
-        Quire { mode, lanes: vec![0; mode.width.lanes() as usize], special: false }
+        Quire { mode, sum: 0, special: false }
     }
 
     fn add(&mut self, format: &Scalar, activation: &BigUint, weight: &BigUint) {
         let bits = self.mode.width.bits();
-        for (index, sum) in (0..).zip(&mut self.lanes) {
+        for index in 0..self.mode.width.lanes() {
             let [a, w] = [activation, weight].map(|word| format.decode(code(&lane(word, index, bits))));
             match units(&self.mode, &a, &w) {
-                // Each segment wraps around.
-                Some(units) => *sum = wrap(sum.wrapping_add(units), self.mode.width),
+                Some(units) => self.sum = self.sum.wrapping_add(units),
                 None => self.special = true,
             }
         }
     }
-
-    /// The sum over the lanes, modulo 2^128.
-    fn total(&self) -> i128 {
-        self.lanes.iter().fold(0i128, |total, sum| total.wrapping_add(*sum))
-    }
 }
 
-/// The product in units of the quire's last place, towards minus infinity; `None` if it is not a number or
-/// too large.
+/// The product in units of the quire's last place, towards zero; `None` if it is not a number or too large.
 fn units(mode: &LaneMode, a: &Value, w: &Value) -> Option<i128> {
     let (x, y) = (a.finite()?, w.finite()?);
     let exponent = |x: &Dyadic| x.log2_floor().map(|log2| log2.max(SMALLEST_BF16_EXPONENT));
@@ -56,14 +50,9 @@ fn units(mode: &LaneMode, a: &Value, w: &Value) -> Option<i128> {
     }
     let product = x.multiply(y);
     let magnitude = product.significand() as i128;
-    let signed = if product.is_negative() { -magnitude } else { magnitude };
     let places = product.exponent() - mode.lsb_exponent();
-    Some(if places >= 0 { signed << places } else { signed >> (-places).min(127) })
-}
-
-fn wrap(sum: i128, width: LaneWidth) -> i128 {
-    let unused = 128 - width.segment_bits();
-    (sum << unused) >> unused
+    let cut = if places >= 0 { magnitude << places } else { magnitude >> (-places).min(127) };
+    Some(if product.is_negative() { -cut } else { cut })
 }
 
 fn bits(sum: i128, width_bits: u32) -> BigUint {
@@ -88,7 +77,7 @@ pub(super) fn model(pe: &RmmecSimd) -> Box<dyn Model> {
         }
         quire.add(format, activation, weight);
         if last.bit(0) {
-            let total = quire.total();
+            let total = quire.sum;
             shown = vec![
                 (!quire.special).then(|| bits(total, result_bits)),
                 Some(u8::from(quire.special).into()),
@@ -101,7 +90,7 @@ pub(super) fn model(pe: &RmmecSimd) -> Box<dyn Model> {
 
 /// The sum as a code of the result format; NaN for what the quire cannot hold.
 fn rounded(result: &Rounded, quire: &Quire) -> u32 {
-    let total = quire.total();
+    let total = quire.sum;
     let magnitude = Dyadic::new(total < 0, total.unsigned_abs(), quire.mode.lsb_exponent());
     let value = if quire.special { Value::Nan } else { Value::Finite(magnitude) };
     result.format.encode(&value, result.mode.rounding(0))

@@ -1,18 +1,16 @@
-//! One signed multiplier of 16 × 16 bits, or two of 8 × 8, or four of 4 × 4, made of sixteen 4 × 4 tiles.
+//! One multiplier of W × W bits, or two of half as many, or four of a quarter, made of sixteen tiles.
 //!
-//! The tiles on the diagonal serve every mode; the others are isolated (their operands held at 0) where the
-//! lanes are narrow. Signs follow Baugh and Wooley (1973): a partial product of exactly one sign bit enters
-//! complemented. The trick is to keep their constants whole: the array then sums to every lane's product plus
-//! half its range, which is never negative and never overflows, so no carry crosses from lane to lane and
-//! one adder tree, without a gate between, serves all divisions (twin precision, Själander et al. 2004).
+//! Operands are magnitudes side by side in the quarters of [`Layout`]; the tile (i, j) multiplies quarter i of one
+//! operand with quarter j of the other. The tiles on the diagonal serve every mode; the others are isolated (one
+//! of their operands held at 0) where lanes are narrow. Since no lane's product reaches the next lane's field, one
+//! adder tree without a gate between serves all divisions (twin precision, Själander et al. 2004), and without
+//! signs it needs no constants either.
 
-use bitmill_hdl::{ModuleBuilder, Signal};
+use std::sync::Arc;
 
-use super::lanes::WORD_BITS;
+use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 
-/// Bits of a tile's side.
-const TILE_BITS: u32 = 4;
-const TILES: u32 = WORD_BITS / TILE_BITS;
+use super::lanes::Layout;
 
 /// Which division is in force, one bit each.
 #[derive(Clone, Copy)]
@@ -23,72 +21,56 @@ pub(super) struct Division<'m> {
 }
 
 impl<'m> Division<'m> {
-    /// Of a mode code: its upper two bits.
-    pub fn of(mode: Signal<'m>) -> Division<'m> {
-        let (eight, sixteen) = (mode.bit(2), mode.bit(3));
+    /// Of the upper two bits of a mode's code.
+    pub fn of(width: Signal<'m>) -> Division<'m> {
+        let (eight, sixteen) = (width.bit(0), width.bit(1));
         Division { four: eight.or(sixteen).not(), eight, sixteen }
     }
 
-    /// Whether the tile of these nibbles of both operands is in use.
-    fn is_active(self, m: &'m ModuleBuilder, i: u32, j: u32) -> Signal<'m> {
+    /// Whether the tile of these quarters of both operands is in use.
+    fn is_active(self, m: &'m ModuleBuilder, i: usize, j: usize) -> Signal<'m> {
         match (i == j, i / 2 == j / 2) {
             (true, _) => m.bit(true),
             (_, true) => self.four.not(),
             _ => self.sixteen,
         }
     }
-
-    /// Whether bit `index` of a word is a lane's sign.
-    fn is_sign(self, m: &'m ModuleBuilder, index: u32) -> Signal<'m> {
-        match index {
-            15 => m.bit(true),
-            7 => self.sixteen.not(),
-            3 | 11 => self.four,
-            _ => m.bit(false),
-        }
-    }
 }
 
-/// The lanes' products, each twice as wide as its lane.
-pub(super) fn multiply<'m>(
+/// The circuit: `width_i` (upper two bits of the mode), `a_i`, `b_i` → `products_o`.
+pub(super) fn module(layout: Layout) -> Result<Arc<Module>, HdlError> {
+    let bits = layout.word_bits;
+    let m = ModuleBuilder::new(
+        format!("bitmill_rmmec_simd_multiplier_w{bits}"),
+        format!(
+            "one product of {bits} bits, two of {}, or four of {}; unsigned.\nCombinational.",
+            bits / 2,
+            bits / 4
+        ),
+    );
+    let width = m.input_with_comment("width_i", unsigned(2), "0: four lanes, 1: two, 2: one");
+    let [a, b] = ["a_i", "b_i"].map(|port| m.input(port, unsigned(bits)));
+    m.comment("Partial products, tile by tile; idle tiles are isolated.");
+    let division = Division::of(width);
+    let rows: Vec<Signal> = (0..bits).map(|j| row(&m, [a, b], division, layout, j).shl(j)).collect();
+    m.output("products_o", m.sum(&rows).truncate(2 * bits));
+    m.finish()
+}
+
+/// The partial products of bit `j` of b with all bits of a.
+fn row<'m>(
     m: &'m ModuleBuilder,
-    a: Signal<'m>,
-    b: Signal<'m>,
+    [a, b]: [Signal<'m>; 2],
     division: Division<'m>,
+    layout: Layout,
+    j: u32,
 ) -> Signal<'m> {
-    m.comment("Partial products, tile by tile; those with one sign bit are complemented.");
-    let mut rows: Vec<Signal> = (0..WORD_BITS).map(|j| row(m, a, b, division, j).shl(j)).collect();
-    m.comment("What Baugh and Wooley's constants leave: one unit above each lane's lower half.");
-    let (zero, four, eight, sixteen) = (m.bit(false), division.four, division.eight, division.sixteen);
-    let mut units = vec![zero; 2 * WORD_BITS as usize];
-    for (bits, is) in [(4, four), (8, eight), (16, sixteen)] {
-        for lane in 0..WORD_BITS as usize / bits {
-            units[2 * bits * lane + bits] = units[2 * bits * lane + bits].or(is);
-        }
-    }
-    units.reverse();
-    rows.push(m.concat(&units));
-    let sum = m.sum(&rows).truncate(2 * WORD_BITS).named("biased_products");
-
-    let mut flips = vec![zero; 2 * WORD_BITS as usize];
-    for (bit, is) in [(7, four), (15, sixteen.not()), (23, four), (31, m.bit(true))] {
-        flips[bit] = is;
-    }
-    flips.reverse();
-    sum.xor(m.concat(&flips)).named("products")
-}
-
-/// The partial products of bit `j` of `b` with all bits of `a`.
-fn row<'m>(m: &'m ModuleBuilder, a: Signal<'m>, b: Signal<'m>, division: Division<'m>, j: u32) -> Signal<'m> {
-    let nibble = |i: u32| {
-        let active = division.is_active(m, i, j / TILE_BITS);
-        let isolated = b.bit(j).and(active);
-        let products = a.slice(TILE_BITS * i, TILE_BITS).and(isolated.replicate(TILE_BITS));
-        let sign_j = division.is_sign(m, j);
-        let sign_i = division.is_sign(m, TILE_BITS * i + TILE_BITS - 1);
-        let complement =
-            m.concat(&[sign_i.xor(sign_j).and(active), sign_j.and(active).replicate(TILE_BITS - 1)]);
-        products.xor(complement)
-    };
-    m.concat(&(0..TILES).rev().map(nibble).collect::<Vec<_>>())
+    let quarters = layout.quarters();
+    let quarter_of_j = (0..4).rfind(|&quarter| quarters[quarter] <= j).unwrap_or(0);
+    let tiles = (0..4).rev().filter(|&i| quarters[i] < quarters[i + 1]).map(|i| {
+        let isolated = b.bit(j).and(division.is_active(m, i, quarter_of_j));
+        let width = quarters[i + 1] - quarters[i];
+        a.slice(quarters[i], width).and(isolated.replicate(width))
+    });
+    m.concat(&tiles.collect::<Vec<_>>())
 }
