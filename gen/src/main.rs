@@ -1,6 +1,7 @@
 //! The `bitmill` program: one subcommand a file, under `commands`.
 
 mod bundle;
+mod diagram;
 mod output;
 mod plot;
 mod progress;

@@ -6,16 +6,18 @@ use bitmill_units::{Entry, catalogue, find};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::output::print;
+use crate::diagram::diagram;
+use crate::output::{print, write_file};
 use crate::table::Table;
 
 const EXAMPLES: &str = "\
 Examples:
   bitmill units                       every unit, in a line
   bitmill units show pe_integer       its parameters and settings worth trying
-  bitmill units show pe_integer --json";
+  bitmill units show pe_integer --json
+  bitmill units diagram pe_bit_serial -o pe_bit_serial.svg --set activation=fp16 --set accumulator=64";
 
-/// Hardware units: list and show.
+/// Hardware units: list, show and draw.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct UnitsArgs {
@@ -35,6 +37,17 @@ enum Command {
         /// Name of the unit.
         name: String,
     },
+    /// Draw one unit's block diagram from the graph that is emitted: its sections, registers and signals.
+    Diagram {
+        /// Name of the unit.
+        name: String,
+        /// A parameter of the unit, as key=value; may be repeated.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+        /// The SVG file.
+        #[arg(short, long)]
+        output: std::path::PathBuf,
+    },
 }
 
 /// Runs `bitmill units`.
@@ -43,6 +56,11 @@ enum Command {
 /// An unknown unit, with the names there are.
 pub fn run(args: &UnitsArgs) -> Result<(), Box<dyn Error>> {
     let text = match &args.command {
+        Some(Command::Diagram { name, set, output }) => {
+            let unit = find(name)?.unit(set.iter().map(String::as_str))?;
+            write_file(output, diagram(unit.module()?.as_ref()).as_bytes())?;
+            format!("wrote {}\n", output.display())
+        }
         Some(Command::Show { name }) if args.json => format!("{:#}\n", value(&find(name)?)),
         Some(Command::Show { name }) => page(&find(name)?),
         _ if args.json => format!("{:#}\n", catalogue().iter().map(value).collect::<Value>()),
