@@ -106,7 +106,7 @@ fn sinks(module: &Module, used: &[(u32, u32)]) -> Vec<SignalId> {
     for m in &module.memories {
         sinks.extend([m.write_enable, m.write_address, m.write_data, m.read_enable, m.read_address]);
     }
-    sinks.extend(module.instances.iter().flat_map(|i| i.inputs.iter().flatten().copied()));
+    sinks.extend(module.instances.iter().flat_map(|i| i.reads()));
     sinks
 }
 
@@ -157,7 +157,7 @@ impl<'m> Used<'m> {
                 used.whole(id);
             }
         }
-        module.instances.iter().flat_map(|i| i.inputs.iter().flatten()).for_each(|&id| used.whole(id));
+        module.instances.iter().flat_map(|i| i.reads()).for_each(|id| used.whole(id));
         while let Some(id) = used.work.pop() {
             used.pass_on(id);
         }

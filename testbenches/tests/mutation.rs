@@ -79,7 +79,7 @@ fn broken(op: Op, operands: &[SignalId]) -> Option<Node> {
 fn used(module: &Module) -> Vec<bool> {
     let mut used = vec![false; module.signals.len()];
     let mut work: Vec<SignalId> = module.outputs().map(|port| port.signal).collect();
-    work.extend(module.instances.iter().flat_map(|i| i.inputs.iter().flatten().copied()));
+    work.extend(module.instances.iter().flat_map(|i| i.reads()));
     for m in &module.memories {
         work.extend([m.write_enable, m.write_address, m.write_data, m.read_enable, m.read_address]);
     }

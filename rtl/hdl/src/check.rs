@@ -52,7 +52,7 @@ fn live_from(module: &Module, roots: &[SignalId]) -> Vec<bool> {
     let mut live = vec![false; module.signals.len()];
     let mut work: Vec<SignalId> = [module.ignored.as_slice(), roots].concat();
     work.extend(module.outputs().map(|port| port.signal));
-    work.extend(module.instances.iter().flat_map(|i| i.inputs.iter().flatten().copied()));
+    work.extend(module.instances.iter().flat_map(|i| i.reads()));
     for m in &module.memories {
         work.extend([m.write_enable, m.write_address, m.write_data, m.read_enable, m.read_address]);
     }

@@ -47,7 +47,13 @@ pub(crate) struct FlatRegister {
     q: Slot,
     next: Slot,
     enable: Option<Slot>,
-    reset: Option<Vec<u64>>,
+    reset: Option<Reset>,
+}
+
+pub(crate) struct Reset {
+    value: Vec<u64>,
+    /// Bits of the modules around it that reset it, each while it is 1.
+    by: Vec<Slot>,
 }
 
 pub(crate) struct FlatMemory {
@@ -141,8 +147,10 @@ impl Interpreter {
         let on = |values: &[u64], slot: Slot| values[slot.word as usize] != 0;
         self.pending.clear();
         for register in &self.registers {
-            if let (true, Some(reset)) = (in_reset, &register.reset) {
-                self.pending.extend_from_slice(reset);
+            if let Some(reset) = &register.reset
+                && (in_reset || reset.by.iter().any(|&slot| on(&self.values, slot)))
+            {
+                self.pending.extend_from_slice(&reset.value);
                 continue;
             }
             let source =

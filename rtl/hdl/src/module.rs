@@ -184,8 +184,17 @@ pub struct Instance {
     pub inputs: Vec<Option<SignalId>>,
     /// Signal of each output port, by port number; `None` at inputs and outputs nobody asked for.
     pub outputs: Vec<Option<SignalId>>,
+    /// Named bit that holds the instance in reset while it is 1, besides the reset of the module around it.
+    pub reset: Option<SignalId>,
     /// The Rust line that made it.
     pub at: Source,
+}
+
+impl Instance {
+    /// Every signal that the instance reads.
+    pub fn reads(&self) -> impl Iterator<Item = SignalId> {
+        self.inputs.iter().flatten().chain(&self.reset).copied()
+    }
 }
 
 /// One thing of the body, in the order it was described; emission follows it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bitmill_hdl::{BigUint, Interpreter, Memory, Module, ModuleBuilder, RamPorts, Slot, unsigned};
+use bitmill_hdl::{BigUint, Interpreter, Memory, Module, ModuleBuilder, RamPorts, Slot, unsigned, verilog};
 
 struct Running {
     interpreter: Interpreter,
@@ -133,4 +133,36 @@ fn signals_are_found_by_their_place_in_the_hierarchy() {
     for name in ["enable_i", "left_count", "i_left.enable_i", "i_left.count_q", "i_right.count_q"] {
         assert!(names.contains(&name), "{name} is not among {names:?}");
     }
+}
+
+/// Two counters in one module; the second one can be reset alone, also from two levels up.
+#[test]
+fn an_instance_can_be_reset_by_a_signal() {
+    let pair = ModuleBuilder::new("bitmill_test_pair", "two counters, one with a reset of its own.");
+    let clear = pair.input("clear_i", unsigned(1));
+    let always = pair.bit(true);
+    let first = pair.instance("i_first", &counter(), &[("enable_i", always)]);
+    let second = pair.instance("i_second", &counter(), &[("enable_i", always)]);
+    second.reset_when(clear);
+    pair.output("first_o", first.output("count_o"));
+    pair.output("second_o", second.output("count_o"));
+    pair.output("free_o", second.output("free_o"));
+    let pair = pair.finish().expect("a pair is legal");
+    assert!(verilog::emit(&pair).contains("(rst_ni & ~(clear_i))"), "{}", verilog::emit(&pair));
+    let outer = ModuleBuilder::new("bitmill_test_outer", "a pair that can be reset.");
+    let [all, one] = ["all_i", "one_i"].map(|name| outer.input(name, unsigned(1)));
+    let inner = outer.instance("i_pair", &pair, &[("clear_i", one)]);
+    inner.reset_when(all);
+    for port in ["first_o", "second_o", "free_o"] {
+        outer.output(port, inner.output(port));
+    }
+    let mut run = Running::new(&outer.finish().expect("an outer module is legal"));
+    let mut seen = Vec::new();
+    for (all, one) in [(0, 0), (0, 1), (0, 0), (1, 0), (0, 0)] {
+        run.set("all_i", all);
+        run.set("one_i", one);
+        run.interpreter.step();
+        seen.push(["first_o", "second_o", "free_o"].map(|port| run.get(port)));
+    }
+    assert_eq!(seen, [[7, 7, 2], [0, 6, 3], [1, 7, 4], [6, 6, 5], [7, 7, 6]]);
 }

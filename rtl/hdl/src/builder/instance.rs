@@ -24,6 +24,7 @@ impl ModuleBuilder {
                 module: Arc::clone(module),
                 inputs: vec![None; ports],
                 outputs: vec![None; ports],
+                reset: None,
                 at,
             });
             state.items.push(Item::Instance(number));
@@ -70,6 +71,13 @@ impl<'m> InstanceHandle<'m> {
     #[track_caller]
     pub fn input(self, port: &str, signal: Signal<'m>) {
         self.connect(port, signal, Source::caller());
+    }
+
+    /// Holds the instance in reset while `reset` (1 bit, named) is 1, besides the reset of the module around it.
+    #[track_caller]
+    pub fn reset_when(self, reset: Signal<'m>) {
+        let reset = reset.require_bit("reset of an instance", Source::caller());
+        self.builder.state.borrow_mut().instances[self.number].reset = Some(reset.id);
     }
 
     fn connect(self, port: &str, signal: Signal<'m>, at: Source) {

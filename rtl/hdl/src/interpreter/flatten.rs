@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::evaluate::{self, Instruction};
-use super::{FlatMemory, FlatRegister, Interpreter, Slot};
+use super::{FlatMemory, FlatRegister, Interpreter, Reset, Slot};
 use crate::module::{Direction, Node};
 use crate::{Module, Shape, SignalId, check};
 
@@ -153,6 +153,7 @@ impl Flattener {
         let (mut registers, mut memories) = (Vec::new(), Vec::new());
         for place in 0..self.places.len() {
             let module = Arc::clone(&self.places[place].module);
+            let by = self.resets(place);
             for register in &module.registers {
                 let q = self.resolve(place, register.q);
                 let next = self.resolve(place, register.next.expect("checked registers are driven"));
@@ -160,7 +161,7 @@ impl Flattener {
                 let reset = register.reset.as_ref().map(|value| {
                     let mut words = value.to_u64_digits();
                     words.resize(q.words(), 0);
-                    words
+                    Reset { value: words, by: by.clone() }
                 });
                 registers.push(FlatRegister { q, next, enable, reset });
             }
@@ -180,6 +181,18 @@ impl Flattener {
             }
         }
         (registers, memories)
+    }
+
+    /// The bits that reset a place: its own instance's and those of the instances around it.
+    fn resets(&mut self, mut place: usize) -> Vec<Slot> {
+        let mut resets = Vec::new();
+        while let Some((parent, instance)) = self.places[place].parent {
+            if let Some(reset) = self.places[parent].module.instances[instance].reset {
+                resets.push(self.resolve(parent, reset));
+            }
+            place = parent;
+        }
+        resets
     }
 
     fn names(&mut self) -> Vec<(String, Slot)> {

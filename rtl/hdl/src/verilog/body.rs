@@ -258,13 +258,15 @@ impl Body<'_> {
     }
 
     fn instance(&mut self, instance: &Instance) {
-        for &input in instance.inputs.iter().flatten() {
-            self.declare_operands(input);
+        for read in instance.reads() {
+            self.declare_operands(read);
         }
         let child = &instance.module;
         let mut connections: Vec<(String, String)> = Vec::new();
         if child.clocked {
-            connections.extend(["clk_i", "rst_ni"].map(|n| (n.to_owned(), n.to_owned())));
+            let reset = instance.reset.map(|id| format!("rst_ni & ~({})", self.print.read(id)));
+            connections.push(("clk_i".to_owned(), "clk_i".to_owned()));
+            connections.push(("rst_ni".to_owned(), reset.unwrap_or("rst_ni".to_owned())));
         }
         for (index, port) in child.ports.iter().enumerate() {
             let connected = match port.direction {

@@ -78,7 +78,7 @@ fn needing_names(module: &Module, live: &[bool]) -> Vec<bool> {
         register.next.iter().chain(&register.enable).for_each(|&id| count(id));
     }
     for instance in &module.instances {
-        instance.inputs.iter().flatten().for_each(|&id| count(id));
+        instance.reads().for_each(&mut count);
     }
     for port in module.outputs() {
         count(port.signal);

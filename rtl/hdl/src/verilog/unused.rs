@@ -50,7 +50,7 @@ impl<'a> Usage<'a> {
                 usage.read(id);
             }
         }
-        module.instances.iter().flat_map(|i| i.inputs.iter().flatten()).for_each(|&id| usage.read(id));
+        module.instances.iter().flat_map(|i| i.reads()).for_each(|id| usage.read(id));
         module.outputs().for_each(|port| usage.read(port.signal));
         usage
     }
