@@ -2,17 +2,19 @@
 //!
 //! It goes from event to event; in each cycle that matters, every part acts on what it saw when the cycle
 //! began, as registers do. Durations come from the timing beside the circuits; what is modelled here is how
-//! the fetch unit, the queues, their tokens and the memory port meet.
+//! the fetch unit, the queues, their tokens and the memory meet.
 
-mod memory_port;
+mod fetch;
+mod memory;
 
 use std::collections::VecDeque;
 
 use bitmill_accelerator::timing::{self, ComputeTiming, QUEUE_DEPTH};
-use bitmill_accelerator::{Accelerator, Command, Queue, Transfer};
+use bitmill_accelerator::{Accelerator, Command, Counters, Queue, Transfer};
 
 use crate::Program;
-use memory_port::{Client, MemoryPort};
+use fetch::Fetch;
+use memory::Memory;
 
 /// Start and end of one command, in cycles from the cycle of the run's start.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,24 +36,13 @@ pub struct Trace {
     pub commands: Vec<CommandTrace>,
     /// Cycle of the run's done event.
     pub cycles: u64,
-    /// Cycles in which the memory port was busy.
-    pub memory_busy_cycles: u64,
+    /// What the accelerator's performance counters say at the end.
+    pub counters: Counters,
 }
 
 /// Predicts the run of `program`.
 pub fn run(accelerator: &Accelerator, program: &Program) -> Trace {
     Machine::new(accelerator, program).run()
-}
-
-/// What the fetch unit does.
-#[derive(Clone, Copy)]
-enum Fetch {
-    /// Wants to read the next command since this cycle.
-    Request(u64),
-    /// Hands the command over from this cycle on.
-    Dispatch(u64),
-    /// Waits for the queues from this cycle on.
-    Finish(u64),
 }
 
 /// One queue and its unit.
@@ -63,22 +54,30 @@ struct Server {
     running: bool,
     /// Cycle of the running command's done event, once known.
     done_at: Option<u64>,
-    /// A DMA's burst: beats sent before, and the cycle since which it asks for the port.
-    sent: u64,
+    /// A DMA: beats that it has asked for, and the cycle since which it asks for more.
+    requested: u64,
     request_at: Option<u64>,
+    /// First cycle in which the command at the head could start if it had its tokens.
+    rests_from: u64,
 }
 
 struct Machine<'a> {
     accelerator: &'a Accelerator,
     program: &'a Program,
-    port: MemoryPort,
+    memory: Memory,
     fetch: Fetch,
-    /// Next command to be fetched or handed over.
-    next: usize,
     servers: [Server; 3],
     /// Tokens from one queue to another.
     tokens: [[u32; 3]; 3],
     traces: Vec<CommandTrace>,
+    counters: Counters,
+}
+
+/// Clients of the read port in the order of their priority.
+#[derive(Clone, Copy)]
+enum Reader {
+    Fetch,
+    Load,
 }
 
 /// What happens in one cycle, decided before anything changes.
@@ -87,7 +86,8 @@ struct Step {
     starts: Vec<Queue>,
     dones: Vec<Queue>,
     pushes: Option<Queue>,
-    grant: Option<Client>,
+    read: Option<Reader>,
+    writes: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -96,32 +96,33 @@ impl<'a> Machine<'a> {
         Machine {
             accelerator,
             program,
-            port: MemoryPort::new(accelerator),
-            fetch: Fetch::Request(1),
-            next: 0,
+            memory: Memory::new(accelerator),
+            fetch: Fetch::new(program.commands.len()),
             servers: Default::default(),
             tokens: [[0; 3]; 3],
             traces: program.commands.iter().map(|planned| nothing(planned.command.queue())).collect(),
+            counters: Counters::default(),
         }
     }
 
     fn run(mut self) -> Trace {
         let mut now = 1;
         loop {
-            if let Fetch::Finish(from) = self.fetch
-                && from <= now
+            if self.fetch.finished_at().is_some_and(|at| at <= now)
                 && self.servers.iter().all(|s| s.queued.is_empty())
             {
-                return Trace {
-                    commands: self.traces,
-                    cycles: now,
-                    memory_busy_cycles: self.port.busy_cycles(),
-                };
+                return self.finished(now);
             }
             let step = self.decide(now);
             let acted = self.apply(step, now);
             now = if acted { now + 1 } else { self.next_event(now) };
         }
+    }
+
+    fn finished(self, now: u64) -> Trace {
+        let (beats_read, beats_written) = self.memory.beats();
+        let counters = Counters { cycles: now, beats_read, beats_written, ..self.counters };
+        Trace { commands: self.traces, cycles: now, counters }
     }
 
     fn decide(&self, now: u64) -> Step {
@@ -139,15 +140,27 @@ impl<'a> Machine<'a> {
                 step.starts.push(queue);
             }
         }
-        if let Fetch::Dispatch(from) = self.fetch
+        if let Some((next, from)) = self.fetch.ready()
             && from <= now
         {
-            let queue = self.program.commands[self.next].command.queue();
+            let queue = self.program.commands[next].command.queue();
             step.pushes = Some(queue).filter(|q| self.servers[q.index()].queued.len() < QUEUE_DEPTH);
         }
-        step.grant =
-            Some(now).filter(|&now| self.port.free_from() <= now).and_then(|now| self.requester(now));
+        let asks = |at: Option<u64>| at.is_some_and(|at| at <= now);
+        if self.memory.read_from(now) == now {
+            let load = || asks(self.load_request()).then_some(Reader::Load);
+            step.read = asks(self.fetch.request_at()).then_some(Reader::Fetch).or_else(load);
+        }
+        step.writes = asks(self.store_request()) && self.memory.write_from(now) == now;
         step
+    }
+
+    fn load_request(&self) -> Option<u64> {
+        self.servers[Queue::Load.index()].request_at
+    }
+
+    fn store_request(&self) -> Option<u64> {
+        self.servers[Queue::Store.index()].request_at
     }
 
     fn has_tokens(&self, queue: Queue, command: usize) -> bool {
@@ -157,41 +170,43 @@ impl<'a> Machine<'a> {
             .all(|from| wait >> from.index() & 1 == 0 || self.tokens[from.index()][queue.index()] > 0)
     }
 
-    /// The client with the highest priority that asks for the port.
-    fn requester(&self, now: u64) -> Option<Client> {
-        let asks = |at: Option<u64>| at.is_some_and(|at| at <= now);
-        Client::ALL.into_iter().find(|&client| asks(self.request_at(client)))
-    }
-
-    fn request_at(&self, client: Client) -> Option<u64> {
-        match (client, self.fetch) {
-            (Client::Fetch, Fetch::Request(at)) => Some(at),
-            (Client::Fetch, _) => None,
-            (Client::Load, _) => self.servers[Queue::Load.index()].request_at,
-            (Client::Store, _) => self.servers[Queue::Store.index()].request_at,
-        }
-    }
-
     /// Carries the step out; everything it changes is seen from the next cycle on. Returns whether anything happened.
     fn apply(&mut self, step: Step, now: u64) -> bool {
         let acted = !step.starts.is_empty()
             || !step.dones.is_empty()
             || step.pushes.is_some()
-            || step.grant.is_some();
+            || step.read.is_some()
+            || step.writes;
         for queue in step.starts {
             self.start(queue, now);
         }
-        if let Some(client) = step.grant {
-            self.grant(client, now);
+        match step.read {
+            Some(Reader::Fetch) => {
+                let last = self.memory.read(now, timing::fetch_beats(self.accelerator));
+                self.fetch.granted(last);
+            }
+            Some(Reader::Load) => {
+                let beats = self.next_burst(Queue::Load);
+                let last = self.memory.read(now, beats);
+                self.burst_granted(Queue::Load, beats, now + 1, last + 1);
+            }
+            None => {}
+        }
+        if step.writes {
+            let beats = self.next_burst(Queue::Store);
+            let (last, answer) = self.memory.write(now, beats);
+            self.burst_granted(Queue::Store, beats, last, answer + 1);
         }
         for queue in step.dones {
             self.finish(queue, now);
         }
-        if let Some(queue) = step.pushes {
-            self.servers[queue.index()].queued.push_back((self.next, now + 1));
-            self.next += 1;
-            let more = self.next < self.program.commands.len();
-            self.fetch = if more { Fetch::Request(now + 1) } else { Fetch::Finish(now + 1) };
+        if let (Some(queue), Some((command, _))) = (step.pushes, self.fetch.ready()) {
+            let server = &mut self.servers[queue.index()];
+            if server.queued.is_empty() {
+                server.rests_from = now + 1;
+            }
+            server.queued.push_back((command, now + 1));
+            self.fetch.hand_over(now);
         }
         acted
     }
@@ -206,6 +221,7 @@ impl<'a> Machine<'a> {
         }
         self.traces[command].start = now;
         let server = &mut self.servers[queue.index()];
+        self.counters.wait_cycles[queue.index()] += now - server.rests_from;
         server.running = true;
         match planned {
             Command::Compute(compute) => {
@@ -214,7 +230,7 @@ impl<'a> Machine<'a> {
                 self.traces[command].compute = timing;
             }
             Command::Load(_) | Command::Store(_) => {
-                server.sent = 0;
+                server.requested = 0;
                 server.request_at = Some(now + 1);
             }
         }
@@ -225,30 +241,13 @@ impl<'a> Machine<'a> {
         let Some((command, _)) = server.queued.pop_front() else { return };
         server.running = false;
         server.done_at = None;
+        server.rests_from = now + 1;
+        self.counters.busy_cycles[queue.index()] += now - self.traces[command].start;
         self.traces[command].done = now;
         let post = self.program.commands[command].command.tokens().post;
         for to in Queue::ALL {
             if post >> to.index() & 1 == 1 {
                 self.tokens[queue.index()][to.index()] += 1;
-            }
-        }
-    }
-
-    fn grant(&mut self, client: Client, now: u64) {
-        match client {
-            Client::Fetch => {
-                let last = self.port.read(now, timing::fetch_beats(self.accelerator));
-                self.fetch = Fetch::Dispatch(last + 1);
-            }
-            Client::Load => {
-                let (sent, beats) = self.burst(Queue::Load);
-                let last = self.port.read(now, beats);
-                self.burst_ends(Queue::Load, sent + beats, last + 1);
-            }
-            Client::Store => {
-                let (sent, beats) = self.burst(Queue::Store);
-                let confirmed = self.port.write(self.accelerator, now, sent, beats);
-                self.burst_ends(Queue::Store, sent + beats, confirmed + 1);
             }
         }
     }
@@ -261,32 +260,32 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Beats sent before, and beats of the burst that is now granted.
-    fn burst(&self, queue: Queue) -> (u64, u64) {
-        let sent = self.servers[queue.index()].sent;
-        let longest = u64::from(self.accelerator.configuration().memory.burst_beats);
-        (sent, (u64::from(self.transfer(queue).beats) - sent).min(longest))
+    /// Beats of the burst that is now granted.
+    fn next_burst(&self, queue: Queue) -> u64 {
+        let (transfer, requested) = (self.transfer(queue), self.servers[queue.index()].requested);
+        let address = u64::from(transfer.address) + requested * u64::from(self.accelerator.beat_bytes());
+        timing::burst_beats(self.accelerator, address as u32, u64::from(transfer.beats) - requested)
     }
 
-    /// After a burst the DMA asks for the next one or is done, from cycle `at` on.
-    fn burst_ends(&mut self, queue: Queue, sent: u64, at: u64) {
-        let all = sent == u64::from(self.transfer(queue).beats);
+    /// After a burst the DMA asks for the next one from cycle `next` on, or is done in cycle `done`.
+    fn burst_granted(&mut self, queue: Queue, beats: u64, next: u64, done: u64) {
+        let all = u64::from(self.transfer(queue).beats);
         let server = &mut self.servers[queue.index()];
-        server.sent = sent;
-        server.request_at = if all { None } else { Some(at) };
-        server.done_at = if all { Some(at) } else { None };
+        server.requested += beats;
+        let last = server.requested == all;
+        server.request_at = if last { None } else { Some(next) };
+        server.done_at = if last { Some(done) } else { None };
     }
 
     /// The next cycle in which something can happen of which it is already known when.
     fn next_event(&self, now: u64) -> u64 {
-        let fetch = match self.fetch {
-            Fetch::Request(at) => at.max(self.port.free_from()),
-            Fetch::Dispatch(at) | Fetch::Finish(at) => at,
-        };
-        let requests =
-            self.servers.iter().filter_map(|s| s.request_at).map(|at| at.max(self.port.free_from()));
+        let reads = [self.fetch.request_at(), self.load_request()];
+        let reads = reads.into_iter().flatten().map(|at| self.memory.read_from(at.max(now + 1)));
+        let writes = self.store_request().map(|at| self.memory.write_from(at.max(now + 1)));
+        let fetch = [self.fetch.ready().map(|(_, at)| at), self.fetch.finished_at()];
         let dones = self.servers.iter().filter_map(|s| s.done_at);
-        let next = requests.chain(dones).chain([fetch]).filter(|&at| at > now).min();
+        let next = reads.chain(writes).chain(fetch.into_iter().flatten()).chain(dones);
+        let next = next.filter(|&at| at > now).min();
         next.expect("a lowered program does not wait for a token that nobody posts")
     }
 }

@@ -1,6 +1,6 @@
 //! Commands and the memory they run on.
 
-use bitmill_accelerator::Command;
+use bitmill_accelerator::{COMMAND_BYTES, Command};
 use bitmill_model::TensorId;
 
 use crate::{SimulationError, TensorPlace};
@@ -50,22 +50,23 @@ impl Program {
     }
 }
 
-/// Memory under construction: regions one after the other, each on a beat.
+/// Memory under construction: regions one after the other, each on a command's and on a beat's boundary.
 pub(crate) struct MemoryBuilder {
     bytes: Vec<u8>,
-    beat_bytes: usize,
+    alignment_bytes: usize,
 }
 
 impl MemoryBuilder {
     pub fn new(beat_bytes: u32) -> MemoryBuilder {
-        MemoryBuilder { bytes: Vec::new(), beat_bytes: beat_bytes as usize }
+        let alignment_bytes = (COMMAND_BYTES as usize).max(beat_bytes as usize);
+        MemoryBuilder { bytes: Vec::new(), alignment_bytes }
     }
 
     /// Adds a region and returns its address.
     pub fn add(&mut self, region: &[u8]) -> Result<u32, SimulationError> {
         let address = self.bytes.len();
         self.bytes.extend_from_slice(region);
-        self.bytes.resize(self.bytes.len().next_multiple_of(self.beat_bytes), 0);
+        self.bytes.resize(self.bytes.len().next_multiple_of(self.alignment_bytes), 0);
         u32::try_from(self.bytes.len())
             .map_err(|_| SimulationError::Memory { bytes: self.bytes.len() as u64 })?;
         Ok(address as u32)

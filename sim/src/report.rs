@@ -114,14 +114,14 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
     let fetch_beats = bitmill_accelerator::timing::fetch_beats(accelerator);
     for (planned, times) in program.commands.iter().zip(&trace.commands) {
         activity.add("i_fetch", fetch_beats);
-        activity.add("i_arbiter", fetch_beats);
+        activity.add("i_read_port", fetch_beats);
         activity.add(&format!("i_queue_{}", planned.command.queue().name()), 1);
         activity.add("i_tokens", 2);
         match &planned.command {
             Command::Load(transfer) => {
                 let beats = u64::from(transfer.beats);
                 activity.add("i_load", beats);
-                activity.add("i_arbiter", beats);
+                activity.add("i_read_port", beats);
                 let component = match transfer.target {
                     Target::Activations => "i_activations",
                     Target::Weights => "i_weights",
@@ -132,7 +132,7 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
             Command::Store(transfer) => {
                 let beats = u64::from(transfer.beats);
                 activity.add("i_store", beats);
-                activity.add("i_arbiter", beats);
+                activity.add("i_write_port", beats);
                 activity.add("i_activations", beats);
             }
             Command::Compute(compute) => {

@@ -3,14 +3,18 @@
 
 mod compare;
 mod execution;
+mod host;
 mod interpreted;
 mod locate;
 mod memory;
+mod random;
+mod session;
 mod verify;
 mod verilated;
 
 pub use compare::{Difference, Verdict, compare};
-pub use execution::{Execution, TimedEvent};
+pub use execution::{Answer, Execution, TimedEvent};
 pub use interpreted::interpret;
+pub use session::{Conditions, MemoryFault, Session, Step, outcome_registers, run_once, start_and_wait};
 pub use verify::{Engine, Verification, VerificationError};
 pub use verilated::{Window, sources, verilate};

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Keep, lower, pack_tensor, run as predict};
+use bitmill_sim::Keep;
 use bitmill_testbenches::Verilator;
-use bitmill_testbenches::accelerator::{Difference, Verdict, Window, compare, interpret, verilate};
+use bitmill_testbenches::accelerator::{Engine, Verdict, Verification};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -161,9 +161,6 @@ pub fn sentence(verdict: &Verdict, tool: &Tool) -> String {
     )
 }
 
-/// Cycles before and after a difference that its waveform shows.
-const WINDOW_CYCLES: u64 = 32;
-
 /// Runs one input and compares. On a difference under Verilator, writes the waveform around it to `wave`.
 ///
 /// # Errors
@@ -176,38 +173,25 @@ pub fn check(
     tool: &Tool,
     wave: &Path,
 ) -> Result<Verdict, Box<dyn Error>> {
-    let program = lower(accelerator, network, keep)?;
-    let trace = predict(accelerator, &program);
     let integers = network.quantize_input(input);
-    let tensors = network.run(&integers)?;
-    let image = program.memory_with_input(&pack_tensor(accelerator, &program.input.place, &integers));
-    let (top, port) = (accelerator.module()?, accelerator.configuration().memory);
-    let limit_cycles = trace.cycles * 2 + 1000;
-    let execution = match tool {
-        Tool::Verilator(verilator) => verilate(verilator, &top, port, &program, &image, limit_cycles, None)?,
-        Tool::Interpreter(_) => {
-            let bar = progress::bar("interpreting cycles", trace.cycles);
-            let execution = interpret(&top, port, &program, image.clone(), limit_cycles, &mut |cycle| {
-                bar.set_position(cycle)
-            });
-            bar.finish_and_clear();
-            execution
-        }
+    let verification = Verification {
+        accelerator,
+        top: accelerator.module()?,
+        network,
+        input: &integers,
+        keep,
+        waves: Some(wave.to_owned()),
     };
-    let difference = match compare(accelerator, network, &program, &trace, &tensors, &execution) {
-        Ok(verdict) => return Ok(verdict),
-        Err(difference) => difference,
+    let engine = match tool {
+        Tool::Verilator(verilator) => Engine::Verilator(verilator.clone()),
+        Tool::Interpreter(_) => Engine::Interpreter,
     };
-    if let Tool::Verilator(verilator) = tool {
-        let (first, last) =
-            (difference.cycle.saturating_sub(WINDOW_CYCLES), difference.cycle + WINDOW_CYCLES);
-        let window = Window { file: wave, first, last };
-        verilate(verilator, &top, port, &program, &image, limit_cycles, Some(window))?;
-        return Err(shown(&difference, wave, first, last).into());
+    let mut shown = None;
+    let verdict = verification.run(&engine, &mut |cycle, cycles| {
+        shown.get_or_insert_with(|| progress::bar("interpreting cycles", cycles)).set_position(cycle);
+    });
+    if let Some(bar) = shown {
+        bar.finish_and_clear();
     }
-    Err(difference)
-}
-
-fn shown(difference: &Difference, wave: &Path, first: u64, last: u64) -> String {
-    format!("{difference}\ncycles {first} to {last} are in {}", wave.display())
+    Ok(verdict?)
 }

@@ -32,6 +32,11 @@ impl Queue {
         self as usize
     }
 
+    /// Opcode of its commands.
+    pub fn opcode(self) -> u64 {
+        self.index() as u64 + 1
+    }
+
     /// Name in reports and signals.
     pub fn name(self) -> &'static str {
         ["load", "compute", "store"][self.index()]
@@ -84,6 +89,11 @@ pub enum ComputeKind {
     Lanes,
     /// Running maximum channel by channel: max pooling.
     Maximum,
+}
+
+impl ComputeKind {
+    /// Kinds there are: codes from 0.
+    pub(crate) const COUNT: u64 = ComputeKind::Maximum as u64 + 1;
 }
 
 /// One layer, or a slice of its output channels. Tensors lie in the activation scratchpad as
@@ -274,7 +284,7 @@ impl Command {
     pub fn values(&self) -> Vec<(&'static Field, i64)> {
         let tokens = self.tokens();
         let mut values = vec![
-            (&fields::OPCODE, self.queue().index() as i64 + 1),
+            (&fields::OPCODE, self.queue().opcode() as i64),
             (&fields::WAIT, tokens.wait.into()),
             (&fields::POST, tokens.post.into()),
         ];

@@ -152,17 +152,28 @@ mod rounding_names {
 pub struct MemoryPort {
     /// Bits of a beat: 32, 64, 128 or 256.
     pub width_bits: u32,
-    /// Longest burst in beats, 1 to 256.
+    /// Longest burst in beats, 1 to 256. Bursts are cut at 4 KiB boundaries too.
     pub burst_beats: u32,
-    /// Cycles from a request to its first beat, at least 1.
+    /// Bursts that may be read at once, 1 to 16: requests on their way while earlier ones are answered.
+    pub outstanding_reads: u32,
+    /// Bursts that may be written at once, 1 to 16: the next is sent before the last is confirmed.
+    pub outstanding_writes: u32,
+    /// Cycles from a read's address to its first beat, and from a write's last beat to its answer; at least 1.
     pub latency_cycles: u32,
-    /// Cycles from one beat to the next, at least 1: a memory slower than the port.
+    /// Cycles from one beat to the next, at least 1, reads and writes each: a memory slower than the port.
     pub beat_interval_cycles: u32,
 }
 
 impl Default for MemoryPort {
     fn default() -> MemoryPort {
-        MemoryPort { width_bits: 64, burst_beats: 16, latency_cycles: 20, beat_interval_cycles: 1 }
+        MemoryPort {
+            width_bits: 64,
+            burst_beats: 16,
+            outstanding_reads: 4,
+            outstanding_writes: 2,
+            latency_cycles: 20,
+            beat_interval_cycles: 1,
+        }
     }
 }
 
@@ -240,6 +251,8 @@ impl Configuration {
         range("scratchpads.parameters_kib", self.scratchpads.parameters_kib, 1, 256)?;
         power_of_two("memory.width_bits", self.memory.width_bits, 32, 256)?;
         range("memory.burst_beats", self.memory.burst_beats, 1, 256)?;
+        range("memory.outstanding_reads", self.memory.outstanding_reads, 1, 16)?;
+        range("memory.outstanding_writes", self.memory.outstanding_writes, 1, 16)?;
         range("memory.latency_cycles", self.memory.latency_cycles, 1, 1000)?;
         range("memory.beat_interval_cycles", self.memory.beat_interval_cycles, 1, 64)?;
         range("clock_mhz", self.clock_mhz, 1, 5000)

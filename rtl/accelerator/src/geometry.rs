@@ -9,9 +9,10 @@ use bitmill_units::common::requantizer::Requantizer;
 use bitmill_units::pe::lane::{LANE_WEIGHT_BITS, VectorLane};
 use bitmill_units::pe::{Element, Kind, Mode, PeTiming, ProcessingElement, Request};
 
-use crate::command::fields;
 use bitmill_units::UnitError;
+use sha2::{Digest, Sha256};
 
+use crate::command::fields;
 use crate::configuration::illegal;
 use crate::{Configuration, ConfigurationError, Target, WordLayout, hardware};
 
@@ -30,6 +31,7 @@ pub struct Accelerator {
     words: Vec<WordLayout>,
     lane: VectorLane,
     requantizer: Requantizer,
+    configuration_hash: u64,
 }
 
 impl Accelerator {
@@ -57,7 +59,9 @@ impl Accelerator {
         let lane = VectorLane::new(vector_bits, pe.accumulator_bits)?;
         let value_bits = widest(WordLayout::value_bits);
         let requantizer = Requantizer::new(pe.accumulator_bits, value_bits, configuration.vector.rounding)?;
-        let accelerator = Accelerator { pe: element, modes, words, lane, requantizer, configuration };
+        let configuration_hash = configuration_hash(&configuration)?;
+        let accelerator =
+            Accelerator { pe: element, modes, words, lane, requantizer, configuration, configuration_hash };
         accelerator.check()?;
         Ok(accelerator)
     }
@@ -113,6 +117,12 @@ impl Accelerator {
     /// The configuration it was made from.
     pub fn configuration(&self) -> &Configuration {
         &self.configuration
+    }
+
+    /// The first 64 bits of the SHA-256 of the configuration, every default spelled out: what the
+    /// configuration registers hold.
+    pub fn configuration_hash(&self) -> u64 {
+        self.configuration_hash
     }
 
     /// The circuit.
@@ -335,4 +345,9 @@ fn words<'f>(
 /// The error of a unit, as one of the configuration's section.
 fn in_section(section: &'static str, error: UnitError) -> ConfigurationError {
     ConfigurationError::Section { section, source: error }
+}
+
+fn configuration_hash(configuration: &Configuration) -> Result<u64, ConfigurationError> {
+    let digest = Sha256::digest(configuration.to_yaml()?.as_bytes());
+    Ok(digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
 }

@@ -1,20 +1,27 @@
 //! The circuits of an accelerator, one file a block, and their timing in one place.
 
-mod arbiter;
 mod array;
+mod axi;
+mod bursts;
+mod control;
 mod drain;
 mod fetch;
 mod gather;
+mod lite;
 mod load;
+mod memory_side;
 mod postprocessor;
 mod queue;
+mod read_port;
 mod scratchpad;
 mod sequencer;
 mod store;
 pub mod timing;
 mod tokens;
 mod top;
+mod validate;
 mod vector;
+mod write_port;
 
 use bitmill_hdl::{ModuleBuilder, Signal, unsigned};
 
@@ -23,11 +30,13 @@ use bitmill_units::pe::Mode;
 use crate::command::COMMAND_WORDS;
 use crate::{Accelerator, WordLayout};
 
-pub use top::Event;
 pub(crate) use top::top;
+pub use top::{Event, RUN_DONE_PORT, RUN_START_PORT};
 
 /// Bits of a byte address in memory.
 pub(crate) const ADDRESS_BITS: u32 = 32;
+/// Bits of the number of commands of a run, and of a command's number.
+pub(crate) const COUNT_BITS: u32 = 24;
 /// Bits of a burst's length in beats.
 pub(crate) const BURST_BITS: u32 = 9;
 

@@ -8,8 +8,10 @@
 mod activity;
 mod command;
 mod configuration;
+mod fault;
 mod geometry;
 mod hardware;
+mod register_map;
 mod word;
 
 pub use activity::Activity;
@@ -20,6 +22,8 @@ pub use command::{
 pub use configuration::{
     Array, Configuration, ConfigurationError, Formats, MemoryPort, Pe, Precision, Scratchpads, Vector,
 };
+pub use fault::Fault;
 pub use geometry::{Accelerator, PARAMETER_BITS};
-pub use hardware::{Event, timing};
+pub use hardware::{Event, RUN_DONE_PORT, RUN_START_PORT, timing};
+pub use register_map::{Access, Bits, Counters, MAGIC, REGISTER_ADDRESS_BITS, Register, VERSION, registers};
 pub use word::WordLayout;

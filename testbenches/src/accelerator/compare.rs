@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bitmill_accelerator::{Accelerator, Event, Queue};
+use bitmill_accelerator::{Accelerator, Counters, Event, Queue, RUN_DONE_PORT, registers};
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Program, Trace, unpack_tensor};
 
@@ -70,6 +70,7 @@ pub fn compare(
 ) -> Result<Verdict, Box<Difference>> {
     let context = Context { accelerator, network, program };
     context.events(trace, execution)?;
+    context.registers(trace, execution)?;
     let mut verdict = Verdict { commands: trace.commands.len(), cycles: trace.cycles, ..Verdict::default() };
     for stored in &program.outputs {
         let start = stored.address as usize;
@@ -143,10 +144,31 @@ impl Context<'_> {
                 layer: self.layer(self.network.graph().layers().len() - 1),
                 cycle: trace.cycles,
                 module: self.top(),
-                signal: "done_o".to_owned(),
+                signal: RUN_DONE_PORT.to_owned(),
                 expected: ended(Some(trace.cycles)),
                 seen: ended(execution.cycles),
             }));
+        }
+        Ok(())
+    }
+
+    /// What the host reads after the run: how it ended, and the performance counters.
+    fn registers(&self, trace: &Trace, execution: &Execution) -> Result<(), Box<Difference>> {
+        let how = [(&registers::STATUS, registers::DONE.mask()), (&registers::ERROR, 0)];
+        let counters = Counters::REGISTERS.into_iter().zip(trace.counters.values());
+        for (register, expected) in how.into_iter().chain(counters) {
+            let seen = execution.last(register);
+            if seen != Some(expected) {
+                return Err(Box::new(Difference {
+                    command: None,
+                    layer: self.layer(self.network.graph().layers().len() - 1),
+                    cycle: trace.cycles,
+                    module: self.top(),
+                    signal: format!("register {}", register.name),
+                    expected: expected.to_string(),
+                    seen: seen.map_or("no answer".to_owned(), |value| value.to_string()),
+                }));
+            }
         }
         Ok(())
     }
@@ -191,7 +213,7 @@ impl Context<'_> {
             layer: self.layer(stored.tensor.index() - 1),
             cycle: written.map_or(0, |(cycle, _)| *cycle),
             module: self.top(),
-            signal: "mem_write_data_o".to_owned(),
+            signal: "m_axi_wdata_o".to_owned(),
             expected: format!("{expected} at row {row}, column {column}, channel {channel}"),
             seen: seen.to_string(),
         })

@@ -1,129 +1,177 @@
 //! Runs an accelerator in the built-in interpreter.
 
-use std::sync::Arc;
-
-use bitmill_accelerator::{Event, MemoryPort, Queue};
-use bitmill_hdl::{BigUint, Interpreter, Module, Slot};
-use bitmill_sim::Program;
+use bitmill_accelerator::{Event, MemoryPort, Queue, RUN_DONE_PORT, RUN_START_PORT};
+use bitmill_hdl::{BigUint, Interpreter, Slot};
 
 use super::execution::{Execution, TimedEvent, watched};
-use super::memory::{Memory, Request};
+use super::host::{Host, HostSees};
+use super::memory::{Address, Memory, Requests};
+use super::{Conditions, Session};
 
-/// Runs `program` on the accelerator `top`, with `image` in memory, for at most `limit_cycles`. `progress`
-/// hears the cycle now and then.
-pub fn interpret(
-    top: &Arc<Module>,
-    port: MemoryPort,
-    program: &Program,
-    image: Vec<u8>,
-    limit_cycles: u64,
-    progress: &mut dyn FnMut(u64),
-) -> Execution {
-    let mut run = Run::new(top, port, program, image);
-    while run.execution.cycles.is_none() && run.cycle < limit_cycles {
+/// Runs `session`. `progress` hears the cycle now and then.
+pub fn interpret(session: &Session, progress: &mut dyn FnMut(u64)) -> Execution {
+    let mut run = Run::new(session);
+    while !run.execution.finished && run.total_cycles < session.limit_cycles {
         run.settle();
         run.advance();
-        if run.cycle.is_multiple_of(256) {
+        if run.total_cycles.is_multiple_of(256) {
             progress(run.cycle);
         }
     }
     run.execution
 }
 
-/// A run in progress. Each cycle is one `settle`, after which every signal has its value, and one `advance`.
+/// A simulation in progress. Each cycle is one `settle`, after which every signal has its value, and one `advance`.
 pub(super) struct Run {
     pub circuit: Interpreter,
+    /// Cycle, counted from the start of the accelerator's run.
     pub cycle: u64,
+    /// The accelerator's run has started.
+    pub started: bool,
+    /// Cycles of the simulation.
+    pub total_cycles: u64,
     pub execution: Execution,
+    port: MemoryPort,
+    conditions: Conditions,
     memory: Memory,
-    beat_bytes: usize,
-    ports: Ports,
+    host: Host,
     events: Vec<(Event, Queue, Slot)>,
 }
 
-struct Ports {
-    start: Slot,
-    request_ready: Slot,
-    read_valid: Slot,
-    read_data: Slot,
-    write_ready: Slot,
-    write_done: Slot,
-    request: [Slot; 4],
-    write_valid: Slot,
-    write_data: Slot,
-    done: Slot,
-}
-
 impl Run {
-    pub fn new(top: &Arc<Module>, port: MemoryPort, program: &Program, image: Vec<u8>) -> Run {
-        let mut circuit = Interpreter::new(top);
-        let input = |name: &str| circuit.input(name).expect("an accelerator has this input");
-        let output = |name: &str| circuit.output(name).expect("an accelerator has this output");
-        let ports = Ports {
-            start: input("start_i"),
-            request_ready: input("mem_request_ready_i"),
-            read_valid: input("mem_read_valid_i"),
-            read_data: input("mem_read_data_i"),
-            write_ready: input("mem_write_ready_i"),
-            write_done: input("mem_write_done_i"),
-            request: ["valid", "write", "address", "beats"].map(|n| output(&format!("mem_request_{n}_o"))),
-            write_valid: output("mem_write_valid_o"),
-            write_data: output("mem_write_data_o"),
-            done: output("done_o"),
-        };
-        let events = watched().map(|(event, queue)| (event, queue, output(&event.port(queue)))).collect();
-        let [address, count] = ["command_address_i", "command_count_i"].map(input);
-        circuit.set(address, program.command_address.into());
-        circuit.set(count, program.commands.len() as u64);
+    pub fn new(session: &Session) -> Run {
+        let circuit = Interpreter::new(session.top);
+        let slot = |port: &str| circuit.output(port).expect("an accelerator has this output");
+        let events = watched().map(|(event, queue)| (event, queue, slot(&event.port(queue)))).collect();
         Run {
             circuit,
             cycle: 0,
-            execution: Execution { events: Vec::new(), cycles: None, memory: image, writes: Vec::new() },
-            memory: Memory::new(port),
-            beat_bytes: port.width_bits as usize / 8,
-            ports,
+            started: false,
+            total_cycles: 0,
+            execution: Execution { memory: session.image.to_vec(), ..Execution::default() },
+            port: session.port,
+            conditions: session.conditions,
+            memory: Memory::new(session.port, session.conditions),
+            host: Host::new(session.script, session.conditions),
             events,
         }
     }
 
+    fn slot(&self, port: &str) -> Slot {
+        let slot = self.circuit.input(port).or_else(|| self.circuit.output(port));
+        slot.expect("an accelerator has this port")
+    }
+
+    fn set(&mut self, port: &str, value: impl Into<u64>) {
+        let slot = self.slot(port);
+        self.circuit.set(slot, value.into());
+    }
+
+    fn get(&mut self, port: &str) -> u64 {
+        let slot = self.slot(port);
+        self.circuit.get(slot)
+    }
+
+    fn bit(&mut self, port: &str) -> bool {
+        self.get(port) != 0
+    }
+
     /// Applies the inputs of the present cycle.
     pub fn settle(&mut self) {
-        let answers = self.memory.answers(self.cycle);
-        let (circuit, ports) = (&mut self.circuit, &self.ports);
-        circuit.set(ports.start, u64::from(self.cycle == 0));
-        circuit.set(ports.request_ready, answers.request_ready.into());
-        circuit.set(ports.read_valid, answers.read.is_some().into());
-        if let Some(from) = answers.read {
-            let beat = self.execution.memory.get(from..from + self.beat_bytes).unwrap_or_default();
-            circuit.set_big(ports.read_data, &BigUint::from_bytes_le(beat));
+        let answers = self.memory.begin(self.total_cycles);
+        self.set("m_axi_arready_i", answers.arready);
+        self.set("m_axi_awready_i", answers.awready);
+        self.set("m_axi_wready_i", answers.wready);
+        self.set("m_axi_rvalid_i", answers.read.is_some());
+        if let Some(beat) = answers.read {
+            self.set("m_axi_rid_i", beat.id);
+            self.set("m_axi_rresp_i", beat.response);
+            self.set("m_axi_rlast_i", beat.last);
+            let bytes = self.port.width_bits as usize / 8;
+            let data = self.execution.memory.get(beat.address..beat.address + bytes).unwrap_or_default();
+            let (slot, data) = (self.slot("m_axi_rdata_i"), BigUint::from_bytes_le(data));
+            self.circuit.set_big(slot, &data);
         }
-        circuit.set(ports.write_ready, answers.write_ready.into());
-        circuit.set(ports.write_done, answers.write_done.into());
+        self.set("m_axi_bvalid_i", answers.write_response.is_some());
+        self.set("m_axi_bresp_i", answers.write_response.unwrap_or(0));
+        let host = self.host.begin();
+        self.set("s_axi_awvalid_i", host.awvalid);
+        self.set("s_axi_awaddr_i", host.address);
+        self.set("s_axi_wvalid_i", host.wvalid);
+        self.set("s_axi_wdata_i", host.data);
+        self.set("s_axi_wstrb_i", u64::MAX);
+        self.set("s_axi_bready_i", host.bready);
+        self.set("s_axi_arvalid_i", host.arvalid);
+        self.set("s_axi_araddr_i", host.address);
+        self.set("s_axi_rready_i", host.rready);
+        if self.bit(RUN_START_PORT) {
+            self.started = true;
+            self.cycle = 0;
+            let Execution { events, writes, cycles, .. } = &mut self.execution;
+            (*events, *writes, *cycles) = (Vec::new(), Vec::new(), None);
+        }
     }
 
     /// Records what happens in the present cycle and goes to the next.
     pub fn advance(&mut self) {
-        let (circuit, ports, cycle) = (&mut self.circuit, &self.ports, self.cycle);
+        let cycle = self.cycle;
         for &(event, queue, slot) in &self.events {
-            if circuit.get(slot) != 0 {
+            if self.circuit.get(slot) != 0 {
                 self.execution.events.push(TimedEvent { cycle, queue, event });
             }
         }
-        let [valid, write, address, beats] = ports.request.map(|slot| circuit.get(slot));
-        let request = Request { valid: valid != 0, write: write != 0, address: address as usize, beats };
-        let write_valid = circuit.get(ports.write_valid) != 0;
-        if let Some(to) = self.memory.advance(cycle, request, write_valid) {
-            let mut beat = circuit.get_big(ports.write_data).to_bytes_le();
-            beat.resize(self.beat_bytes, 0);
-            if let Some(place) = self.execution.memory.get_mut(to..to + self.beat_bytes) {
-                place.copy_from_slice(&beat);
-            }
-            self.execution.writes.push((cycle, to as u32));
-        }
-        if circuit.get(ports.done) != 0 {
+        if self.bit(RUN_DONE_PORT) {
             self.execution.cycles = Some(cycle);
         }
-        circuit.step();
+        let requests = self.requests();
+        let written = self.memory.end(self.total_cycles, requests, &mut self.execution.memory);
+        self.execution.writes.extend(written.into_iter().map(|address| (cycle, address as u32)));
+        let sees = self.host_sees();
+        let resets = self.host.resets();
+        self.execution.answers.extend(self.host.end(sees));
+        self.execution.finished = self.host.finished();
+        if resets {
+            self.circuit.reset();
+            self.memory = Memory::new(self.port, Conditions { fault: None, ..self.conditions });
+        } else {
+            self.circuit.step();
+        }
         self.cycle += 1;
+        self.total_cycles += 1;
+    }
+
+    fn requests(&mut self) -> Requests {
+        let data = self.bit("m_axi_wvalid_o").then(|| {
+            let slot = self.slot("m_axi_wdata_o");
+            let mut data = self.circuit.get_big(slot).to_bytes_le();
+            data.resize(self.port.width_bits as usize / 8, 0);
+            (data, self.get("m_axi_wstrb_o"))
+        });
+        Requests {
+            read: self.address("ar"),
+            write: self.address("aw"),
+            data,
+            rready: self.bit("m_axi_rready_o"),
+            bready: self.bit("m_axi_bready_o"),
+        }
+    }
+
+    fn address(&mut self, channel: &str) -> Option<Address> {
+        let valid = self.bit(&format!("m_axi_{channel}valid_o"));
+        let [id, address, length] = ["id", "addr", "len"].map(|n| self.get(&format!("m_axi_{channel}{n}_o")));
+        valid.then_some(Address { id, address: address as usize, beats: length + 1 })
+    }
+
+    fn host_sees(&mut self) -> HostSees {
+        HostSees {
+            awready: self.bit("s_axi_awready_o"),
+            wready: self.bit("s_axi_wready_o"),
+            arready: self.bit("s_axi_arready_o"),
+            write: self.bit("s_axi_bvalid_o").then(|| self.get("s_axi_bresp_o")),
+            read: self
+                .bit("s_axi_rvalid_o")
+                .then(|| (self.get("s_axi_rdata_o") as u32, self.get("s_axi_rresp_o"))),
+            interrupt: self.bit("irq_o"),
+        }
     }
 }

@@ -5,13 +5,11 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
-use std::sync::Arc;
 
-use bitmill_accelerator::MemoryPort;
-use bitmill_hdl::{Module, Slot};
-use bitmill_sim::Program;
+use bitmill_hdl::Slot;
 use fst_reader::{FstFilter, FstHierarchyEntry, FstReader, FstSignalValue, ReadSignalsError};
 
+use super::Session;
 use super::interpreted::Run;
 use crate::TestbenchError;
 
@@ -26,22 +24,21 @@ pub(super) struct Located {
     pub seen: u64,
 }
 
-/// Compares the recording `waves` (cycle c settles at time 2c) of a run with the description `top`.
+/// Compares the recording `waves` (cycle c of the run settles at time 2c) of a session with its description.
 ///
 /// # Errors
 /// A recording that cannot be read.
-pub(super) fn locate(
-    waves: &Path,
-    top: &Arc<Module>,
-    port: MemoryPort,
-    program: &Program,
-    image: Vec<u8>,
-) -> Result<Option<Located>, TestbenchError> {
+pub(super) fn locate(waves: &Path, session: &Session) -> Result<Option<Located>, TestbenchError> {
     let file = File::open(waves).map_err(TestbenchError::io("read", waves))?;
     let unreadable = |problem: String| TestbenchError::Waves { path: waves.to_owned(), problem };
     let mut reader = FstReader::open(BufReader::new(file)).map_err(|e| unreadable(e.to_string()))?;
-    let handles = handles(&mut reader, &top.name).map_err(|e| unreadable(e.to_string()))?;
-    let run = Run::new(top, port, program, image);
+    let handles = handles(&mut reader, &session.top.name).map_err(|e| unreadable(e.to_string()))?;
+    let mut run = Run::new(session);
+    run.settle();
+    while !run.started && run.total_cycles < session.limit_cycles {
+        run.advance();
+        run.settle();
+    }
     let mut watched = Vec::new();
     for (name, slot) in run.circuit.names() {
         if let Some(&handle) = handles.get(name.as_str())
@@ -87,7 +84,6 @@ impl Comparison {
     /// computed from them only by luck of order, so the deepest signal of the cycle is named: the one in the
     /// longest path.
     fn cycle(&mut self) -> Result<(), Located> {
-        self.run.settle();
         let mut found: Option<Located> = None;
         for (name, slot, handle) in &self.watched {
             let expected = self.run.circuit.get(*slot);
@@ -100,6 +96,7 @@ impl Comparison {
             }
         }
         self.run.advance();
+        self.run.settle();
         found.map_or(Ok(()), Err)
     }
 }

@@ -9,7 +9,7 @@ use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, pack_tensor, run};
 
 use super::locate::{Located, locate};
-use super::{Difference, Verdict, Window, compare, interpret, verilate};
+use super::{Conditions, Difference, Session, Verdict, Window, compare, interpret, run_once, verilate};
 use crate::{TestbenchError, Verilator};
 
 /// Cycles recorded before and after the first difference.
@@ -78,21 +78,24 @@ impl Verification<'_> {
         let tensors = self.network.run(self.input)?;
         let packed = pack_tensor(self.accelerator, &program.input.place, self.input);
         let image = program.memory_with_input(&packed);
-        let port = self.accelerator.configuration().memory;
-        // A run that hangs is given up when it has taken twice as long as predicted.
-        let limit = trace.cycles * 2 + 1000;
+        let script = run_once(&program);
+        let session = Session {
+            top: &self.top,
+            port: self.accelerator.configuration().memory,
+            image: &image,
+            script: &script,
+            conditions: Conditions::default(),
+            // A run that hangs is given up when it has taken twice as long as predicted.
+            limit_cycles: trace.cycles * 2 + 1000,
+        };
         let execution = match engine {
-            Engine::Verilator(verilator) => {
-                verilate(verilator, &self.top, port, &program, &image, limit, None)?
-            }
-            Engine::Interpreter => interpret(&self.top, port, &program, image.clone(), limit, &mut |cycle| {
-                progress(cycle, trace.cycles);
-            }),
+            Engine::Verilator(verilator) => verilate(verilator, &session, None)?,
+            Engine::Interpreter => interpret(&session, &mut |cycle| progress(cycle, trace.cycles)),
         };
         let compared = compare(self.accelerator, self.network, &program, &trace, &tensors, &execution);
         compared.or_else(|difference| match engine {
             Engine::Verilator(verilator) => {
-                Err(self.explain(verilator, &program, &trace, &image, difference)?)
+                Err(self.explain(verilator, &session, &program, &trace, difference)?)
             }
             Engine::Interpreter => Err(VerificationError::Difference { difference, waves: None }),
         })
@@ -103,20 +106,17 @@ impl Verification<'_> {
     fn explain(
         &self,
         verilator: &Verilator,
+        session: &Session,
         program: &Program,
         trace: &Trace,
-        image: &[u8],
         mut difference: Box<Difference>,
     ) -> Result<VerificationError, TestbenchError> {
-        let port = self.accelerator.configuration().memory;
         let scratch = tempfile::tempdir().map_err(TestbenchError::io("create", &std::env::temp_dir()))?;
         let whole = scratch.path().join("whole.fst");
-        let record = |window: Window| {
-            verilate(verilator, &self.top, port, program, image, window.last + 1, Some(window)).map(drop)
-        };
+        let record = |window: Window| verilate(verilator, session, Some(window)).map(drop);
         record(Window { file: &whole, first: 0, last: difference.cycle })?;
         let description = self.accelerator.module()?;
-        if let Some(located) = locate(&whole, &description, port, program, image.to_vec())? {
+        if let Some(located) = locate(&whole, &Session { top: &description, ..*session })? {
             self.refine(&mut difference, located, program, trace);
         }
         let Some(waves) = &self.waves else {

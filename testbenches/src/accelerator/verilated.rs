@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use bitmill_accelerator::MemoryPort;
+use bitmill_accelerator::{MemoryPort, RUN_DONE_PORT, RUN_START_PORT};
 use bitmill_hdl::{Design, Module};
-use bitmill_sim::Program;
 
-use super::execution::{Execution, TimedEvent, watched};
+use super::execution::{Answer, Execution, TimedEvent, watched};
+use super::{Session, Step};
 use crate::{Sources, TestbenchError, Verilator};
 
 /// Part of a run to record as a waveform.
@@ -18,9 +18,9 @@ use crate::{Sources, TestbenchError, Verilator};
 pub struct Window<'a> {
     /// FST file to write.
     pub file: &'a Path,
-    /// First cycle.
+    /// First cycle, counted from the start of the run.
     pub first: u64,
-    /// Last cycle.
+    /// Last cycle, with which the simulation ends.
     pub last: u64,
 }
 
@@ -40,6 +40,8 @@ pub fn sources(top: &Arc<Module>, port: MemoryPort, trace: bool) -> Result<Sourc
     define("BEAT_BYTES", &(port.width_bits / 8).to_string());
     define("LATENCY", &port.latency_cycles.to_string());
     define("INTERVAL", &port.beat_interval_cycles.to_string());
+    define("RUN_START", RUN_START_PORT);
+    define("RUN_DONE", RUN_DONE_PORT);
     let bits: Vec<String> = watched()
         .enumerate()
         .map(|(bit, (event, queue))| format!("(top->{} ? {}u : 0u)", event.port(queue), 1 << bit))
@@ -49,61 +51,96 @@ pub fn sources(top: &Arc<Module>, port: MemoryPort, trace: bool) -> Result<Sourc
         define("TRACE", "1");
         sources.flags.push("--trace-fst".to_owned());
     }
-    main.push_str(include_str!("memory.cpp"));
+    main.push_str(include_str!("harness.cpp"));
     sources.main = main;
     Ok(sources)
 }
 
-/// Runs `program` on the accelerator `top`, with `image` in memory, for at most `limit_cycles`; records `window`.
+/// Runs `session`; records `window`.
 ///
 /// # Errors
 /// A simulation that cannot be built or run.
 pub fn verilate(
     verilator: &Verilator,
-    top: &Arc<Module>,
-    port: MemoryPort,
-    program: &Program,
-    image: &[u8],
-    limit_cycles: u64,
+    session: &Session,
     window: Option<Window>,
 ) -> Result<Execution, TestbenchError> {
-    let executable = verilator.build(&sources(top, port, window.is_some())?)?;
+    let executable = verilator.build(&sources(session.top, session.port, window.is_some())?)?;
     let scratch = tempfile::tempdir().map_err(TestbenchError::io("create", &std::env::temp_dir()))?;
-    let [before, after, events] =
-        ["before.bin", "after.bin", "events.txt"].map(|name| scratch.path().join(name));
-    fs::write(&before, image).map_err(TestbenchError::io("write", &before))?;
-    let mut arguments: Vec<OsString> = vec![before.into(), after.clone().into(), events.clone().into()];
-    let numbers = [u64::from(program.command_address), program.commands.len() as u64, limit_cycles];
-    arguments.extend(numbers.map(|n| n.to_string().into()));
+    let [image, result, log, script] =
+        ["image.bin", "result.bin", "log.txt", "script.txt"].map(|name| scratch.path().join(name));
+    fs::write(&image, session.image).map_err(TestbenchError::io("write", &image))?;
+    fs::write(&script, script_text(session.script)).map_err(TestbenchError::io("write", &script))?;
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut argument = |name: &str, value: OsString| {
+        let mut text = OsString::from(format!("{name}="));
+        text.push(value);
+        arguments.push(text);
+    };
+    for (name, path) in [("image", &image), ("result", &result), ("log", &log), ("script", &script)] {
+        argument(name, path.into());
+    }
+    argument("limit", session.limit_cycles.to_string().into());
+    if let Some(seed) = session.conditions.seed {
+        argument("seed", seed.to_string().into());
+    }
+    if let Some(fault) = session.conditions.fault {
+        let direction = if fault.write { 'w' } else { 'r' };
+        argument("fault", format!("{direction} {} {}", fault.burst, fault.response()).into());
+    }
     if let Some(window) = window {
-        arguments.push(window.file.into());
-        arguments.extend([window.first, window.last].map(|n| n.to_string().into()));
+        argument("waves", window.file.into());
+        argument("first", window.first.to_string().into());
+        argument("last", window.last.to_string().into());
     }
     executable.run(&arguments)?;
-    let memory = fs::read(&after).map_err(TestbenchError::io("read", &after))?;
-    let text = fs::read_to_string(&events).map_err(TestbenchError::io("read", &events))?;
+    let memory = fs::read(&result).map_err(TestbenchError::io("read", &result))?;
+    let text = fs::read_to_string(&log).map_err(TestbenchError::io("read", &log))?;
     Ok(parse(&text, memory))
 }
 
-/// Reads the event file: `e CYCLE BITS`, `w CYCLE ADDRESS`, `d CYCLE`.
+/// A step a line: its letter and two numbers.
+fn script_text(script: &[Step]) -> String {
+    let line = |step: &Step| match *step {
+        Step::Write { offset, value } => format!("w {offset} {value}\n"),
+        Step::Read { offset } => format!("r {offset} 0\n"),
+        Step::Interrupt => "i 0 0\n".to_owned(),
+        Step::Cycles(cycles) => format!("c {cycles} 0\n"),
+        Step::Reset => "x 0 0\n".to_owned(),
+    };
+    script.iter().map(line).collect()
+}
+
+/// Reads the log: `s` start of a run, `e CYCLE BITS` events, `d CYCLE` end, `w CYCLE ADDRESS` beat written,
+/// `a OFFSET VALUE RESPONSE` answer to the host, `v CYCLE RULES` broken rules, `f` end of the script.
 fn parse(text: &str, memory: Vec<u8>) -> Execution {
-    let mut execution = Execution { events: Vec::new(), cycles: None, memory, writes: Vec::new() };
+    let mut execution = Execution { memory, ..Execution::default() };
     for line in text.lines() {
         let mut words = line.split(' ');
         let kind = words.next();
         let mut number = || words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
-        let (cycle, value) = (number(), number());
+        let (first, second) = (number(), number());
         match kind {
+            Some("s") => {
+                (execution.events, execution.writes) = (Vec::new(), Vec::new());
+                execution.cycles = None;
+            }
             Some("e") => {
-                let happened = watched().enumerate().filter(|(bit, _)| value >> bit & 1 == 1);
+                let happened = watched().enumerate().filter(|(bit, _)| second >> bit & 1 == 1);
                 execution.events.extend(happened.map(|(_, (event, queue))| TimedEvent {
-                    cycle,
+                    cycle: first,
                     queue,
                     event,
                 }));
             }
-            Some("w") => execution.writes.push((cycle, value as u32)),
-            _ => execution.cycles = Some(cycle),
+            Some("d") => execution.cycles = Some(first),
+            Some("w") => execution.writes.push((first, second as u32)),
+            Some("a") => {
+                let (offset, value) = (first as u32, second as u32);
+                execution.answers.push(Answer { offset, value, error: number() != 0 });
+            }
+            Some("v") => execution.violations.push((first, second)),
+            _ => execution.finished = true,
         }
     }
     execution

@@ -1,24 +1,36 @@
-//! Reads commands from memory, one burst each, and hands them to their queues in order.
+//! Reads commands from memory ahead of their use, checks them and hands them to their queues in order.
+//!
+//! A command is a burst. Up to [`AHEAD_COMMANDS`] of them are asked for or lie in a buffer; each beat of a
+//! command has a small memory of its own, so that the whole command is read at once. It asks only for what it
+//! has room for, so that its data never block those of the load DMA.
 
 use std::sync::Arc;
 
-use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
+use bitmill_hdl::{HdlError, Memory, Module, ModuleBuilder, RamPorts, Signal, bits_for, unsigned};
 
-use super::{ADDRESS_BITS, BURST_BITS};
+use super::scratchpad::across;
+use super::{ADDRESS_BITS, BURST_BITS, COUNT_BITS, validate};
+use crate::Accelerator;
 use crate::command::{COMMAND_BYTES, COMMAND_WORDS, Queue, fields};
+use crate::fault::FAULT_BITS;
 
-/// Bits of the number of commands of a run.
-pub(super) const COUNT_BITS: u32 = 24;
+/// Commands asked for or buffered, those in the queues left out.
+pub const AHEAD_COMMANDS: u32 = 4;
 
-/// The states, in the order of their codes.
-const STATES: [&str; 5] = ["IDLE", "REQUEST", "RECEIVE", "DISPATCH", "FINISH"];
-const STATE_BITS: u32 = 3;
+/// Cycles from reading a command out of the buffer to handing it over: one to read it, one to check it.
+pub const CHECK_CYCLES: u64 = 2;
 
-pub(super) fn module(beat_bits: u32) -> Result<Arc<Module>, HdlError> {
+const SLOT_BITS: u32 = AHEAD_COMMANDS.ilog2();
+
+pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
+    let beat_bits = accelerator.beat_bits();
     let beats = COMMAND_BYTES as u32 * 8 / beat_bits;
+    let name = &accelerator.configuration().name;
     let m = ModuleBuilder::new(
-        format!("bitmill_fetch_b{beat_bits}"),
-        "fetches 64-byte commands from memory and hands them to their queues in order.",
+        format!("bitmill_{name}_fetch"),
+        format!(
+            "fetches up to {AHEAD_COMMANDS} commands of {COMMAND_BYTES} bytes ahead and hands them to their queues in order."
+        ),
     );
     m.group("Control");
     let start = m.input("start_i", unsigned(1));
@@ -30,51 +42,41 @@ pub(super) fn module(beat_bits: u32) -> Result<Arc<Module>, HdlError> {
     let data_valid = m.input("data_valid_i", unsigned(1));
     let data = m.input("data_i", unsigned(beat_bits));
     m.group("Queues");
-    let ready: Vec<Signal> =
-        Queue::ALL.iter().map(|q| m.input(&format!("{}_ready_i", q.name()), unsigned(1))).collect();
+    let ready = Queue::ALL.map(|q| m.input(&format!("{}_ready_i", q.name()), unsigned(1)));
 
-    let [idle, request, receive, dispatch, finish] =
-        std::array::from_fn(|i| m.lit(STATE_BITS, i as u64).named(STATES[i]));
-    let state_q = m.register("state_q", unsigned(STATE_BITS));
-    let state = state_q.q();
+    let pushed = m.wire("pushed", unsigned(1));
+    let buffer = buffer(&m, start, data_valid, data, beats, pushed.value());
+    let request = request(&m, start, base, count, grant, buffer.read);
 
-    m.comment("The command being received, a beat at a time.");
-    let beat_q = m.register("beat_q", unsigned(bits_for(u64::from(beats) - 1)));
-    let beat_arrives = state.eq(receive).and(data_valid).named("beat_arrives");
-    beat_q.set_when(beat_arrives, beat_q.q().increment());
-    let last_beat = beat_arrives.and(beat_q.q().eq_value(i128::from(beats) - 1)).named("last_beat");
-    let words = receive_words(&m, beat_arrives, beat_q.q(), data, beats);
-
-    m.comment("Hand it over when its queue has room.");
+    let words: Vec<Signal> =
+        (0..COMMAND_WORDS as u32).map(|w| across(&m, &buffer.slices, w * 64, 64)).collect();
+    let fault = validate::fault_code(&m, accelerator, &words).named("fault_code");
+    m.comment("Hand the command over when it has been checked and its queue has room.");
+    let checked_q = m.register("checked_q", unsigned(1));
+    checked_q.set(buffer.shown.or(checked_q.q().and(pushed.value().not())));
+    let fault_q = m.register("fault_q", unsigned(FAULT_BITS)).without_reset();
+    fault_q.set_when(buffer.shown, fault);
+    let faulty = checked_q.q().and(fault_q.q().any()).named("faulty");
+    let good = checked_q.q().and(fault_q.q().any().not()).named("good");
     let opcode = fields::OPCODE.of(&words);
-    let pushes: Vec<Signal> = Queue::ALL
-        .iter()
-        .map(|q| {
-            let is_mine = opcode.eq_value(q.index() as i128 + 1);
-            state.eq(dispatch).and(is_mine).and(ready[q.index()]).named(&format!("{}_push", q.name()))
-        })
-        .collect();
-    let pushed = m.any(&pushes).named("pushed");
-    let starts = state.eq(idle).and(start).named("starts");
-    let remaining_q = m.register("remaining_q", unsigned(COUNT_BITS));
-    let one = m.lit(COUNT_BITS, 1);
-    remaining_q.set_when(starts.or(pushed), starts.mux(count, remaining_q.q().sub_wrapping(one)));
-    let address_q = m.register("address_q", unsigned(ADDRESS_BITS)).without_reset();
-    let step = m.lit(ADDRESS_BITS, COMMAND_BYTES);
-    address_q.set_when(starts.or(pushed), starts.mux(base, address_q.q().add_wrapping(step)));
+    let pushes = Queue::ALL.map(|q| {
+        let mine = opcode.eq_value(q.opcode().into());
+        good.and(mine).and(ready[q.index()]).named(&format!("{}_push", q.name()))
+    });
+    pushed.drive(m.any(&pushes));
+    let index_q = m.register("index_q", unsigned(COUNT_BITS)).without_reset();
+    let no_command = m.lit(COUNT_BITS, 0);
+    index_q.set_when(start.or(pushed.value()), start.mux(no_command, index_q.q().increment()));
 
-    m.comment("States.");
-    let last_command = remaining_q.q().eq_value(1);
-    let finished = state.eq(finish).and(all_idle).named("finished");
-    let changes = m.any(&[starts, state.eq(request).and(grant), last_beat, pushed, finished]);
-    let after_push = last_command.mux(finish, request);
-    let next = state.select(&[request, receive, dispatch, after_push], idle).named("next_state");
-    state_q.set_when(changes, next);
+    m.comment("The list has ended when all are handed over and the queues are empty.");
+    let running_q = m.register("running_q", unsigned(1));
+    let done = running_q.q().and(index_q.q().eq(count)).and(all_idle).named("done");
+    running_q.set_when(start.or(done), start);
 
     m.group("Request to memory");
-    m.output("request_valid_o", state.eq(request));
-    m.output("request_address_o", address_q.q());
-    m.output("request_beats_o", m.lit(BURST_BITS, u64::from(beats)));
+    m.output("request_valid_o", request.valid);
+    m.output("request_address_o", request.address);
+    m.output("request_beats_o", m.lit(BURST_BITS, beats.into()));
     m.group("Command to its queue");
     for (queue, push) in Queue::ALL.iter().zip(pushes) {
         m.output(&format!("{}_push_o", queue.name()), push);
@@ -82,36 +84,94 @@ pub(super) fn module(beat_bits: u32) -> Result<Arc<Module>, HdlError> {
     for (index, word) in words.into_iter().enumerate() {
         m.output(&format!("word_{index}_o"), word);
     }
+    m.output_with_comment("index_o", index_q.q(), "its number in the list");
     m.group("Status");
-    m.output("busy_o", state.ne(idle));
-    m.output_with_comment("done_o", finished, "one cycle");
+    m.output_with_comment("arriving_o", buffer.arriving, "number of the command that arrives");
+    m.output("faulty_o", faulty);
+    m.output("fault_o", fault_q.q());
+    m.output_with_comment("done_o", done, "one cycle");
     m.finish()
 }
 
-/// The words of the command, each filled by its beats.
-fn receive_words<'m>(
+struct Request<'m> {
+    valid: Signal<'m>,
+    address: Signal<'m>,
+}
+
+/// Asks for the next command while the buffer has room for it.
+fn request<'m>(
     m: &'m ModuleBuilder,
-    arrives: Signal<'m>,
-    beat: Signal<'m>,
+    start: Signal<'m>,
+    base: Signal<'m>,
+    count: Signal<'m>,
+    grant: Signal<'m>,
+    read: Signal<'m>,
+) -> Request<'m> {
+    m.comment("Commands to ask for, and those asked for whose room is not free again.");
+    let left_q = m.register("unrequested_q", unsigned(COUNT_BITS));
+    let one_less = left_q.q().sub_wrapping(m.lit(COUNT_BITS, 1));
+    left_q.set_when(start.or(grant), start.mux(count, one_less));
+    let block_log2 = (COMMAND_BYTES as u32).ilog2();
+    let block_q = m.register("block_q", unsigned(ADDRESS_BITS - block_log2)).without_reset();
+    let first = base.slice(block_log2, ADDRESS_BITS - block_log2);
+    block_q.set_when(start.or(grant), start.mux(first, block_q.q().increment()));
+    let taken_q = m.register("taken_q", unsigned(bits_for(AHEAD_COMMANDS.into())));
+    let fewer = taken_q.q().sub_wrapping(m.lit(taken_q.q().width(), 1));
+    taken_q.set_when(grant.xor(read), grant.mux(taken_q.q().increment(), fewer));
+    let room = taken_q.q().eq_value(AHEAD_COMMANDS.into()).not().named("room");
+    Request { valid: left_q.q().any().and(room), address: block_q.q().shl(block_log2) }
+}
+
+struct Buffer<'m> {
+    /// A command is read out; it is shown from the next cycle on.
+    read: Signal<'m>,
+    /// First cycle in which a command is shown.
+    shown: Signal<'m>,
+    /// Its beats.
+    slices: Vec<Signal<'m>>,
+    /// Number of the command that arrives.
+    arriving: Signal<'m>,
+}
+
+/// Collects beats to commands.
+fn buffer<'m>(
+    m: &'m ModuleBuilder,
+    start: Signal<'m>,
+    data_valid: Signal<'m>,
     data: Signal<'m>,
     beats: u32,
-) -> Vec<Signal<'m>> {
-    let piece_bits = data.width().min(64);
-    let pieces_a_beat = data.width() / piece_bits;
-    let pieces: Vec<Signal> = (0..beats * pieces_a_beat)
-        .map(|piece| {
-            let register = m.register(&format!("piece_{piece}_q"), unsigned(piece_bits)).without_reset();
-            let mine = arrives.and(beat.eq_value(i128::from(piece / pieces_a_beat)));
-            register.set_when(mine, data.slice(piece % pieces_a_beat * piece_bits, piece_bits));
-            register.q()
+    pushed: Signal<'m>,
+) -> Buffer<'m> {
+    m.comment("Beats arrive in order; a command is whole with its last.");
+    let beat_q = m.register("beat_q", unsigned(bits_for(u64::from(beats) - 1)));
+    beat_q.set_when(data_valid, beat_q.q().increment());
+    let whole = data_valid.and(beat_q.q().eq_value(i128::from(beats) - 1)).named("whole");
+    let arriving_q = m.register("arriving_q", unsigned(COUNT_BITS));
+    let none = m.lit(COUNT_BITS, 0);
+    arriving_q.set_when(start.or(whole), start.mux(none, arriving_q.q().increment()));
+
+    m.comment("Read out the next when nothing is shown, or with the end of what is shown.");
+    let buffered_q = m.register("buffered_q", unsigned(bits_for(AHEAD_COMMANDS.into())));
+    let holds_q = m.register("holds_q", unsigned(1));
+    let read = buffered_q.q().any().and(holds_q.q().not().or(pushed)).named("read");
+    holds_q.set_when(read.or(pushed), read);
+    let fewer = buffered_q.q().sub_wrapping(m.lit(buffered_q.q().width(), 1));
+    buffered_q.set_when(whole.xor(read), whole.mux(buffered_q.q().increment(), fewer));
+    let write_slot_q = m.register("write_slot_q", unsigned(SLOT_BITS));
+    write_slot_q.set_when(whole, write_slot_q.q().increment());
+    let read_slot_q = m.register("read_slot_q", unsigned(SLOT_BITS));
+    read_slot_q.set_when(read, read_slot_q.q().increment());
+    let slices = (0..beats)
+        .map(|beat| {
+            let ports = RamPorts {
+                write_enable: data_valid.and(beat_q.q().eq_value(beat.into())),
+                write_address: write_slot_q.q(),
+                write_data: data,
+                read_enable: read,
+                read_address: read_slot_q.q(),
+            };
+            m.memory(&format!("beat_{beat}"), Memory { width: data.width(), depth: AHEAD_COMMANDS }, ports)
         })
         .collect();
-    let pieces_a_word = 64 / piece_bits as usize;
-    (0..COMMAND_WORDS)
-        .map(|word| {
-            let mut parts = pieces[word * pieces_a_word..(word + 1) * pieces_a_word].to_vec();
-            parts.reverse();
-            m.concat(&parts)
-        })
-        .collect()
+    Buffer { read, shown: m.delay("shown_q", read), slices, arriving: arriving_q.q() }
 }

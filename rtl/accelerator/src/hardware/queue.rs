@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 
+use super::COUNT_BITS;
 use crate::command::Queue;
 
 /// Commands a queue holds, the running one included.
@@ -24,7 +25,9 @@ pub(super) fn module(words: usize) -> Result<Arc<Module>, HdlError> {
     );
     m.group("Push");
     let push = m.input("push_i", unsigned(1));
-    let incoming: Vec<Signal> = (0..words).map(|i| m.input(&format!("word_{i}_i"), unsigned(64))).collect();
+    let mut incoming: Vec<Signal> =
+        (0..words).map(|i| m.input(&format!("word_{i}_i"), unsigned(64))).collect();
+    incoming.push(m.input_with_comment("index_i", unsigned(COUNT_BITS), "number of the command in its list"));
     m.group("Pop");
     let pop = m.input("pop_i", unsigned(1));
 
@@ -41,9 +44,9 @@ pub(super) fn module(words: usize) -> Result<Arc<Module>, HdlError> {
         .iter()
         .enumerate()
         .map(|(index, &word)| {
-            let tail = m.register(&format!("tail_{index}_q"), unsigned(64)).without_reset();
+            let tail = m.register(&format!("tail_{index}_q"), word.shape()).without_reset();
             tail.set_when(tail_takes_push, word);
-            let head = m.register(&format!("head_{index}_q"), unsigned(64)).without_reset();
+            let head = m.register(&format!("head_{index}_q"), word.shape()).without_reset();
             head.set_when(head_takes_push.or(moves_up), moves_up.mux(tail.q(), word));
             head.q()
         })
@@ -52,8 +55,9 @@ pub(super) fn module(words: usize) -> Result<Arc<Module>, HdlError> {
     m.group("Head");
     m.output("ready_o", tail_valid_q.q().not());
     m.output("valid_o", head_valid_q.q());
-    for (index, word) in heads.into_iter().enumerate() {
-        m.output(&format!("head_{index}_o"), word);
+    for (index, word) in heads[..words].iter().enumerate() {
+        m.output(&format!("head_{index}_o"), *word);
     }
+    m.output("index_o", heads[words]);
     m.finish()
 }

@@ -1,9 +1,11 @@
 //! How long commands take, as the circuits beside this file do it. The simulator adds nothing of its own.
 
 use super::drain::write_delay_cycles;
+use crate::Accelerator;
 use crate::command::{COMMAND_BYTES, Compute, ComputeKind};
-use crate::{Accelerator, Target};
 
+pub use super::bursts::{PAGE_BYTES, burst_beats};
+pub use super::fetch::{AHEAD_COMMANDS, CHECK_CYCLES};
 /// Commands a queue holds, the running one included.
 pub use super::queue::DEPTH as QUEUE_DEPTH;
 /// Bits of a token counter.
@@ -117,20 +119,4 @@ impl Rounds {
 /// Beats of a command's fetch.
 pub fn fetch_beats(accelerator: &Accelerator) -> u64 {
     COMMAND_BYTES / u64::from(accelerator.beat_bytes())
-}
-
-/// Cycles from the grant of a store's burst (`grant`) to its last beat, which the memory takes at its own pace: a beat
-/// every `beat_interval` cycles, the first one a cycle after the grant. The store reads each line in one
-/// cycle before it sends its beats. `sent` beats of the transfer went before.
-pub fn store_burst(accelerator: &Accelerator, grant: u64, sent: u64, beats: u64, beat_interval: u64) -> u64 {
-    let line = u64::from(accelerator.beats_per_line(Target::Activations));
-    let mut at = grant;
-    for beat in sent..sent + beats {
-        // Each burst starts with a read, so that the line's beats may be sent again from the RAM.
-        let reads = beat == sent || beat % line == 0;
-        let earliest = at + if reads { 2 } else { 1 };
-        let ready = if beat == sent { grant + 1 } else { at + beat_interval };
-        at = earliest.max(ready);
-    }
-    at
 }

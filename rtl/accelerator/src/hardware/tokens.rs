@@ -26,7 +26,7 @@ pub(super) fn module() -> Result<Arc<Module>, HdlError> {
             counts.push((from.queue, to.queue, m.register(&name, unsigned(COUNTER_BITS))));
         }
     }
-    let mut starts = Vec::new();
+    let (mut starts, mut waits) = (Vec::new(), Vec::new());
     for to in &queues {
         let lacking: Vec<Signal> = counts
             .iter()
@@ -37,8 +37,9 @@ pub(super) fn module() -> Result<Arc<Module>, HdlError> {
             })
             .collect();
         let lacks = m.any(&lacking).named(&format!("{}_lacks_token", to.queue.name()));
-        let may_start = to.valid.and(to.running.not()).and(lacks.not());
-        starts.push(may_start.named(&format!("{}_start", to.queue.name())));
+        let at_rest = to.valid.and(to.running.not());
+        starts.push(at_rest.and(lacks.not()).named(&format!("{}_start", to.queue.name())));
+        waits.push(at_rest.and(lacks));
     }
     m.comment("A post and a take in one cycle leave the count.");
     for (from, to, count) in &counts {
@@ -52,6 +53,10 @@ pub(super) fn module() -> Result<Arc<Module>, HdlError> {
     m.group("Starts, one cycle");
     for (queue, start) in queues.iter().zip(&starts) {
         m.output(&format!("{}_start_o", queue.queue.name()), *start);
+    }
+    m.group("Commands at rest that lack a token");
+    for (queue, waits) in queues.iter().zip(waits) {
+        m.output(&format!("{}_waits_o", queue.queue.name()), waits);
     }
     let at_rest: Vec<Signal> = queues.iter().map(|q| q.valid).collect();
     m.group("Status");

@@ -1,17 +1,13 @@
-//! The top module: memory port, queues and the compute pipeline, wired.
+//! The top module: the memory side and the compute pipeline, wired.
 
 use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 
-use super::arbiter::CLIENTS;
-use super::fetch::COUNT_BITS;
 use super::gather::SETTINGS;
+use super::memory_side::{MemorySide, memory_side};
 use super::scratchpad::across;
-use super::{
-    ADDRESS_BITS, arbiter, array, drain, fetch, gather, load, postprocessor, queue, scratchpad, sequencer,
-    store, tokens, vector,
-};
+use super::{array, drain, gather, postprocessor, scratchpad, sequencer, vector};
 use crate::command::{COMMAND_WORDS, Queue, fields};
 use crate::{Accelerator, Target};
 use bitmill_units::pe::lane::LANE_WEIGHT_BITS;
@@ -33,42 +29,28 @@ impl Event {
     }
 }
 
+/// Port that is 1 in the cycle in which a run starts, from which cycles are counted.
+pub const RUN_START_PORT: &str = "run_start_o";
+/// Port that is 1 in the cycle in which a run ends with its last command.
+pub const RUN_DONE_PORT: &str = "run_done_o";
+
 /// The whole accelerator.
 pub(crate) fn top(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
     let config = accelerator.configuration();
     let m = ModuleBuilder::new(format!("bitmill_{}", config.name), purpose(accelerator));
-    m.group("Control");
-    let start = m.input_with_comment("start_i", unsigned(1), "run a list of commands; one cycle");
-    let base = m.input_with_comment(
-        "command_address_i",
-        unsigned(ADDRESS_BITS),
-        "byte address of the first command",
-    );
-    let count = m.input_with_comment("command_count_i", unsigned(COUNT_BITS), "at least 1");
-    m.group("Memory");
-    let memory = MemoryInputs {
-        request_ready: m.input("mem_request_ready_i", unsigned(1)),
-        read_valid: m.input("mem_read_valid_i", unsigned(1)),
-        read_data: m.input("mem_read_data_i", unsigned(accelerator.beat_bits())),
-        write_ready: m.input("mem_write_ready_i", unsigned(1)),
-        write_done: m.input_with_comment("mem_write_done_i", unsigned(1), "the burst has been written"),
-    };
+    let memory = memory_side(&m, accelerator)?;
+    let compute = compute(&m, accelerator, &memory)?;
+    memory.compute_running.drive(compute.running);
+    memory.compute_done.drive(compute.done);
+    memory.store_slices.iter().zip(compute.store_slices).for_each(|(wire, slice)| wire.drive(slice));
 
-    let queues = control(&m, accelerator, start, base, count, &memory)?;
-    let compute = compute(&m, accelerator, &queues)?;
-    let compute_done = compute.done;
-    queues.compute_running.drive(compute.running);
-    queues.compute_done.drive(compute_done);
-    queues.slices.into_iter().zip(compute.store_slices).for_each(|(wire, slice)| wire.drive(slice));
-
-    m.group("Status");
-    m.output("busy_o", queues.busy);
-    m.output_with_comment("done_o", queues.done, "the list has ended; one cycle");
     m.group("Events, one cycle each, for tracing");
-    for (queue, start) in Queue::ALL.iter().zip(queues.starts) {
+    m.output(RUN_START_PORT, memory.run_start);
+    m.output(RUN_DONE_PORT, memory.run_done);
+    for (queue, start) in Queue::ALL.iter().zip(memory.starts) {
         m.output(&Event::Start.port(*queue), start);
     }
-    for (queue, done) in Queue::ALL.iter().zip(queues.dones) {
+    for (queue, done) in Queue::ALL.iter().zip(memory.dones) {
         m.output(&Event::Done.port(*queue), done);
     }
     m.finish()
@@ -78,7 +60,7 @@ fn purpose(accelerator: &Accelerator) -> String {
     let config = accelerator.configuration();
     format!(
         "accelerator of {} by {} PEs ({}, {} lanes),\nactivations {}, weights {}.\n\
-         Runs lists of 64-byte commands from memory.",
+         An AXI coprocessor: runs lists of 64-byte commands from memory.",
         accelerator.rows(),
         accelerator.columns(),
         config.pe.kind,
@@ -86,180 +68,6 @@ fn purpose(accelerator: &Accelerator) -> String {
         config.precision.activations.join(", "),
         config.precision.weights.join(", ")
     )
-}
-
-struct MemoryInputs<'m> {
-    request_ready: Signal<'m>,
-    read_valid: Signal<'m>,
-    read_data: Signal<'m>,
-    write_ready: Signal<'m>,
-    write_done: Signal<'m>,
-}
-
-/// What the queues give to the compute pipeline, and wires for what they get from it.
-struct Queues<'m> {
-    compute_start: Signal<'m>,
-    compute_words: Vec<Signal<'m>>,
-    compute_running: Wire<'m>,
-    compute_done: Wire<'m>,
-    load: LoadOutputs<'m>,
-    store_read: Signal<'m>,
-    store_line: Signal<'m>,
-    slices: Vec<Wire<'m>>,
-    busy: Signal<'m>,
-    done: Signal<'m>,
-    starts: Vec<Signal<'m>>,
-    dones: Vec<Signal<'m>>,
-}
-
-struct LoadOutputs<'m> {
-    writes: Vec<Signal<'m>>,
-    line: Signal<'m>,
-    slice: Signal<'m>,
-    data: Signal<'m>,
-}
-
-/// Fetch, queues, tokens, the DMAs and the memory port.
-fn control<'m>(
-    m: &'m ModuleBuilder,
-    accelerator: &Accelerator,
-    start: Signal<'m>,
-    base: Signal<'m>,
-    count: Signal<'m>,
-    memory: &MemoryInputs<'m>,
-) -> Result<Queues<'m>, HdlError> {
-    let bit = |name: &str| m.wire(name, unsigned(1));
-    let grants = CLIENTS.map(|client| bit(&format!("{client}_granted")));
-    let data_valids = ["fetch", "load"].map(|client| bit(&format!("{client}_data_arrives")));
-    let store_confirmed = bit("store_confirmed");
-    let all_idle = bit("all_idle");
-    let readies: Vec<Wire> = Queue::ALL.iter().map(|q| bit(&format!("{}_has_room", q.name()))).collect();
-    let dones: Vec<Wire> = Queue::ALL.iter().map(|q| bit(&format!("{}_ends", q.name()))).collect();
-    let runnings: Vec<Wire> = Queue::ALL.iter().map(|q| bit(&format!("{}_runs", q.name()))).collect();
-    let starts: Vec<Wire> = Queue::ALL.iter().map(|q| bit(&format!("{}_starts", q.name()))).collect();
-
-    m.comment("Commands come from memory and go to their queues.");
-    let mut fetch_inputs = vec![
-        ("start_i", start),
-        ("command_address_i", base),
-        ("command_count_i", count),
-        ("all_idle_i", all_idle.value()),
-        ("grant_i", grants[0].value()),
-        ("data_valid_i", data_valids[0].value()),
-        ("data_i", memory.read_data),
-    ];
-    let ready_ports: Vec<String> = Queue::ALL.iter().map(|q| format!("{}_ready_i", q.name())).collect();
-    fetch_inputs.extend(ready_ports.iter().zip(&readies).map(|(port, ready)| (port.as_str(), ready.value())));
-    let fetch = m.instance("i_fetch", &fetch::module(accelerator.beat_bits())?, &fetch_inputs);
-    let mut heads = Vec::new();
-    let mut token_inputs = Vec::new();
-    for &queue in &Queue::ALL {
-        let words = queue::words_of(queue);
-        let ports: Vec<String> = (0..words).map(|i| format!("word_{i}_i")).collect();
-        let mut inputs = vec![
-            ("push_i", fetch.output(&format!("{}_push_o", queue.name()))),
-            ("pop_i", dones[queue.index()].value()),
-        ];
-        inputs.extend(
-            ports.iter().enumerate().map(|(i, p)| (p.as_str(), fetch.output(&format!("word_{i}_o")))),
-        );
-        let instance = m.instance(&format!("i_queue_{}", queue.name()), &queue::module(words)?, &inputs);
-        readies[queue.index()].drive(instance.output("ready_o"));
-        let head: Vec<Signal> = (0..words).map(|i| instance.output(&format!("head_{i}_o"))).collect();
-        let masks = Queue::ALL.len() as u32;
-        let (wait, post) = (&fields::WAIT, &fields::POST);
-        token_inputs.extend([
-            (format!("{}_valid_i", queue.name()), instance.output("valid_o")),
-            (format!("{}_running_i", queue.name()), runnings[queue.index()].value()),
-            (format!("{}_wait_i", queue.name()), head[wait.word].slice(wait.lsb, masks)),
-            (format!("{}_post_i", queue.name()), head[post.word].slice(post.lsb, masks)),
-            (format!("{}_done_i", queue.name()), dones[queue.index()].value()),
-        ]);
-        heads.push(head);
-    }
-    let token_inputs: Vec<(&str, Signal)> = token_inputs.iter().map(|(p, s)| (p.as_str(), *s)).collect();
-    let tokens = m.instance("i_tokens", &tokens::module()?, &token_inputs);
-    all_idle.drive(tokens.output("all_idle_o"));
-    for &queue in &Queue::ALL {
-        starts[queue.index()].drive(tokens.output(&format!("{}_start_o", queue.name())));
-    }
-
-    m.comment("DMAs.");
-    let load_inputs = [
-        ("start_i", starts[Queue::Load.index()].value()),
-        ("word_0_i", heads[0][0]),
-        ("word_1_i", heads[0][1]),
-        ("grant_i", grants[1].value()),
-        ("data_valid_i", data_valids[1].value()),
-        ("data_i", memory.read_data),
-    ];
-    let load = m.instance("i_load", &load::module(accelerator)?, &load_inputs);
-    let beat = unsigned(accelerator.beat_bits());
-    let slices: Vec<Wire> = (0..accelerator.beats_per_line(Target::Activations))
-        .map(|s| m.wire(&format!("store_slice_{s}"), beat))
-        .collect();
-    let slice_ports: Vec<String> = (0..slices.len()).map(|s| format!("slice_{s}_i")).collect();
-    let mut store_inputs = vec![
-        ("start_i", starts[Queue::Store.index()].value()),
-        ("word_0_i", heads[2][0]),
-        ("word_1_i", heads[2][1]),
-        ("grant_i", grants[2].value()),
-        ("write_ready_i", memory.write_ready),
-        ("write_done_i", store_confirmed.value()),
-    ];
-    store_inputs.extend(slice_ports.iter().zip(&slices).map(|(port, slice)| (port.as_str(), slice.value())));
-    let store = m.instance("i_store", &store::module(accelerator)?, &store_inputs);
-    for (queue, unit) in [(Queue::Load, load), (Queue::Store, store)] {
-        runnings[queue.index()].drive(unit.output("running_o"));
-        dones[queue.index()].drive(unit.output("done_o"));
-    }
-
-    m.comment("Memory port.");
-    let clients = [fetch, load, store];
-    let mut arbiter_inputs: Vec<(String, Signal)> = Vec::new();
-    for (client, unit) in CLIENTS.iter().zip(clients) {
-        for what in ["valid", "address", "beats"] {
-            arbiter_inputs.push((format!("{client}_{what}_i"), unit.output(&format!("request_{what}_o"))));
-        }
-    }
-    let mut inputs: Vec<(&str, Signal)> = arbiter_inputs.iter().map(|(p, s)| (p.as_str(), *s)).collect();
-    inputs.extend([
-        ("mem_request_ready_i", memory.request_ready),
-        ("mem_read_valid_i", memory.read_valid),
-        ("mem_write_done_i", memory.write_done),
-    ]);
-    let arbiter = m.instance("i_arbiter", &arbiter::module()?, &inputs);
-    for (client, grant) in CLIENTS.iter().zip(grants) {
-        grant.drive(arbiter.output(&format!("{client}_grant_o")));
-    }
-    data_valids[0].drive(arbiter.output("fetch_data_valid_o"));
-    data_valids[1].drive(arbiter.output("load_data_valid_o"));
-    store_confirmed.drive(arbiter.output("store_done_o"));
-    for port in ["valid", "write", "address", "beats"].map(|what| format!("mem_request_{what}_o")) {
-        m.output(&port, arbiter.output(&port));
-    }
-    m.output("mem_write_valid_o", store.output("write_valid_o"));
-    m.output("mem_write_data_o", store.output("write_data_o"));
-
-    Ok(Queues {
-        compute_start: starts[Queue::Compute.index()].value(),
-        compute_words: heads[Queue::Compute.index()].clone(),
-        compute_running: runnings[Queue::Compute.index()],
-        compute_done: dones[Queue::Compute.index()],
-        load: LoadOutputs {
-            writes: load::TARGETS.iter().map(|(_, name)| load.output(&format!("{name}_write_o"))).collect(),
-            line: load.output("line_o"),
-            slice: load.output("slice_o"),
-            data: load.output("data_o"),
-        },
-        store_read: store.output("read_o"),
-        store_line: store.output("line_o"),
-        slices,
-        busy: fetch.output("busy_o"),
-        done: fetch.output("done_o"),
-        starts: starts.iter().map(|w| w.value()).collect(),
-        dones: dones.iter().map(|w| w.value()).collect(),
-    })
 }
 
 struct ComputeOutputs<'m> {
@@ -272,7 +80,7 @@ struct ComputeOutputs<'m> {
 fn compute<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
-    queues: &Queues<'m>,
+    queues: &MemorySide<'m>,
 ) -> Result<ComputeOutputs<'m>, HdlError> {
     let rows = accelerator.rows();
     let ports: Vec<String> = (0..COMMAND_WORDS).map(|word| format!("word_{word}_i")).collect();
@@ -318,6 +126,9 @@ fn compute<'m>(
 
     let operands: Vec<Signal> = (0..rows).map(|r| gather.output(&format!("operand_{r}_o"))).collect();
     let (array, vector) = arithmetic(m, accelerator, sequencer, &operands, &weights)?;
+    for unit in [sequencer, gather, drain, array, vector] {
+        unit.reset_when(queues.reset);
+    }
     let results = postprocess(m, accelerator, queues, drain, array, vector, &parameters)?;
     activations(m, accelerator, queues, gather, drain, &results, &words)?;
     Ok(ComputeOutputs {
@@ -410,7 +221,7 @@ fn arithmetic<'m>(
 fn postprocess<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
-    queues: &Queues<'m>,
+    queues: &MemorySide<'m>,
     drain: Instance<'m>,
     array: Instance<'m>,
     vector: Option<Instance<'m>>,
@@ -452,7 +263,7 @@ fn postprocess<'m>(
 fn activations<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
-    queues: &Queues<'m>,
+    queues: &MemorySide<'m>,
     gather: Instance<'m>,
     drain: Instance<'m>,
     results: &[Signal<'m>],

@@ -1,0 +1,143 @@
+//! Why an accelerator stops before the end of its commands. The codes stand in the register `error`.
+
+use crate::command::{COMMAND_WORDS, Queue, Target, fields};
+use crate::{Accelerator, ComputeKind, Field};
+
+/// Bits of a fault's code.
+pub(crate) const FAULT_BITS: u32 = 4;
+
+/// A fault; its code is its discriminant, 0 stands for none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Fault {
+    /// The memory answered a read with SLVERR.
+    ReadSlave = 1,
+    /// The memory answered a read with DECERR: nothing is at the address.
+    ReadDecode = 2,
+    /// The memory answered a write with SLVERR.
+    WriteSlave = 3,
+    /// The memory answered a write with DECERR.
+    WriteDecode = 4,
+    /// The run was started with a command count of 0.
+    NoCommands = 5,
+    /// No unit has the opcode.
+    Opcode = 6,
+    /// A token mask names the command's own queue or one that does not exist.
+    Tokens = 7,
+    /// A load into, or a store from, a scratchpad that it cannot reach.
+    Target = 8,
+    /// A transfer of no beats.
+    NoBeats = 9,
+    /// A transfer that ends beyond its scratchpad.
+    Bounds = 10,
+    /// An address in memory that is not a multiple of the beat.
+    Alignment = 11,
+    /// A compute command of a kind that does not exist.
+    Kind = 12,
+    /// A compute command with a count of 0: pixels, blocks or taps.
+    EmptyLoop = 13,
+}
+
+impl Fault {
+    /// Every fault, in the order of its code.
+    pub const ALL: [Fault; 13] = [
+        Fault::ReadSlave,
+        Fault::ReadDecode,
+        Fault::WriteSlave,
+        Fault::WriteDecode,
+        Fault::NoCommands,
+        Fault::Opcode,
+        Fault::Tokens,
+        Fault::Target,
+        Fault::NoBeats,
+        Fault::Bounds,
+        Fault::Alignment,
+        Fault::Kind,
+        Fault::EmptyLoop,
+    ];
+
+    /// The fault with this code; `None` for 0 and codes that are not in use.
+    pub fn from_code(code: u32) -> Option<Fault> {
+        Fault::ALL.into_iter().find(|fault| fault.code() == code)
+    }
+
+    /// Its code.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// What happened, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Fault::ReadSlave => "the memory answered a read with SLVERR",
+            Fault::ReadDecode => "the memory answered a read with DECERR",
+            Fault::WriteSlave => "the memory answered a write with SLVERR",
+            Fault::WriteDecode => "the memory answered a write with DECERR",
+            Fault::NoCommands => "the run was started with a command count of 0",
+            Fault::Opcode => "no unit has the command's opcode",
+            Fault::Tokens => "a token mask names the command's own queue or none",
+            Fault::Target => "the transfer names a scratchpad that it cannot reach",
+            Fault::NoBeats => "the transfer has no beats",
+            Fault::Bounds => "the transfer ends beyond its scratchpad",
+            Fault::Alignment => "the transfer's address is not a multiple of the beat",
+            Fault::Kind => "the compute command is of no known kind",
+            Fault::EmptyLoop => "the compute command has a count of 0",
+        }
+    }
+
+    /// What is wrong with a command, the first of the order above: what the fetch unit finds too.
+    pub fn of_command(accelerator: &Accelerator, words: &[u64; COMMAND_WORDS]) -> Option<Fault> {
+        let get = |field: &Field| field.get(words) as u64;
+        let opcode = get(&fields::OPCODE);
+        let Some(&queue) = Queue::ALL.iter().find(|q| q.opcode() == opcode) else {
+            return Some(Fault::Opcode);
+        };
+        if (get(&fields::WAIT) | get(&fields::POST)) & forbidden_tokens(queue) != 0 {
+            return Some(Fault::Tokens);
+        }
+        if queue == Queue::Compute {
+            return match get(&fields::KIND) {
+                kind if kind >= ComputeKind::COUNT => Some(Fault::Kind),
+                _ if COUNTS.iter().any(|count| get(count) == 0) => Some(Fault::EmptyLoop),
+                _ => None,
+            };
+        }
+        let Some(target) = reachable(queue).iter().find(|t| **t as u64 == get(&fields::TARGET)) else {
+            return Some(Fault::Target);
+        };
+        let (beats, per_line) = (get(&fields::BEATS), u64::from(accelerator.beats_per_line(*target)));
+        if beats == 0 {
+            return Some(Fault::NoBeats);
+        }
+        if get(&fields::LINE) * per_line + beats > u64::from(accelerator.lines(*target)) * per_line {
+            return Some(Fault::Bounds);
+        }
+        let misaligned = !get(&fields::ADDRESS).is_multiple_of(accelerator.beat_bytes().into());
+        misaligned.then_some(Fault::Alignment)
+    }
+}
+
+/// Counts of a compute command that must not be 0.
+pub(crate) const COUNTS: [&Field; 5] = [
+    &fields::PIXELS,
+    &fields::KERNEL_WIDTH,
+    &fields::KERNEL_HEIGHT,
+    &fields::CHANNEL_BLOCKS,
+    &fields::OUTPUT_BLOCKS,
+];
+
+/// Bits of a token mask that a command of `queue` must leave 0: its own queue's, and those of no queue.
+pub(crate) fn forbidden_tokens(queue: Queue) -> u64 {
+    let mask = (1 << fields::WAIT.shape.width) - 1;
+    let others = ((1 << Queue::ALL.len()) - 1) & !(1 << queue.index());
+    mask & !others
+}
+
+/// Scratchpads that a transfer of `queue` reaches.
+pub(crate) fn reachable(queue: Queue) -> &'static [Target] {
+    match queue {
+        Queue::Load => &[Target::Activations, Target::Weights, Target::Parameters],
+        Queue::Store => &[Target::Activations],
+        Queue::Compute => &[],
+    }
+}
