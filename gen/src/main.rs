@@ -11,6 +11,7 @@ mod workload;
 mod commands {
     pub mod cost;
     pub mod demo;
+    pub mod disassemble;
     pub mod explore;
     pub mod formats;
     pub mod generate;
@@ -36,6 +37,7 @@ enum Command {
     Generate(commands::generate::GenerateArgs),
     Simulate(commands::simulate::SimulateArgs),
     Verify(commands::verify::VerifyArgs),
+    Disassemble(commands::disassemble::DisassembleArgs),
     Cost(commands::cost::CostArgs),
     Explore(commands::explore::ExploreArgs),
     Units(commands::units::UnitsArgs),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Disassemble(args) => commands::disassemble::run(&args),
         Command::Cost(args) => commands::cost::run(&args),
         Command::Explore(args) => commands::explore::run(&args),
         Command::Units(args) => commands::units::run(&args),

@@ -69,7 +69,9 @@ fn text_of(folder: &Path, file: &str) -> String {
 #[test]
 fn every_command_has_help_with_examples() {
     let here = tempfile::tempdir().unwrap();
-    for command in ["generate", "simulate", "verify", "cost", "explore", "units", "formats", "demo"] {
+    for command in
+        ["generate", "simulate", "verify", "disassemble", "cost", "explore", "units", "formats", "demo"]
+    {
         let help = succeeds(here.path(), &[command, "--help"]);
         assert!(help.contains("Examples:"), "{command}");
         assert!(help.contains(&format!("bitmill {command}")), "{command}");

@@ -1,44 +1,18 @@
 //! Whole networks on whole accelerators: the circuit does what the simulator predicts, to the cycle and to
 //! the bit.
 
-use bitmill_accelerator::{Accelerator, Configuration};
+#[path = "common/digits.rs"]
+mod digits;
+
 use std::sync::Arc;
 
+use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_hdl::{Design, Module, Node, Op};
-use bitmill_model::{PtqConfig, QuantizedLayer, QuantizedNetwork, Requantization, import, npy, quantize};
+use bitmill_model::{QuantizedLayer, QuantizedNetwork, Requantization};
 use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, Verilator, readers};
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-
-fn file(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{ROOT}/examples/digits/{name}")).expect("a file of the digits example")
-}
-
-fn images(name: &str) -> Vec<Vec<f32>> {
-    let array = npy::read::<u8>(&file(name)).expect("an array of bytes");
-    array.rows().map(|row| row.iter().map(|&pixel| f32::from(pixel)).collect()).collect()
-}
-
-fn digits(bits: u8) -> QuantizedNetwork {
-    let float = import(&file("digits.onnx")).expect("a supported network").float;
-    quantize(
-        &float,
-        &images("calibration_images.npy"),
-        &PtqConfig::integers(bits, bits).expect("legal widths"),
-    )
-    .expect("quantizable")
-}
-
-fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator {
-    let yaml = format!(
-        "name: t{bits}_{rows}x{columns}\nprecision: {{activations: int{bits}, weights: int{bits}}}\n\
-         pe: {{kind: integer, lanes: 4}}\narray: {{rows: {rows}, columns: {columns}}}\n\
-         scratchpads: {{activations_kib: 16, weights_kib: 16}}\n{extra}"
-    );
-    Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed")).expect("legal")
-}
+use digits::{ROOT, configuration, digits, images};
 
 fn verification<'a>(
     accelerator: &'a Accelerator,

@@ -296,6 +296,20 @@ impl Command {
     }
 }
 
+/// The queue of a command and its fields with their values, in the order of the layout. A command of an opcode
+/// that no queue has shows its common fields only.
+pub fn decode(words: &[u64; COMMAND_WORDS]) -> (Option<Queue>, Vec<(&'static Field, i64)>) {
+    let opcode = fields::OPCODE.get(words) as u64;
+    let queue = Queue::ALL.into_iter().find(|queue| queue.opcode() == opcode);
+    let own = match queue {
+        None => &[][..],
+        Some(Queue::Compute) => &fields::ALL[fields::COMMON + fields::TRANSFER..],
+        Some(Queue::Load | Queue::Store) => &fields::ALL[fields::COMMON..][..fields::TRANSFER],
+    };
+    let shown = fields::ALL[..fields::COMMON].iter().chain(own);
+    (queue, shown.map(|field| (*field, field.get(words))).collect())
+}
+
 impl Transfer {
     fn values(&self) -> [(&'static Field, i64); 4] {
         [

@@ -1,7 +1,7 @@
 //! The command format: what is written is read back, fields do not overlap, and the documentation is true.
 
 use bitmill_accelerator::{
-    COMMAND_WORDS, Command, Compute, ComputeKind, Field, Target, Tokens, Transfer, Walk, fields,
+    COMMAND_WORDS, Command, Compute, ComputeKind, Field, Target, Tokens, Transfer, Walk, decode, fields,
 };
 use bitmill_formats::Requantization;
 
@@ -47,6 +47,9 @@ fn what_is_written_is_read_back() {
         for (field, value) in command.values() {
             assert_eq!(field.get(&words), value, "{}", field.name);
         }
+        let (queue, values) = decode(&words);
+        assert_eq!((queue, values.len()), (Some(command.queue()), command.values().len()));
+        assert!(command.values().iter().all(|pair| values.contains(pair)));
     }
 }
 

@@ -39,8 +39,6 @@ pub struct Execution {
     pub answers: Vec<Answer>,
     /// The host has come to the end of its steps.
     pub finished: bool,
-    /// Cycles in which a bus rule was broken, with a bit for each rule.
-    pub violations: Vec<(u64, u64)>,
 }
 
 impl Execution {

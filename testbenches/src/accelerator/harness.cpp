@@ -237,6 +237,8 @@ static std::vector<Step> read_script(const std::string& path) {
 }
 
 int main(int argc, char** argv) {
+  // A rule of AXI that is broken ends the program without flushing what is buffered.
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
   Verilated::commandArgs(argc, argv);
   std::map<std::string, std::string> given;
   for (int i = 1; i < argc; ++i) {
@@ -293,9 +295,6 @@ int main(int argc, char** argv) {
     const unsigned happened = EVENTS;
     if (happened) std::fprintf(log, "e %llu %u\n", run_cycle, happened);
     if (top->RUN_DONE) std::fprintf(log, "d %llu 0\n", run_cycle);
-#ifdef VIOLATIONS
-    if (top->VIOLATIONS) std::fprintf(log, "v %llu %llu\n", run_cycle, u64(top->VIOLATIONS));
-#endif
     memory.end(cycle, run_cycle, top, contents, log);
     const bool resets = host.resets();
     host.end(top, log);

@@ -47,6 +47,9 @@ pub fn sources(top: &Arc<Module>, port: MemoryPort, trace: bool) -> Result<Sourc
         .map(|(bit, (event, queue))| format!("(top->{} ? {}u : 0u)", event.port(queue), 1 << bit))
         .collect();
     define("EVENTS", &format!("({})", bits.join(" | ")));
+    let checker = format!("bitmill_{CHECKER}.sv");
+    sources.verilog.insert(checker, include_str!("axi_checker.sv").to_owned());
+    sources.verilog.insert("bind.sv".to_owned(), bind(top, port));
     if trace {
         define("TRACE", "1");
         sources.flags.push("--trace-fst".to_owned());
@@ -54,6 +57,31 @@ pub fn sources(top: &Arc<Module>, port: MemoryPort, trace: bool) -> Result<Sourc
     main.push_str(include_str!("harness.cpp"));
     sources.main = main;
     Ok(sources)
+}
+
+/// Name of the module that checks the rules of AXI.
+const CHECKER: &str = "axi_checker";
+
+/// Binds the checker to the ports of `top`.
+fn bind(top: &Module, port: MemoryPort) -> String {
+    let mut connections = vec![".clk_i(clk_i)".to_owned(), ".rst_ni(rst_ni)".to_owned()];
+    for port in &top.ports {
+        let bare = port.name.trim_end_matches("_i").trim_end_matches("_o");
+        let inside = match (bare.strip_prefix("m_axi_"), bare.strip_prefix("s_axi_")) {
+            (Some("arcache" | "arprot" | "awcache" | "awprot"), _) | (None, None) => continue,
+            (Some(name), _) => name.to_owned(),
+            (None, Some(name)) => format!("lite_{name}"),
+        };
+        connections.push(format!(".{inside}({})", port.name));
+    }
+    let (bytes, burst) = (port.width_bits / 8, port.burst_beats);
+    let (reads, writes) = (port.outstanding_reads, port.outstanding_writes);
+    format!(
+        "bind {} bitmill_{CHECKER} #(.BEAT_BYTES({bytes}), .LONGEST_BURST({burst}), .OUTSTANDING_READS({reads}), \
+         .OUTSTANDING_WRITES({writes})) i_{CHECKER} (\n  {}\n);\n",
+        top.name,
+        connections.join(",\n  ")
+    )
 }
 
 /// Runs `session`; records `window`.
@@ -112,7 +140,7 @@ fn script_text(script: &[Step]) -> String {
 }
 
 /// Reads the log: `s` start of a run, `e CYCLE BITS` events, `d CYCLE` end, `w CYCLE ADDRESS` beat written,
-/// `a OFFSET VALUE RESPONSE` answer to the host, `v CYCLE RULES` broken rules, `f` end of the script.
+/// `a OFFSET VALUE RESPONSE` answer to the host, `f` end of the script.
 fn parse(text: &str, memory: Vec<u8>) -> Execution {
     let mut execution = Execution { memory, ..Execution::default() };
     for line in text.lines() {
@@ -139,7 +167,6 @@ fn parse(text: &str, memory: Vec<u8>) -> Execution {
                 let (offset, value) = (first as u32, second as u32);
                 execution.answers.push(Answer { offset, value, error: number() != 0 });
             }
-            Some("v") => execution.violations.push((first, second)),
             _ => execution.finished = true,
         }
     }

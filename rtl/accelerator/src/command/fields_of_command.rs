@@ -158,6 +158,11 @@ pub mod fields {
     /// Output blocks.
     pub const OUTPUT_BLOCKS: Field = unsigned("output_blocks", 7, 48, 16);
 
+    /// Fields that every command has: the first of [`ALL`].
+    pub const COMMON: usize = 3;
+    /// Fields of loads and stores, which follow them; those of compute commands come last.
+    pub const TRANSFER: usize = 4;
+
     /// All of them, in the order of this page.
     pub const ALL: [&Field; 45] = [
         &OPCODE,
