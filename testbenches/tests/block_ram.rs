@@ -34,14 +34,16 @@ fn scratchpads_become_block_ram() {
         println!("skipped: yosys is not installed; on Debian or Ubuntu: apt-get install yosys");
         return;
     }
-    for (synthesis, blocks) in [
-        ("synth_ecp5", &["DP16KD"][..]),
-        ("synth_xilinx -family xcup", &["RAMB18E2", "RAMB36E2"][..]),
-    ] {
+    for (synthesis, blocks) in
+        [("synth_ecp5", &["DP16KD"][..]), ("synth_xilinx -family xcup", &["RAMB18E2", "RAMB36E2"][..])]
+    {
         for (width, depth) in [(32, 512), (64, 1024), (128, 2048)] {
             let cells = mapped(width, depth, synthesis);
             let flip_flops = count(&cells, &["TRELLIS_FF", "FDRE", "FDSE", "FDCE"]);
-            println!("{synthesis}: {width} x {depth}: {} blocks, {flip_flops} flip-flops", count(&cells, blocks));
+            println!(
+                "{synthesis}: {width} x {depth}: {} blocks, {flip_flops} flip-flops",
+                count(&cells, blocks)
+            );
             assert!(count(&cells, blocks) > 0, "{cells}");
             // Emulating `old word on a collision` may take registers beside the RAM, never one for each word.
             assert!(flip_flops <= 2 * width + 64, "{cells}");

@@ -1,6 +1,7 @@
 // Drives an accelerator with a host and a memory: the C++ twin of host.rs, memory.rs and interpreted.rs.
 // Arguments as NAME=VALUE: image, result, log, script (files), limit (cycles), and optionally seed, fault
 // (w or r, number of the burst, response), waves (file), first and last (cycles to record).
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -243,7 +244,7 @@ int main(int argc, char** argv) {
   std::map<std::string, std::string> given;
   for (int i = 1; i < argc; ++i) {
     const char* equals = std::strchr(argv[i], '=');
-    if (equals) given[std::string(argv[i], equals)] = equals + 1;
+    if (equals) given[std::string(static_cast<const char*>(argv[i]), equals)] = equals + 1;
   }
   const auto number = [&](const char* name) { return std::strtoull(given[name].c_str(), nullptr, 10); };
   std::vector<uint8_t> contents = read_file(given["image"]);

@@ -122,7 +122,7 @@ impl Host {
         self.address.end(sees.awready);
         self.data.end(sees.wready);
         self.read.end(sees.arready);
-        let Some(step) = self.script.get(self.at) else { return None };
+        let step = self.script.get(self.at)?;
         let answer = |offset: u32, value: u32, response: u64| Answer { offset, value, error: response != 0 };
         let (ended, answer) = match *step {
             Step::Write { offset, .. } => {

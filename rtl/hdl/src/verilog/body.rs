@@ -129,8 +129,10 @@ impl Body<'_> {
         let (Some(name), true) = (self.names.of(id), self.names.live[id.index()]) else { return };
         let range = range(data.shape);
         let line = match &data.node {
-            Node::Input | Node::InstanceOutput { .. } | Node::MemoryRead(_) => return,
+            Node::Input | Node::MemoryRead(_) => return,
             Node::Register(_) => format!("  reg{range} {name};"),
+            // Read before the instance: its inputs may be connected late.
+            Node::InstanceOutput { .. } => format!("  wire{range} {name};"),
             Node::Constant(bits) => format!("  localparam{range} {name} = {};", literal(data.shape, bits)),
             Node::Wire { .. } if self.forward.contains(&id) => format!("  wire{range} {name};"),
             Node::Operation(Op::Select, operands) => {
@@ -281,7 +283,9 @@ impl Body<'_> {
                             format!("unused_{prefix}_{}", port.name.strip_suffix("_o").unwrap_or(&port.name))
                         }
                     };
-                    self.line(&format!("  wire{} {name};", range(port.shape)));
+                    if !used || instance.outputs[index].is_some_and(|id| self.declared.insert(id)) {
+                        self.line(&format!("  wire{} {name};", range(port.shape)));
+                    }
                     Some(name)
                 }
             };
