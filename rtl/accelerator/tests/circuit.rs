@@ -11,7 +11,7 @@ fn circuits_of_all_memory_ports_are_legal() {
         "{width_bits: 256, burst_beats: 256, outstanding_reads: 16, outstanding_writes: 16}",
     ] {
         let yaml = format!(
-            "name: c\nprecision: {{activation_bits: 8, weight_bits: 8}}\npe: {{kind: integer, lanes: 4}}\n\
+            "name: c\nprecision: {{activations: int8, weights: int8}}\npe: {{kind: integer, lanes: 4}}\n\
              array: {{rows: 4, columns: 8}}\nscratchpads: {{activations_kib: 16, weights_kib: 16}}\nmemory: {memory}\n"
         );
         let accelerator = Accelerator::new(Configuration::from_yaml(&yaml).unwrap()).unwrap();

@@ -17,12 +17,17 @@ pub fn images(name: &str) -> Vec<Vec<f32>> {
 
 pub fn digits(bits: u8) -> QuantizedNetwork {
     let float = import(&file("digits.onnx")).expect("a supported network").float;
-    quantize(&float, &images("calibration_images.npy"), &PtqConfig::new(bits, bits)).expect("quantizable")
+    quantize(
+        &float,
+        &images("calibration_images.npy"),
+        &PtqConfig::integers(bits, bits).expect("legal widths"),
+    )
+    .expect("quantizable")
 }
 
 pub fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator {
     let yaml = format!(
-        "name: t{bits}_{rows}x{columns}\nprecision: {{activation_bits: {bits}, weight_bits: {bits}}}\n\
+        "name: t{bits}_{rows}x{columns}\nprecision: {{activations: int{bits}, weights: int{bits}}}\n\
          pe: {{kind: integer, lanes: 4}}\narray: {{rows: {rows}, columns: {columns}}}\n\
          scratchpads: {{activations_kib: 16, weights_kib: 16}}\n{extra}"
     );

@@ -126,7 +126,7 @@ fn compute<'m>(
 
     let operands: Vec<Signal> = (0..rows).map(|r| gather.output(&format!("operand_{r}_o"))).collect();
     let (array, vector) = arithmetic(m, accelerator, sequencer, &operands, &weights)?;
-    for unit in [sequencer, gather, drain, array, vector] {
+    for unit in [sequencer, gather, drain, array].into_iter().chain(vector) {
         unit.reset_when(queues.reset);
     }
     let results = postprocess(m, accelerator, queues, drain, array, vector, &parameters)?;
