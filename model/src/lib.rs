@@ -7,6 +7,7 @@
 //! | [`network`] | the workload graph: layers, tensors, shapes |
 //! | [`onnx`] | import of ONNX files, float and QDQ |
 //! | [`tflite`] | import of TFLite files with 8-bit integers, bit-exact with the reference kernels |
+//! | [`shapes`] | layers without numbers, for timing: SCALE-Sim's topologies, well-known networks |
 //! | [`npy`], [`npz`] | NumPy arrays: test sets, calibration sets, results |
 //! | [`float`] | real parameters, run in single precision |
 //! | [`ptq`] | post-training quantization of float networks |
@@ -22,13 +23,14 @@ pub mod onnx;
 pub mod ptq;
 pub mod quantized;
 mod shape;
+pub mod shapes;
 pub mod tflite;
 
 pub use bitmill_formats::{Multiplier, Requantization};
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
-pub use onnx::{Imported, import_onnx};
+pub use onnx::{Imported, Rounding, import_onnx, import_onnx_with};
 pub use ptq::{Clipping, PtqConfig, quantize};
 pub use quantized::{
     ActivationFormat, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, WeightFormat,

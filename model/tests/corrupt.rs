@@ -2,7 +2,8 @@
 
 mod common;
 
-use bitmill_model::{Imported, ModelError, TensorId, import};
+use bitmill_model::shapes::scale_sim::read_topology;
+use bitmill_model::{Imported, ModelError, TensorId, import, npy, npz};
 use common::{digits, shared_model};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -65,6 +66,33 @@ fn a_damaged_tflite_file_never_panics() {
         }
     }
     assert!(refused > 500, "{refused}");
+}
+
+#[test]
+fn damaged_arrays_and_topologies_never_panic() {
+    let array = npy::write(&npy::NpyArray { shape: vec![5, 4], elements: (0..20).collect::<Vec<i16>>() });
+    let archive =
+        npz::write(&[("x".to_owned(), array.clone()), ("y".to_owned(), array.clone())]).expect("two names");
+    let topology =
+        b"Layer, H, W, R, S, C, K, Strides,\nConv1, 34, 34, 3, 3, 3, 64, 1,\nfc, 1, 1, 1, 1, 9, 9, 1,\n";
+    let mut random = ChaCha8Rng::seed_from_u64(17);
+    let mut refused = [0; 3];
+    for _ in 0..20_000 {
+        for (kind, whole) in [&array[..], &archive[..], &topology[..]].into_iter().enumerate() {
+            let mut bytes = whole.to_vec();
+            for _ in 0..random.random_range(1..4) {
+                let place = random.random_range(0..bytes.len());
+                bytes[place] = random.random_range(0..=255);
+            }
+            let is_refused = match kind {
+                0 => npy::read_numbers(&bytes).is_err(),
+                1 => npz::Archive::new(&bytes).and_then(|archive| archive.array::<i16>("y")).is_err(),
+                _ => read_topology(&String::from_utf8_lossy(&bytes)).is_err(),
+            };
+            refused[kind] += usize::from(is_refused);
+        }
+    }
+    assert!(refused.iter().all(|&count| count > 1000), "{refused:?}");
 }
 
 /// Runs what was imported, unless the damage made it large.

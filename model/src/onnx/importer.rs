@@ -118,6 +118,8 @@ pub(crate) struct Importer<'a> {
     pub quantizations: Vec<Option<Quantization>>,
     /// Whether QONNX operators quantize it: its steps are then kept exactly.
     pub has_qonnx: bool,
+    /// Whether it rounds as onnxruntime's integer kernels do.
+    pub is_single_precision: bool,
     /// Tensors of −1 and 1.
     pub bipolar: Vec<TensorId>,
     /// What was dropped or changed, for the user.
@@ -142,6 +144,7 @@ impl<'a> Importer<'a> {
             layers: vec![],
             quantizations: vec![None],
             has_qonnx: false,
+            is_single_precision: false,
             bipolar: vec![],
             notes: vec![],
             values,

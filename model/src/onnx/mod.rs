@@ -10,6 +10,7 @@ mod importer;
 mod node;
 mod operators;
 mod proto;
+mod qlinear;
 #[cfg(test)]
 mod tests;
 
@@ -42,18 +43,44 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
+/// How the quantized network of an ONNX file rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Rounding {
+    /// As onnxruntime where the file has integer operators (`QLinearConv` and its kin), else dyadically.
+    #[default]
+    OfFile,
+    /// Halves up, with the nearest 31-bit multipliers.
+    Dyadic,
+    /// As onnxruntime's integer kernels: in single precision, halves to even.
+    Onnxruntime,
+}
+
+/// Reads an ONNX model from the bytes of its file, rounding as the file asks for: see [`import_onnx_with`].
+///
+/// # Errors
+/// As [`import_onnx_with`].
+pub fn import_onnx(bytes: &[u8]) -> Result<Imported, ModelError> {
+    import_onnx_with(bytes, Rounding::OfFile)
+}
+
 /// Reads an ONNX model from the bytes of its file. Batch normalization is folded, clamps are fused, views
 /// and constants are resolved; nodes that the output does not depend on are ignored.
 ///
 /// # Errors
 /// A [`ModelError`] that names the byte, the tensor or the node, what was found and what would be legal.
-pub fn import_onnx(bytes: &[u8]) -> Result<Imported, ModelError> {
+pub fn import_onnx_with(bytes: &[u8], rounding: Rounding) -> Result<Imported, ModelError> {
     let model = proto::decode(bytes)?;
     check_opset(&model)?;
     let graph = model.graph.as_ref();
     let graph = graph.ok_or_else(|| ModelError::Model("holds no graph; is this an ONNX file?".to_owned()))?;
-    let ordered = OrderedGraph::new(graph)?;
-    let mut importer = begin(graph, &ordered)?;
+    let expanded = qlinear::expanded(graph);
+    let ordered = OrderedGraph::new(&expanded)?;
+    let mut importer = begin(&expanded, &ordered)?;
+    importer.is_single_precision = match rounding {
+        Rounding::OfFile => qlinear::is_integer(graph),
+        Rounding::Dyadic => false,
+        Rounding::Onnxruntime => true,
+    };
     for node in &ordered.nodes {
         operators::import_node(&mut importer, Node(node))?;
     }
@@ -155,6 +182,7 @@ fn finish(mut importer: Importer, ordered: &OrderedGraph) -> Result<Imported, Mo
     if importer.layers.is_empty() || output.tensor != importer.graph.output() {
         return Err(error("is not made by the last layer"));
     }
+    let is_single_precision = importer.is_single_precision;
     let Importer { graph, layers, mut quantizations, has_qonnx, bipolar, mut notes, .. } = importer;
     let (real, integers): (Vec<_>, Vec<_>) =
         layers.into_iter().map(|ImportedLayer { real, integers }| (real, integers)).unzip();
@@ -171,9 +199,15 @@ fn finish(mut importer: Importer, ordered: &OrderedGraph) -> Result<Imported, Mo
              export it with all activations quantized, the output included"
         ));
     }
+    let scales: Vec<Option<Vec<f64>>> =
+        integers.iter().map(|weights| weights.as_ref().map(|weights| weights.scales.clone())).collect();
     let complete: Option<Vec<Quantization>> = quantizations.into_iter().collect();
     let exact = has_qonnx.then_some(&bipolar[..]);
     let quantized = complete.map(|complete| quantized(&float, complete, integers, exact)).transpose()?;
+    let quantized = match quantized {
+        Some(network) if is_single_precision => Some(network.in_single_precision(&scales)?),
+        other => other,
+    };
     Ok(Imported { float, quantized, softmax: None, notes })
 }
 

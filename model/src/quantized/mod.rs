@@ -39,6 +39,7 @@ mod build;
 mod execute;
 pub(crate) mod proof;
 mod quantization;
+mod single_precision;
 mod thresholds;
 mod weight_format;
 mod weights;
