@@ -7,7 +7,7 @@ pub mod scale_sim;
 pub use layer_sets::{LAYER_SETS, LayerSet};
 
 use crate::network::{Network, Operation, Tensor, TensorId};
-use crate::quantized::{LANE_WEIGHT_BITS, Quantization, QuantizedLayer, QuantizedNetwork};
+use crate::quantized::{Quantization, QuantizedLayer, QuantizedNetwork, WeightFormat};
 use crate::shape::{Shape, Window};
 use crate::{ModelError, Multiplier, Requantization};
 
@@ -55,9 +55,10 @@ impl ShapeLayer {
                 "activation width must lie in 2..=16 bits, found {activation_bits}"
             )));
         }
-        let quantization = Quantization { bits: activation_bits, scale: 1.0, zero_point: 0 };
+        let weight_format = WeightFormat::signed(weight_bits).map_err(ModelError::Input)?;
+        let quantization = Quantization::signed(activation_bits, 1.0, 0).map_err(ModelError::Input)?;
         let layer = QuantizedLayer {
-            weight_bits: if self.operation.is_matrix() { weight_bits } else { LANE_WEIGHT_BITS },
+            weight_format: if self.operation.is_matrix() { weight_format } else { WeightFormat::lane() },
             weights: vec![0; self.operation.weight_count(self.input)],
             bias: vec![0; channels],
             multipliers: vec![Multiplier::ONE; channels],
