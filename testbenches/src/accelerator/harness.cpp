@@ -249,8 +249,8 @@ int main(int argc, char** argv) {
   const auto number = [&](const char* name) { return std::strtoull(given[name].c_str(), nullptr, 10); };
   std::vector<uint8_t> contents = read_file(given["image"]);
   FILE* log = open_file(given["log"], "wb");
-  const u64 limit = number("limit"), seed = number("seed");
   const bool moods = given.count("seed");
+  const u64 limit = number("limit"), seed = number("seed");
   Fault fault = {false, false, 0, 0};
   char direction;
   if (std::sscanf(given["fault"].c_str(), "%c %llu %llu", &direction, &fault.burst, &fault.response) == 3) {
