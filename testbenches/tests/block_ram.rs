@@ -9,11 +9,15 @@ use bitmill_units::common::ram::Ram;
 
 /// Cells of the mapped design, by Yosys' own count.
 fn mapped(width: u32, depth: u32, synthesis: &str) -> String {
-    let module = Ram::new(width, depth).unwrap().module().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ram.v"), verilog::emit(&module)).unwrap();
+    let module = Ram::new(width, depth).expect("a legal memory").module().expect("a circuit");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("ram.v"), verilog::emit(&module)).expect("a file");
     let script = format!("read_verilog ram.v; {synthesis} -top {}; stat", module.name);
-    let output = Command::new("yosys").current_dir(folder.path()).args(["-p", &script]).output().unwrap();
+    let output = Command::new("yosys")
+        .current_dir(folder.path())
+        .args(["-p", &script])
+        .output()
+        .expect("yosys starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text[text.rfind("Number of cells").expect("a count")..].to_owned()

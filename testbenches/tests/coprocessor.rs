@@ -319,10 +319,10 @@ fn mutated(module: &Arc<Module>, path: &[&str], signal: &str, from: Op, to: Op) 
 fn the_rules_of_axi_are_checked() {
     let Some(verilator) = common::verilator_for("the rules of AXI") else { return };
     let bench = Bench::new("memory: {burst_beats: 256}\n");
-    // An address that does not wait, and a burst that is one beat too long.
+    // An address that does not wait, a burst that leaves its page, a misplaced mark, an early answer.
     for (path, signal, from, to, rule) in [
         ("i_read_port", "blocked", Op::And, Op::Xor, "AXI rule"),
-        ("i_read_port", "length_q", Op::Sub, Op::Add, "AXI rule"),
+        ("i_load", "page_beats", Op::Sub, Op::Add, "AXI rule: a read burst leaves its page"),
         ("i_store", "is_last", Op::Equal, Op::Less, "AXI rule: WLAST is misplaced"),
         ("i_lite", "writes", Op::And, Op::Or, "AXI4-Lite rule"),
     ] {

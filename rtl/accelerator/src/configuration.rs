@@ -152,7 +152,8 @@ mod rounding_names {
 pub struct MemoryPort {
     /// Bits of a beat: 32, 64, 128 or 256.
     pub width_bits: u32,
-    /// Longest burst in beats, 1 to 256. Bursts are cut at 4 KiB boundaries too.
+    /// Longest burst of a load or store in beats, 1 to 256. Bursts are cut at 4 KiB boundaries too; a command is
+    /// always read in one.
     pub burst_beats: u32,
     /// Bursts that may be read at once, 1 to 16: requests on their way while earlier ones are answered.
     pub outstanding_reads: u32,

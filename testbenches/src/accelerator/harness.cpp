@@ -289,7 +289,7 @@ int main(int argc, char** argv) {
     }
 #ifdef TRACE
     const bool records = trace && started && run_cycle >= first && run_cycle <= last;
-    if (records) trace->dump(2 * run_cycle);
+    if (records) trace->dump(uint64_t(2 * run_cycle));
 #else
     (void)started;
 #endif
@@ -305,7 +305,7 @@ int main(int argc, char** argv) {
     }
     top->clk_i = 1; top->eval();
 #ifdef TRACE
-    if (records) trace->dump(2 * run_cycle + 1);
+    if (records) trace->dump(uint64_t(2 * run_cycle + 1));
     if (trace && started && run_cycle >= last) break;
 #endif
     top->clk_i = 0;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use bitmill_accelerator::{MemoryPort, RUN_DONE_PORT, RUN_START_PORT};
+use bitmill_accelerator::{COMMAND_BYTES, MemoryPort, RUN_DONE_PORT, RUN_START_PORT};
 use bitmill_hdl::{Design, Module};
 
 use super::execution::{Answer, Execution, TimedEvent, watched};
@@ -74,7 +74,9 @@ fn bind(top: &Module, port: MemoryPort) -> String {
         };
         connections.push(format!(".{inside}({})", port.name));
     }
-    let (bytes, burst) = (port.width_bits / 8, port.burst_beats);
+    let bytes = port.width_bits / 8;
+    // A command is always one burst.
+    let burst = port.burst_beats.max(COMMAND_BYTES as u32 / bytes);
     let (reads, writes) = (port.outstanding_reads, port.outstanding_writes);
     format!(
         "bind {} bitmill_{CHECKER} #(.BEAT_BYTES({bytes}), .LONGEST_BURST({burst}), .OUTSTANDING_READS({reads}), \
