@@ -125,7 +125,10 @@ fn testbenches_pass_under_icarus_and_catch_a_broken_circuit() {
 
 /// Makes the first adder of the first file that has one subtract.
 fn break_an_adder(folder: &Path) -> bool {
-    let broken = text_of(folder, "files.f").lines().find_map(|file| {
+    // In an accelerator it is one whose sums leave it: not each counter changes what is computed.
+    let files = text_of(folder, "files.f");
+    let (elements, others): (Vec<&str>, Vec<&str>) = files.lines().partition(|file| file.contains("_pe_"));
+    let broken = elements.into_iter().chain(others).find_map(|file| {
         let text = text_of(folder, file);
         let line = text.lines().find(|line| line.contains(" + ") && !line.starts_with("//"))?;
         fs::write(folder.join(file), text.replacen(line, &line.replacen(" + ", " - ", 1), 1)).ok()
@@ -229,7 +232,7 @@ fn bad_input_is_refused_in_one_line_that_says_where() {
     let cases: [(&[&str], &[&str]); 9] = [
         (&["simulate", "missing.yaml"], &["cannot read missing.yaml"]),
         (&["simulate", "key.yaml"], &["key.yaml", "lane", "lanes"]),
-        (&["simulate", "odd.yaml"], &["odd.yaml: array.columns: 9", "multiple of pe.lanes"]),
+        (&["simulate", "odd.yaml"], &["odd.yaml: array.columns: 9", "must fill words of 4"]),
         (&["generate", "large.yaml", "-o", "out"], &["large.yaml: scratchpads.activations_kib: 4096"]),
         (&["simulate", "small.yaml"], &["weights"]),
         (&model("cut.onnx"), &["cut.onnx"]),

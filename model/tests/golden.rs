@@ -188,7 +188,7 @@ impl Source {
 
     fn quantization(&mut self) -> Quantization {
         let bits = self.pick(2, 16) as u8;
-        let unit = Quantization::signed(bits, 0.5, 0).unwrap();
+        let unit = Quantization::signed(bits, 0.5, 0).expect("a legal width");
         Quantization { zero_point: self.integer(unit.min(), unit.max()), ..unit }
     }
 
@@ -223,7 +223,7 @@ impl Source {
         let spare = if requantization == Requantization::SinglePrecision { 7 } else { 0 };
         let (a, b) = (self.integer(output.min(), output.max()), self.integer(output.min(), output.max()));
         QuantizedLayer {
-            weight_format: WeightFormat::signed(weight_bits).unwrap(),
+            weight_format: WeightFormat::signed(weight_bits).expect("a legal width"),
             weights,
             bias: (0..channels).map(|_| self.integer(-bias_limit, bias_limit)).collect(),
             multipliers: (0..channels)

@@ -6,7 +6,7 @@ use bitmill_formats::Format;
 use bitmill_units::pe::{Element, Kind, Request};
 
 fn formats(names: &str) -> Vec<Format> {
-    names.split(',').map(|name| name.parse().unwrap()).collect()
+    names.split(',').map(|name| name.parse().expect("a format")).collect()
 }
 
 fn build(kind: &str, activations: &str, weights: &str, lanes: u32, sum: u32) -> Result<Element, String> {

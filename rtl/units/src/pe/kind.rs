@@ -67,7 +67,11 @@ pub const KINDS: [Kind; 13] = [
                 sum(request),
             ])
         },
-        build: |settings| Ok(Arc::new(bit_serial::BitSerialPe::from_settings(settings)?)),
+        build: |settings| {
+            let pe = bit_serial::BitSerialPe::from_settings(settings)?;
+            pe.array_element()?;
+            Ok(Arc::new(pe))
+        },
     },
     Kind {
         name: "matryoshka",
