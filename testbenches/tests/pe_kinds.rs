@@ -132,7 +132,7 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "rmmec_simd",
-        pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 32}",
+        pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 40}",
         activations: &["int4", "int8", "int16"],
         weights: &["int4", "int8", "int16"],
         array: (4, 4),

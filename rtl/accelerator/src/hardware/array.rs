@@ -68,7 +68,7 @@ fn row(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
         let operands = [("activation_i", activation), ("weight_i", weight)];
         let instance = connect(&m, &format!("i_pe_{column}"), &element, &controls, &operands);
         let sums = element.outputs().filter(|port| port.name.starts_with("result"));
-        results.extend(sums.map(|port| instance.output(&port.name)));
+        results.extend(sums.map(|port| instance.output(&port.name).as_signed()));
     }
     m.group("Results");
     for (output, result) in results.into_iter().enumerate() {
