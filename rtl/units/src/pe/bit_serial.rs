@@ -4,7 +4,7 @@
 //! and BitMoD's FP4 and FP3 with special values 2. The encoder stands at the head of the column; activations in
 //! floating point become fixed point at the head of the row. The trick against the paper's PE: fixed point is
 //! converted once a row, so no PE aligns, rounds or normalises, and sums are exact in any order. The paper's own
-//! rounded sum is the option `accumulator=floating<bits>`, see [`rounded`].
+//! rounded sum is the option `accumulator=floating<bits>`, see `bit_serial/rounded.rs`.
 //!
 //! Meaning: `result = Σ over steps Σ over lanes activation · weight` in units of 2^`lsb_exponent` of the mode,
 //! modulo 2^accumulator bits. Timing: a cycle for every term; latency 2.
