@@ -64,10 +64,13 @@ fn accuracy_in_other_formats() {
     for (weights, activations, least) in [
         ("bitmod_fp4", "int8", 440),
         ("bitmod_fp3", "int8", 425),
+        ("fp4_e2m1", "int8", 440),
         ("posit8_0", "int8", 442),
         ("matgptq4", "int8", 430),
         ("dual_binary", "int8", 300),
+        ("ternary", "int8", 300),
         ("sherry", "int8", 200),
+        ("int8", "uint8", 442),
         ("int4", "uint4", 430),
     ] {
         let network = quantized(&formats(weights, activations)).unwrap();
