@@ -15,6 +15,8 @@ const MARGIN_PX: f64 = 40.0;
 /// Baselines of the linear and the logarithmic axis.
 const AXES_PX: [f64; 2] = [80.0, 190.0];
 const TICK_PX: f64 = 14.0;
+/// Width of a digit in the font of the labels.
+const CHARACTER_PX: f64 = 7.0;
 /// Formats of at most this many values have each of them labelled.
 const LABELLED_VALUES: usize = 32;
 /// Formats of at most this many bits are drawn code by code; a wider line would be solid anyway.
@@ -97,14 +99,14 @@ fn axis(
     });
     writeln!(svg, "<path d=\"{ticks}\" stroke=\"#1f5fa8\" stroke-width=\"0.8\"/>")?;
     let within = labels.iter().filter(|label| (0.0..=1.0).contains(&position(**label)));
-    let mut taken: Vec<f64> = vec![];
+    let mut taken: Vec<(f64, f64)> = vec![];
     for label in within {
-        let x = x_of(*label);
-        if taken.iter().any(|other| (other - x).abs() < 30.0) {
+        let (x, text) = (x_of(*label), short(*label));
+        let reach = CHARACTER_PX * (text.len() + 1) as f64 / 2.0;
+        if taken.iter().any(|(other, others_reach)| (other - x).abs() < reach + others_reach) {
             continue;
         }
-        taken.push(x);
-        let text = short(*label);
+        taken.push((x, reach));
         writeln!(
             svg,
             "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>",
@@ -114,12 +116,13 @@ fn axis(
     Ok(())
 }
 
-/// Exact where that is short, else a power of two or five digits.
+/// Exact where that is short, else a power of two, or rounded to five digits or four places.
 fn short(x: f64) -> String {
     let exact = text::decimal(&bitmill_formats::Value::from_f64(x));
     match exact.len() {
         ..=9 => exact,
         _ if x.log2().fract() == 0.0 => format!("2^{}", x.log2()),
+        _ if (1e-3..1e5).contains(&x.abs()) => format!("{x:.4}").trim_end_matches('0').to_owned(),
         _ => format!("{x:.4e}"),
     }
 }
