@@ -2,18 +2,7 @@
 
 use bitmill_hdl::unit::Unit;
 
-use crate::{Settings, UnitError, common, engine, format, pe};
-
-/// A parameter of a unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Parameter {
-    /// Key, as in `--set key=value`.
-    pub name: &'static str,
-    /// Value where none is given.
-    pub default: &'static str,
-    /// Meaning, unit and legal values.
-    pub help: &'static str,
-}
+use crate::{Parameter, Settings, UnitError, common, engine, format, pe};
 
 /// A unit of the catalogue.
 #[derive(Clone, Copy)]

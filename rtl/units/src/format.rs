@@ -22,7 +22,7 @@ use bitmill_formats::{Codebook, Format, FormatError, Scalar, Ties};
 use bitmill_hdl::BigUint;
 use bitmill_hdl::unit::number;
 
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// The catalogue's entries of this module.
 pub const ENTRIES: [Entry; 14] = [
@@ -42,25 +42,100 @@ pub const ENTRIES: [Entry; 14] = [
     complex::ENCODER,
 ];
 
+/// Scalar formats of every family.
+pub(crate) const SCALARS: Legal = Legal::OneOf(&[
+    "int2…int16",
+    "uint1…uint16",
+    "int8_wrap",
+    "fixed8_5_sym",
+    "fixed12_4",
+    "fp4_e2m1",
+    "fp6_e2m3",
+    "fp6_e3m2",
+    "fp8_e4m3",
+    "fp8_e5m2",
+    "fp8_e3m4",
+    "fp8_e4m3_fnuz",
+    "fp8_e4m3_nonsat",
+    "fp7_e3m3",
+    "fp16",
+    "bf16",
+    "fp32",
+    "e8m0",
+    "posit3_0…posit3_2",
+    "posit4_0…posit4_2",
+    "posit6_0…posit6_2",
+    "posit8_0…posit8_2",
+    "posit11_0…posit11_2",
+    "posit16_0…posit16_2",
+    "binary",
+    "ternary",
+    "dual_binary",
+    "bitmod_fp3_n6",
+    "bitmod_fp3",
+    "bitmod_fp4",
+    "bitmod_fp4_n5",
+    "matgptq2…matgptq8",
+    "double_rounding2…double_rounding8",
+]);
+/// Minifloats with a mantissa, of every policy.
+pub(crate) const MINIFLOATS: Legal = Legal::OneOf(&[
+    "fp4_e2m1",
+    "fp5_e2m2",
+    "fp6_e2m3",
+    "fp6_e3m2",
+    "fp7_e3m3",
+    "fp8_e4m3",
+    "fp8_e4m3_nonsat",
+    "fp8_e4m3_fnuz",
+    "fp8_e5m2",
+    "fp8_e3m4",
+    "fp12_e6m5",
+    "fp16",
+    "bf16",
+    "fp32",
+]);
+/// Integers without a fraction.
+pub(crate) const INTEGERS: Legal = Legal::OneOf(&["int2…int16", "uint2…uint16"]);
+/// Block formats.
+pub(crate) const BLOCKS: Legal = Legal::OneOf(&[
+    "mxfp8_e4m3",
+    "mxfp8_e5m2",
+    "mxfp6_e2m3",
+    "mxfp6_e3m2",
+    "mxfp4",
+    "mxint8",
+    "mxfp4_g64",
+    "nvfp4",
+    "nvint4",
+    "bfp4_g16",
+    "bfp8_g16",
+    "bfp6_g12",
+]);
+
 const FORMAT: Parameter = Parameter {
     name: "format",
     default: "fp8_e4m3",
     help: "a scalar format, as in `bitmill formats`; with `values`, the name of a codebook of your own",
+    legal: SCALARS,
 };
 const VALUES: Parameter = Parameter {
     name: "values",
     default: "",
     help: "2 to 256 values of a codebook of your own, code 0 first, separated by commas; ties go to the lower one",
+    legal: Legal::OneOf(&[""]),
 };
 const ROUNDING: Parameter = Parameter {
     name: "rounding",
     default: "nearest_even",
     help: "nearest_even, nearest_away, toward_zero or stochastic",
+    legal: Legal::OneOf(&["nearest_even", "nearest_away", "toward_zero", "stochastic"]),
 };
 const RANDOM_BITS: Parameter = Parameter {
     name: "random_bits",
     default: "8",
     help: "width of the random input of stochastic rounding, 1 to 32 bits",
+    legal: Legal::Numbers(1, 32),
 };
 
 /// A scalar format with a rounding mode that its circuits have.

@@ -9,9 +9,11 @@ pub mod common;
 pub mod engine;
 mod error;
 pub mod format;
+mod parameter;
 pub mod pe;
 mod settings;
 
-pub use catalogue::{Entry, Parameter, catalogue, find};
+pub use catalogue::{Entry, catalogue, find};
 pub use error::UnitError;
+pub use parameter::{Legal, Parameter};
 pub use settings::Settings;

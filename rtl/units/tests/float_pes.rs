@@ -18,11 +18,7 @@ fn illegal_settings_name_what_is_legal() {
             "accumulator_bits=46",
             "accumulator_bits = 46: the sum has up to 47 bits: 47 or more are legal, or auto, or more dropped_bits",
         ),
-        (
-            "pe_float_mac",
-            "dropped_bits=46",
-            "dropped_bits = 46: the exact sum has 47 bits, so 0 to 45 are legal",
-        ),
+        ("pe_float_mac", "dropped_bits=36", "dropped_bits = 36: a product has 37 bits, so 0 to 35 are legal"),
         (
             "pe_float_mac",
             "activation=posit8_0 dropped_bits=1",

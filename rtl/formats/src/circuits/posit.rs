@@ -34,7 +34,9 @@ impl Posit {
         let first = body.msb();
 
         let (string, run) = skip_run(m, body.truncate(bits - 2), first);
-        let string = string.named(&format!("{prefix}_behind_run"));
+        // Nothing stands behind the run of posit3_0.
+        let has_rest = es + fraction_bits > 0;
+        let string = if has_rest { string.named(&format!("{prefix}_behind_run")) } else { string };
         let run = run.named(&format!("{prefix}_run"));
         // Behind the run stands the bit that ends it; exponent bits that were cut off read as zeros.
         let rest_bits = bits - 3 + es;

@@ -89,7 +89,10 @@ impl<'m> Rounder<'m> {
         let random = (mode.random_bits() > 0).then(|| {
             m.group("Rounding");
             let shape = bitmill_hdl::unsigned(mode.random_bits());
-            m.input_with_comment("random_i", shape, "uniform and fresh with every number")
+            let random = m.input_with_comment("random_i", shape, "uniform and fresh with every number");
+            // The products of e8m0 are never rounded: the port stays, as the mode says.
+            m.ignore(random);
+            random
         });
         Self { mode, random, prefix: String::new() }
     }

@@ -8,15 +8,25 @@ use std::sync::Arc;
 use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Memory, Module, ModuleBuilder, RamPorts, unsigned};
 
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "ram",
     summary: "scratchpad memory with one write and one read port",
     parameters: &[
-        Parameter { name: "width", default: "32", help: "bits a word, 1 to 1024" },
-        Parameter { name: "depth", default: "256", help: "words, 2 to 1048576" },
+        Parameter {
+            name: "width",
+            default: "32",
+            help: "bits a word, 1 to 1024",
+            legal: Legal::Numbers(1, 1024),
+        },
+        Parameter {
+            name: "depth",
+            default: "256",
+            help: "words, 2 to 1048576",
+            legal: Legal::Numbers(2, 1 << 20),
+        },
     ],
     examples: &["", "width=64 depth=16", "width=72 depth=10", "width=1 depth=2"],
     build: |settings| Ok(Box::new(Ram::from_settings(settings)?)),

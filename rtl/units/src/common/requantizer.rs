@@ -32,7 +32,7 @@ use bitmill_formats::{Multiplier, Requantization};
 use bitmill_hdl::unit::{Model, Pipeline, Random, Unit, Values, number, signed_number, to_bits};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
 
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 pub use roundings::Roundings;
 use single_precision::round_to_24_bits;
 
@@ -41,12 +41,28 @@ pub const ENTRY: Entry = Entry {
     name: "requantizer",
     summary: "bias, scale a channel with the rounding of HAWQ-V3, TFLite or onnxruntime, zero point and clamp",
     parameters: &[
-        Parameter { name: "accumulator", default: "32", help: "bits of the signed accumulator, 8 to 48" },
-        Parameter { name: "activation_bits", default: "8", help: "bits of the signed result, 2 to 16" },
+        Parameter {
+            name: "accumulator",
+            default: "32",
+            help: "bits of the signed accumulator, 8 to 48",
+            legal: Legal::Numbers(8, 48),
+        },
+        Parameter {
+            name: "activation_bits",
+            default: "8",
+            help: "bits of the signed result, 2 to 16",
+            legal: Legal::Numbers(2, 16),
+        },
         Parameter {
             name: "rounding",
             default: "dyadic_half_up,double_rounding,half_away_from_zero",
             help: "modes it offers, with commas between: also single_precision",
+            legal: Legal::SomeOf(&[
+                "dyadic_half_up",
+                "double_rounding",
+                "half_away_from_zero",
+                "single_precision",
+            ]),
         },
     ],
     examples: &[

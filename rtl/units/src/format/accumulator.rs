@@ -12,18 +12,33 @@ use bitmill_formats::{AccumulatorShape, Family, FixedAccumulator, Scalar, Value}
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
 
-use super::{RANDOM_BITS, ROUNDING, Rounded, code, rounding_mode, scalar};
-use crate::{Entry, Parameter, Settings, UnitError};
+use super::{RANDOM_BITS, ROUNDING, Rounded, SCALARS, code, rounding_mode, scalar};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "exact_accumulator",
     summary: "dot product without rounding: fixed-point register for all products, rounded when read",
     parameters: &[
-        Parameter { name: "a", default: "fp8_e4m3", help: "scalar format of the first operand" },
-        Parameter { name: "b", default: "fp8_e4m3", help: "scalar format of the second operand" },
-        Parameter { name: "length", default: "1024", help: "most products in a sum, 1 to 2^20" },
-        Parameter { name: "result", default: "fp32", help: "scalar format of the result" },
+        Parameter {
+            name: "a",
+            default: "fp8_e4m3",
+            help: "scalar format of the first operand",
+            legal: SCALARS,
+        },
+        Parameter {
+            name: "b",
+            default: "fp8_e4m3",
+            help: "scalar format of the second operand",
+            legal: SCALARS,
+        },
+        Parameter {
+            name: "length",
+            default: "1024",
+            help: "most products in a sum, 1 to 2^20",
+            legal: Legal::Numbers(1, 1 << 20),
+        },
+        Parameter { name: "result", default: "fp32", help: "scalar format of the result", legal: SCALARS },
         ROUNDING,
         RANDOM_BITS,
     ],

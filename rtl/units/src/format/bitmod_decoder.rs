@@ -9,13 +9,18 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, to_bits};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, unsigned};
 
 use super::{code, stimulus};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "bitmod_decoder",
     summary: "BitMoD code and the group's 2-bit select to fixed point",
-    parameters: &[Parameter { name: "bits", default: "4", help: "of a code: 3 (integers) or 4 (halves)" }],
+    parameters: &[Parameter {
+        name: "bits",
+        default: "4",
+        help: "of a code: 3 (integers) or 4 (halves)",
+        legal: Legal::OneOf(&["3", "4"]),
+    }],
     examples: &["", "bits=3"],
     build: |settings| Ok(Box::new(BitModDecoder::from_settings(settings)?)),
 };

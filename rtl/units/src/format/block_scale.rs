@@ -11,7 +11,7 @@ use bitmill_formats::{AccumulatorShape, Block, Dyadic, Family, Format, Value};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, signed_number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, signed, unsigned};
 
-use super::{RANDOM_BITS, ROUNDING, Rounded, code, format, rounding_mode, scalar, stimulus};
+use super::{BLOCKS, RANDOM_BITS, ROUNDING, Rounded, SCALARS, code, format, rounding_mode, scalar, stimulus};
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -19,13 +19,19 @@ pub const ENTRY: Entry = Entry {
     name: "block_scale",
     summary: "scales of two blocks applied to the exact dot product of their elements, rounded once",
     parameters: &[
-        Parameter { name: "a", default: "mxfp8_e4m3", help: "block format of the first operand" },
+        Parameter {
+            name: "a",
+            default: "mxfp8_e4m3",
+            help: "block format of the first operand",
+            legal: BLOCKS,
+        },
         Parameter {
             name: "b",
             default: "mxfp8_e4m3",
             help: "block format of the second operand, same block size",
+            legal: BLOCKS,
         },
-        Parameter { name: "result", default: "fp32", help: "scalar format of the result" },
+        Parameter { name: "result", default: "fp32", help: "scalar format of the result", legal: SCALARS },
         ROUNDING,
         RANDOM_BITS,
     ],

@@ -9,9 +9,14 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, signed_number, to_bits};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, signed, unsigned};
 
 use super::{code, stimulus};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
-const BITS: Parameter = Parameter { name: "bits", default: "8", help: "of real and imaginary part, 2 to 16" };
+const BITS: Parameter = Parameter {
+    name: "bits",
+    default: "8",
+    help: "of real and imaginary part, 2 to 16",
+    legal: Legal::Numbers(2, 16),
+};
 
 /// Catalogue entry of the rotator.
 pub const ROTATOR: Entry = Entry {

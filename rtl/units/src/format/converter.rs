@@ -9,7 +9,7 @@ use bitmill_formats::{Family, Scalar, arithmetic};
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, unsigned};
 
-use super::{RANDOM_BITS, ROUNDING, Rounded, code, rounding_mode, scalar, stimulus};
+use super::{RANDOM_BITS, ROUNDING, Rounded, SCALARS, code, rounding_mode, scalar, stimulus};
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -17,8 +17,8 @@ pub const ENTRY: Entry = Entry {
     name: "format_converter",
     summary: "code of one scalar format to the nearest code of another, rounded once",
     parameters: &[
-        Parameter { name: "from", default: "bf16", help: "scalar format of the input" },
-        Parameter { name: "to", default: "fp8_e4m3", help: "scalar format of the result" },
+        Parameter { name: "from", default: "bf16", help: "scalar format of the input", legal: SCALARS },
+        Parameter { name: "to", default: "fp8_e4m3", help: "scalar format of the result", legal: SCALARS },
         ROUNDING,
         RANDOM_BITS,
     ],

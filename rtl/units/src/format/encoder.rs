@@ -10,7 +10,7 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, number, signed_number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Shape, unsigned};
 
 use super::{FORMAT, RANDOM_BITS, ROUNDING, Rounded, VALUES, stimulus};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -21,12 +21,23 @@ pub const ENTRY: Entry = Entry {
         VALUES,
         ROUNDING,
         RANDOM_BITS,
-        Parameter { name: "significand", default: "8", help: "bits of the significand, 2 to 64" },
-        Parameter { name: "exponent", default: "6", help: "bits of the signed exponent, 2 to 10" },
+        Parameter {
+            name: "significand",
+            default: "8",
+            help: "bits of the significand, 2 to 64",
+            legal: Legal::Numbers(2, 64),
+        },
+        Parameter {
+            name: "exponent",
+            default: "6",
+            help: "bits of the signed exponent, 2 to 10",
+            legal: Legal::Numbers(2, 10),
+        },
         Parameter {
             name: "convention",
             default: "magnitude",
             help: "of the significand: magnitude, with a sign apart, or twos_complement",
+            legal: Legal::OneOf(&["magnitude", "twos_complement"]),
         },
     ],
     examples: &[

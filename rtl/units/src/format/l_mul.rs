@@ -9,7 +9,7 @@ use bitmill_formats::{Family, LMul, Scalar};
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, unsigned};
 
-use super::{FORMAT, code, scalar, stimulus};
+use super::{FORMAT, MINIFLOATS, code, scalar, stimulus};
 use crate::{Entry, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -20,6 +20,7 @@ pub const ENTRY: Entry = Entry {
         name: FORMAT.name,
         default: FORMAT.default,
         help: "a minifloat with a mantissa, such as fp8_e4m3 or bf16",
+        legal: MINIFLOATS,
     }],
     examples: &[
         "",

@@ -10,7 +10,7 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, unsigned};
 
 use super::{FORMAT, RANDOM_BITS, ROUNDING, Rounded, VALUES, code, stimulus};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -25,6 +25,7 @@ pub const ENTRY: Entry = Entry {
             name: "reduction",
             default: "rows",
             help: "of partial products: rows (smallest) or tree (fastest)",
+            legal: Legal::OneOf(&["rows", "tree"]),
         },
     ],
     examples: &[

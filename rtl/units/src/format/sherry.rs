@@ -9,7 +9,7 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, pack, signed_number, to_bit
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, signed, unsigned};
 
 use super::{code, stimulus};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry of the decoder.
 pub const DECODER: Entry = Entry {
@@ -24,7 +24,12 @@ pub const DECODER: Entry = Entry {
 pub const ENCODER: Entry = Entry {
     name: "sherry_encoder",
     summary: "four integers to the Sherry code that keeps the three largest",
-    parameters: &[Parameter { name: "bits", default: "8", help: "of a signed integer, 2 to 16" }],
+    parameters: &[Parameter {
+        name: "bits",
+        default: "8",
+        help: "of a signed integer, 2 to 16",
+        legal: Legal::Numbers(2, 16),
+    }],
     examples: &["", "bits=4", "bits=2"],
     build: |settings| Ok(Box::new(SherryEncoder::from_settings(settings)?)),
 };

@@ -9,7 +9,7 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, signed_number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, unsigned};
 
 use super::{FORMAT, scalar, stimulus};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -19,6 +19,7 @@ pub const ENTRY: Entry = Entry {
         name: FORMAT.name,
         default: "matgptq4",
         help: "matgptq2…matgptq8 or double_rounding2…double_rounding8",
+        legal: Legal::OneOf(&["matgptq2…matgptq8", "double_rounding2…double_rounding8"]),
     }],
     examples: &[
         "",

@@ -4,14 +4,22 @@ use bitmill_formats::{Format, Integer, Scalar};
 use bitmill_hdl::{ModuleBuilder, Signal, bits_for, unsigned};
 
 use super::{Mode, PeTiming};
-use crate::{Parameter, Settings, UnitError};
+use crate::{Legal, Parameter, Settings, UnitError};
 
 /// Parameter: bits of the signed activations.
-pub(super) const ACTIVATION_BITS: Parameter =
-    Parameter { name: "activation_bits", default: "8", help: "bits of a signed activation, 2 to 16" };
+pub(super) const ACTIVATION_BITS: Parameter = Parameter {
+    name: "activation_bits",
+    default: "8",
+    help: "bits of a signed activation, 2 to 16",
+    legal: Legal::Numbers(2, 16),
+};
 /// Parameter: bits of the sum.
-pub(super) const ACCUMULATOR: Parameter =
-    Parameter { name: "accumulator", default: "32", help: "bits of the sum, up to 64" };
+pub(super) const ACCUMULATOR: Parameter = Parameter {
+    name: "accumulator",
+    default: "32",
+    help: "bits of the sum, up to 64",
+    legal: Legal::Numbers(4, 64),
+};
 
 /// Size of a PE of adders.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

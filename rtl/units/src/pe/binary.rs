@@ -13,13 +13,21 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, bits_for, signed, un
 use super::adders::ACCUMULATOR;
 use super::sum::{Control, fixed_point, popcount};
 use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_binary",
     summary: "binary dot products by XNOR and population count",
-    parameters: &[Parameter { name: "lanes", default: "64", help: "weights a step, 1 to 1024" }, ACCUMULATOR],
+    parameters: &[
+        Parameter {
+            name: "lanes",
+            default: "64",
+            help: "weights a step, 1 to 1024",
+            legal: Legal::Numbers(1, 1024),
+        },
+        ACCUMULATOR,
+    ],
     examples: &["", "lanes=1 accumulator=8", "lanes=37 accumulator=16", "lanes=256 accumulator=20"],
     build: |settings| Ok(Box::new(BinaryPe::from_settings(settings)?)),
 };

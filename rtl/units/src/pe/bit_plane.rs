@@ -21,7 +21,7 @@ pub use format::PlaneFormat;
 use self::heads::{SHIFT_BITS, Widths};
 use super::sum::{Control, negate_if, popcount};
 use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -32,14 +32,26 @@ pub const ENTRY: Entry = Entry {
             name: "activations",
             default: "binary,uint1,uint2,uint4,uint8,int2,int4,int8",
             help: "formats to switch between, binary, uint1…uint8, int2…int8; mode_i counts them fastest",
+            legal: Legal::SomeOf(&["binary", "uint1…uint8", "int2…int8"]),
         },
         Parameter {
             name: "weights",
             default: "binary,int2,int3",
             help: "formats to switch between, binary, uint1…uint3, int2 (ternary too), int3",
+            legal: Legal::SomeOf(&["binary", "uint1…uint3", "int2…int3"]),
         },
-        Parameter { name: "lanes", default: "32", help: "weights a step, 1 to 256" },
-        Parameter { name: "accumulator", default: "32", help: "bits of the sum, up to 64" },
+        Parameter {
+            name: "lanes",
+            default: "32",
+            help: "weights a step, 1 to 256",
+            legal: Legal::Numbers(1, 256),
+        },
+        Parameter {
+            name: "accumulator",
+            default: "32",
+            help: "bits of the sum, up to 64",
+            legal: Legal::Numbers(4, 64),
+        },
     ],
     examples: &[
         "",
@@ -137,9 +149,17 @@ impl BitPlanePe {
     }
 
     /// The formats, for a module's name.
+    /// For module names, which Verilator keeps up to 127 characters: `a_u8s2_w_b`.
     fn formats_name(&self) -> String {
-        let names = |formats: &[PlaneFormat]| {
-            formats.iter().map(|f| f.format().to_string()).collect::<Vec<_>>().join("_")
+        let names = |formats: &[PlaneFormat]| -> String {
+            formats
+                .iter()
+                .map(|format| match format {
+                    PlaneFormat::Binary => "b".to_owned(),
+                    PlaneFormat::Unsigned(bits) => format!("u{bits}"),
+                    PlaneFormat::Signed(bits) => format!("s{bits}"),
+                })
+                .collect()
         };
         format!("a_{}_w_{}", names(&self.activations), names(&self.weights))
     }

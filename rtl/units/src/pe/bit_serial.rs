@@ -29,14 +29,19 @@ pub use weight::{SerialWeight, Term};
 use self::core::{SerialCore, step_bits};
 use self::rounded::RoundedCore;
 use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_bit_serial",
     summary: "bit-serial MAC of BitMoD: int8 weights in 4 cycles, int6 in 3, FP4 and FP3 in 2",
     parameters: &[
-        Parameter { name: "activation", default: "int8", help: "int2…int16, or a minifloat such as fp16" },
+        Parameter {
+            name: "activation",
+            default: "int8",
+            help: "int2…int16, or a minifloat such as fp16",
+            legal: Legal::OneOf(&["int2…int16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp4_e2m1"]),
+        },
         encoder::LANES,
         encoder::WEIGHTS,
         encoder::FP4_SPECIALS,
@@ -46,6 +51,7 @@ pub const ENTRY: Entry = Entry {
             default: "32",
             help: "bits of the exact sum, up to 96; or floating<bits>: activations aligned with three more bits, \
                    and a rounded sum with a significand of so many bits, up to 64",
+            legal: Legal::OneOf(&["4…96", "floating9…floating64"]),
         },
     ],
     examples: &[

@@ -25,27 +25,49 @@ use bitmill_hdl::{BigUint, HdlError, Module};
 use super::float_mac::TrueProduct;
 use super::{Mode, PeTiming, ProcessingElement};
 use crate::format::{self, Rounded, code};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_block_dot",
     summary: "dot product of MX, NV and block floating-point blocks, scales combined once a block",
     parameters: &[
-        Parameter { name: "activation", default: "mxfp8_e4m3", help: "block format, such as mxfp4 or nvfp4" },
+        Parameter {
+            name: "activation",
+            default: "mxfp8_e4m3",
+            help: "block format, such as mxfp4 or nvfp4",
+            legal: format::BLOCKS,
+        },
         Parameter {
             name: "weight",
             default: "mxfp8_e4m3",
             help: "block format with blocks of the same size",
+            legal: format::BLOCKS,
         },
-        Parameter { name: "lanes", default: "32", help: "elements a cycle; divides the block" },
+        Parameter {
+            name: "lanes",
+            default: "32",
+            help: "elements a cycle; divides the block",
+            legal: Legal::Numbers(1, 64),
+        },
         Parameter {
             name: "accumulator",
             default: "fp32",
             help: "scalar format that block sums are rounded to and added in, or fixed",
+            legal: Legal::OneOf(&["fixed", "fp32", "bf16", "fp16", "fp8_e5m2", "fixed16_8"]),
         },
-        Parameter { name: "accumulator_bits", default: "48", help: "bits of a fixed accumulator, up to 64" },
-        Parameter { name: "lsb", default: "-24", help: "a fixed accumulator counts in 2^lsb, -200 to 200" },
+        Parameter {
+            name: "accumulator_bits",
+            default: "48",
+            help: "bits of a fixed accumulator, up to 64",
+            legal: Legal::Numbers(8, 64),
+        },
+        Parameter {
+            name: "lsb",
+            default: "-24",
+            help: "a fixed accumulator counts in 2^lsb, -200 to 200",
+            legal: Legal::OneOf(&["-1…-200", "0…200"]),
+        },
     ],
     examples: &[
         "",

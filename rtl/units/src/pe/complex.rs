@@ -18,18 +18,24 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal};
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, signed_sum};
 use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_complex",
     summary: "complex weights 1, i, -1, -i (iFairy): swaps and additions, real and imaginary sums",
     parameters: &[
-        Parameter { name: "lanes", default: "8", help: "complex weights a step, 1 to 256" },
+        Parameter {
+            name: "lanes",
+            default: "8",
+            help: "complex weights a step, 1 to 256",
+            legal: Legal::Numbers(1, 256),
+        },
         Parameter {
             name: "axes",
             default: "joint",
             help: "joint, or split: sums of their own for the weights 1, -1 and for i, -i",
+            legal: Legal::OneOf(&["joint", "split"]),
         },
         ACTIVATION_BITS,
         ACCUMULATOR,

@@ -14,14 +14,19 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, fixed_point, signed_sum};
 use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_dual_binary",
     summary: "dual-binary weights (DB-LLM) times integers, one adder for both planes",
     parameters: &[
-        Parameter { name: "lanes", default: "16", help: "weights a step, 1 to 256" },
+        Parameter {
+            name: "lanes",
+            default: "16",
+            help: "weights a step, 1 to 256",
+            legal: Legal::Numbers(1, 256),
+        },
         ACTIVATION_BITS,
         ACCUMULATOR,
     ],

@@ -24,8 +24,18 @@ pub const ENTRY: Entry = Entry {
     name: "pe_float_mac",
     summary: "dot-product MAC for any two scalar formats, exact or rounded accumulation",
     parameters: &[
-        Parameter { name: "activation", default: "fp8_e4m3", help: "scalar format, as in `bitmill formats`" },
-        Parameter { name: "weight", default: "fp8_e4m3", help: "scalar format, as in `bitmill formats`" },
+        Parameter {
+            name: "activation",
+            default: "fp8_e4m3",
+            help: "scalar format, as in `bitmill formats`",
+            legal: format::SCALARS,
+        },
+        Parameter {
+            name: "weight",
+            default: "fp8_e4m3",
+            help: "scalar format, as in `bitmill formats`",
+            legal: format::SCALARS,
+        },
         LANES,
         LENGTH,
         ACCUMULATOR,

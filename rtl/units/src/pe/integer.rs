@@ -11,17 +11,37 @@ use bitmill_hdl::unit::{Model, Pipeline, Random, Unit, Values, lane, number, sig
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Shape, Signal, bits_for, signed, unsigned};
 
 use super::{Mode, PeTiming, ProcessingElement};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError, format};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_integer",
     summary: "integer dot-product MAC, signed or unsigned operands of 2 to 16 bits",
     parameters: &[
-        Parameter { name: "activation", default: "int8", help: "int2…int16 or uint2…uint16" },
-        Parameter { name: "weight", default: "int8", help: "int2…int16 or uint2…uint16" },
-        Parameter { name: "lanes", default: "4", help: "multiplications a cycle, 1 to 64" },
-        Parameter { name: "accumulator", default: "32", help: "bits of the sum, up to 64" },
+        Parameter {
+            name: "activation",
+            default: "int8",
+            help: "int2…int16 or uint2…uint16",
+            legal: format::INTEGERS,
+        },
+        Parameter {
+            name: "weight",
+            default: "int8",
+            help: "int2…int16 or uint2…uint16",
+            legal: format::INTEGERS,
+        },
+        Parameter {
+            name: "lanes",
+            default: "4",
+            help: "multiplications a cycle, 1 to 64",
+            legal: Legal::Numbers(1, 64),
+        },
+        Parameter {
+            name: "accumulator",
+            default: "32",
+            help: "bits of the sum, up to 64",
+            legal: Legal::Numbers(4, 64),
+        },
     ],
     examples: &[
         "",

@@ -16,7 +16,7 @@ use super::float_mac::dot_product::{DotProduct, Product};
 use super::float_mac::settings::{ACCUMULATOR, ACCUMULATOR_BITS, DROPPED_BITS, LANES, LENGTH, RESULT};
 use crate::format;
 use crate::format::l_mul::LMulMultiplier;
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -27,11 +27,13 @@ pub const ENTRY: Entry = Entry {
             name: "format",
             default: "fp8_e4m3",
             help: "a minifloat with a mantissa, of both operands",
+            legal: format::MINIFLOATS,
         },
         Parameter {
             name: "range",
             default: "format",
             help: "format: products are codes of the format; wide: their exponents have one bit more",
+            legal: Legal::OneOf(&["format", "wide"]),
         },
         LANES,
         LENGTH,

@@ -11,15 +11,25 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, signed, unsigned};
 
 use super::PeTiming;
 use super::integer::step_stimulus;
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "vector_lane",
     summary: "multiply-accumulate or maximum on one channel: depthwise convolution, pooling, addition",
     parameters: &[
-        Parameter { name: "activation_bits", default: "8", help: "bits of the signed activation, 2 to 16" },
-        Parameter { name: "accumulator", default: "32", help: "bits of the result, up to 64" },
+        Parameter {
+            name: "activation_bits",
+            default: "8",
+            help: "bits of the signed activation, 2 to 16",
+            legal: Legal::Numbers(2, 16),
+        },
+        Parameter {
+            name: "accumulator",
+            default: "32",
+            help: "bits of the result, up to 64",
+            legal: Legal::Numbers(4, 64),
+        },
     ],
     examples: &["", "activation_bits=4 accumulator=20", "activation_bits=16 accumulator=40"],
     build: |settings| Ok(Box::new(VectorLane::from_settings(settings)?)),

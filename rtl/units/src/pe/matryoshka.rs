@@ -15,7 +15,7 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 use super::bit_serial::core::{SerialCore, step_bits};
 use super::bit_serial::encoder::{SIGNIFICANCE_BITS, booth_term};
 use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -26,11 +26,32 @@ pub const ENTRY: Entry = Entry {
             name: "bits",
             default: "8,6,4,3,2",
             help: "widths to switch between, 2 to 8, separated by commas; mode_i counts them",
+            legal: Legal::SomeOf(&["2…8"]),
         },
-        Parameter { name: "rule", default: "matgptq", help: "matgptq or double_rounding" },
-        Parameter { name: "lanes", default: "4", help: "weights a step, 1 to 64" },
-        Parameter { name: "activation_bits", default: "8", help: "bits of a signed activation, 2 to 16" },
-        Parameter { name: "accumulator", default: "32", help: "bits of the sum, up to 64" },
+        Parameter {
+            name: "rule",
+            default: "matgptq",
+            help: "matgptq or double_rounding",
+            legal: Legal::OneOf(&["matgptq", "double_rounding"]),
+        },
+        Parameter {
+            name: "lanes",
+            default: "4",
+            help: "weights a step, 1 to 64",
+            legal: Legal::Numbers(1, 64),
+        },
+        Parameter {
+            name: "activation_bits",
+            default: "8",
+            help: "bits of a signed activation, 2 to 16",
+            legal: Legal::Numbers(2, 16),
+        },
+        Parameter {
+            name: "accumulator",
+            default: "32",
+            help: "bits of the sum, up to 64",
+            legal: Legal::Numbers(4, 64),
+        },
     ],
     examples: &[
         "",
@@ -108,8 +129,11 @@ impl MatryoshkaPe {
         self.slices.iter().map(|slice| cycles(*slice)).max().unwrap_or(1)
     }
 
+    /// For module names: the rule and the widths, `double_rounding8_6_4`.
     fn slices_name(&self) -> String {
-        self.slices.iter().map(Slice::to_string).collect::<Vec<_>>().join("_")
+        let first = self.slices.first().map(Slice::to_string).unwrap_or_default();
+        let others: String = self.slices.iter().skip(1).map(|slice| format!("_{}", slice.bits())).collect();
+        first + &others
     }
 
     /// The Booth term of one lane, by mode and phase.

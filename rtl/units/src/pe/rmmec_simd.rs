@@ -28,7 +28,7 @@ use bitmill_hdl::{BigUint, HdlError, Module};
 
 use super::{Mode, PeTiming, ProcessingElement, cell};
 use crate::format::{self, Rounded, code};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 use head::MODE_BITS;
 use lanes::{LaneMode, MODES, QUIRE_BITS, WORD_BITS};
 
@@ -44,16 +44,38 @@ pub const ENTRY: Entry = Entry {
             default: "all",
             help: "all, or formats between commas: fp4_e2m1, posit4_1, int4, fp8_e4m3, posit8_0, int8, bf16, \
                    posit16_1, int16; fewer or narrower ones make heads and PE smaller",
+            legal: Legal::SomeOf(&[
+                "fp4_e2m1",
+                "posit4_1",
+                "int4",
+                "fp8_e4m3",
+                "posit8_0",
+                "int8",
+                "bf16",
+                "posit16_1",
+                "int16",
+            ]),
         },
         Parameter {
             name: "result_bits",
             default: "128",
             help: "lowest bits of the sum on result_o, 16 to 128",
+            legal: Legal::Numbers(16, 128),
         },
         Parameter {
             name: "result",
             default: "none",
             help: "none, or the scalar format of a further output with the sum rounded to nearest even",
+            legal: Legal::OneOf(&[
+                "none",
+                "fp32",
+                "bf16",
+                "fp16",
+                "fp8_e4m3",
+                "posit16_1",
+                "posit8_0",
+                "int8",
+            ]),
         },
     ],
     examples: &[

@@ -14,14 +14,19 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, signed_sum};
 use super::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_sherry",
     summary: "3:4 sparse ternary weights (Sherry) times integers: five bits and three adders for four lanes",
     parameters: &[
-        Parameter { name: "lanes", default: "16", help: "weights a step, a multiple of 4 up to 256" },
+        Parameter {
+            name: "lanes",
+            default: "16",
+            help: "weights a step, a multiple of 4 up to 256",
+            legal: Legal::Numbers(4, 256),
+        },
         ACTIVATION_BITS,
         ACCUMULATOR,
     ],

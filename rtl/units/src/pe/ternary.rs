@@ -12,14 +12,19 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal};
 use super::adders::{ACCUMULATOR, ACTIVATION_BITS, AdderSize};
 use super::sum::{Control, fixed_point, signed_sum};
 use super::{Mode, PeTiming, ProcessingElement, cell};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "pe_ternary",
     summary: "ternary weights times integers: gates, signs and one adder tree",
     parameters: &[
-        Parameter { name: "lanes", default: "16", help: "weights a step, 1 to 256" },
+        Parameter {
+            name: "lanes",
+            default: "16",
+            help: "weights a step, 1 to 256",
+            legal: Legal::Numbers(1, 256),
+        },
         ACTIVATION_BITS,
         ACCUMULATOR,
     ],

@@ -10,16 +10,31 @@ use std::sync::Arc;
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, bits_for, unsigned};
 
-use crate::{Entry, Parameter, UnitError};
+use crate::{Entry, Legal, Parameter, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "divider",
     summary: "serial restoring divider, some quotient bits a cycle",
     parameters: &[
-        Parameter { name: "dividend_bits", default: "31", help: "bits of dividend and quotient, 2 to 64" },
-        Parameter { name: "divisor_bits", default: "31", help: "bits of divisor and remainder, 1 to 64" },
-        Parameter { name: "bits_per_cycle", default: "1", help: "quotient bits a cycle, 1 to 32" },
+        Parameter {
+            name: "dividend_bits",
+            default: "31",
+            help: "bits of dividend and quotient, 2 to 64",
+            legal: Legal::Numbers(2, 64),
+        },
+        Parameter {
+            name: "divisor_bits",
+            default: "31",
+            help: "bits of divisor and remainder, 1 to 64",
+            legal: Legal::Numbers(1, 64),
+        },
+        Parameter {
+            name: "bits_per_cycle",
+            default: "1",
+            help: "quotient bits a cycle, 1 to 32",
+            legal: Legal::Numbers(1, 32),
+        },
     ],
     examples: &[
         "",

@@ -16,7 +16,7 @@ use super::divider::Divider;
 use super::exponential::{self, Exponential};
 use super::row::{self, RowModel, RowShape, RowTiming, Rows};
 use super::softmax::exponentials;
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -26,7 +26,12 @@ pub const ENTRY: Entry = Entry {
         row::BITS,
         row::LANES,
         row::LONGEST,
-        Parameter { name: "one_bits", default: "8", help: "bits of 1/(1.702 scale), 1 to 8" },
+        Parameter {
+            name: "one_bits",
+            default: "8",
+            help: "bits of 1/(1.702 scale), 1 to 8",
+            legal: Legal::Numbers(1, 8),
+        },
         row::BITS_PER_CYCLE,
     ],
     examples: &[

@@ -17,7 +17,7 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, bits_for};
 use super::divider::Divider;
 use super::row::{self, RowModel, RowShape, RowTiming, Rows};
 use super::square_root::SquareRoot;
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -31,6 +31,7 @@ pub const ENTRY: Entry = Entry {
             name: "root",
             default: "ten_iterations",
             help: "ten_iterations (as released) or floor (the exact integer root)",
+            legal: Legal::OneOf(&["ten_iterations", "floor"]),
         },
         row::BITS_PER_CYCLE,
     ],

@@ -9,23 +9,36 @@
 use bitmill_hdl::unit::{Expected, Model, Random, Values, lane, number, signed_number, to_bits};
 use bitmill_hdl::{BigUint, Memory, ModuleBuilder, RamPorts, Signal, bits_for, signed, unsigned};
 
-use crate::{Parameter, Settings, UnitError};
+use crate::{Legal, Parameter, Settings, UnitError};
 
 /// Parameter `activation_bits` of every row operator.
-pub const BITS: Parameter =
-    Parameter { name: "activation_bits", default: "8", help: "bits of the signed elements, 4 to 16" };
+pub const BITS: Parameter = Parameter {
+    name: "activation_bits",
+    default: "8",
+    help: "bits of the signed elements, 4 to 16",
+    legal: Legal::Numbers(4, 16),
+};
 /// Parameter `lanes` of every row operator.
-pub const LANES: Parameter =
-    Parameter { name: "lanes", default: "4", help: "elements a cycle: 1, 2, 4, 8, 16 or 32" };
+pub const LANES: Parameter = Parameter {
+    name: "lanes",
+    default: "4",
+    help: "elements a cycle: 1, 2, 4, 8, 16 or 32",
+    legal: Legal::OneOf(&["1", "2", "4", "8", "16", "32"]),
+};
 /// Parameter `longest_row` of every row operator.
 pub const LONGEST: Parameter = Parameter {
     name: "longest_row",
     default: "256",
     help: "elements of the row buffer: a power of 2 from twice the lanes to 4096",
+    legal: Legal::OneOf(&["2", "4", "8", "16", "32", "64", "128", "256", "512", "1024", "2048", "4096"]),
 };
 /// Parameter `bits_per_cycle` of every row operator.
-pub const BITS_PER_CYCLE: Parameter =
-    Parameter { name: "bits_per_cycle", default: "4", help: "quotient bits a cycle of the divider, 1 to 31" };
+pub const BITS_PER_CYCLE: Parameter = Parameter {
+    name: "bits_per_cycle",
+    default: "4",
+    help: "quotient bits a cycle of the divider, 1 to 31",
+    legal: Legal::Numbers(1, 31),
+};
 
 /// Elements of a row operator, and how many of them at once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -14,7 +14,7 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, bits_for, un
 use super::divider::Divider;
 use super::exponential::{self, Exponential};
 use super::row::{self, RowModel, RowShape, RowTiming, Rows};
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -24,7 +24,12 @@ pub const ENTRY: Entry = Entry {
         row::BITS,
         row::LANES,
         row::LONGEST,
-        Parameter { name: "one_bits", default: "8", help: "bits of 1/scale, 1 to 16" },
+        Parameter {
+            name: "one_bits",
+            default: "8",
+            help: "bits of 1/scale, 1 to 16",
+            legal: Legal::Numbers(1, 16),
+        },
         row::BITS_PER_CYCLE,
     ],
     examples: &[

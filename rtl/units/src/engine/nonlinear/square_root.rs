@@ -10,13 +10,18 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, bits_for, unsigned};
 
 use super::divider::decrement;
-use crate::{Entry, Parameter, UnitError};
+use crate::{Entry, Legal, Parameter, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "square_root",
     summary: "serial integer square root, one bit a cycle",
-    parameters: &[Parameter { name: "radicand_bits", default: "32", help: "bits of the radicand, 3 to 64" }],
+    parameters: &[Parameter {
+        name: "radicand_bits",
+        default: "32",
+        help: "bits of the radicand, 3 to 64",
+        legal: Legal::Numbers(3, 64),
+    }],
     examples: &["", "radicand_bits=41", "radicand_bits=8"],
     build: |settings| Ok(Box::new(SquareRoot::new(settings.number("radicand_bits", 3..=64)?)?)),
 };

@@ -45,7 +45,13 @@ struct Control<'m> {
 impl<'m> Control<'m> {
     fn inputs(m: &'m ModuleBuilder, pe: &BitPlanePe) -> Control<'m> {
         let port = |name: &str, width: u32, comment: &str| {
-            if width == 0 { m.bit(false) } else { m.input_with_comment(name, unsigned(width), comment) }
+            if width == 0 {
+                return m.bit(false);
+            }
+            let input = m.input_with_comment(name, unsigned(width), comment);
+            // Modes may differ in what the other head does only.
+            m.ignore(input);
+            input
         };
         Control {
             m,

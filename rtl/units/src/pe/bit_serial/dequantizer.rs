@@ -11,20 +11,31 @@ use std::sync::Arc;
 use bitmill_hdl::unit::{Model, Random, Unit, Values, number, signed_number, to_bits};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, bits_for, signed, unsigned};
 
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "bit_serial_dequantizer",
     summary: "scales group sums by their 8-bit scales, one scale bit a cycle, and adds them up",
     parameters: &[
-        Parameter { name: "sum_bits", default: "32", help: "bits of a group's signed sum, 4 to 64" },
+        Parameter {
+            name: "sum_bits",
+            default: "32",
+            help: "bits of a group's signed sum, 4 to 64",
+            legal: Legal::Numbers(4, 64),
+        },
         Parameter {
             name: "scale_bits",
             default: "8",
             help: "bits of the unsigned scale, 2 to 16; cycles a sum",
+            legal: Legal::Numbers(2, 16),
         },
-        Parameter { name: "result_bits", default: "48", help: "bits of the signed total, up to 96" },
+        Parameter {
+            name: "result_bits",
+            default: "48",
+            help: "bits of the signed total, up to 96",
+            legal: Legal::Numbers(4, 96),
+        },
     ],
     examples: &[
         "",

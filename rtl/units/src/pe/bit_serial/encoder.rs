@@ -12,7 +12,7 @@ use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, bits_for, un
 use super::weight::{SerialWeight, Term};
 use crate::pe::WeightPacker;
 use crate::pe::words::Codes;
-use crate::{Entry, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -29,21 +29,24 @@ pub const ENTRY: Entry = Entry {
 };
 
 pub(super) const LANES: Parameter =
-    Parameter { name: "lanes", default: "4", help: "weights a step, 1 to 64" };
+    Parameter { name: "lanes", default: "4", help: "weights a step, 1 to 64", legal: Legal::Numbers(1, 64) };
 pub(super) const WEIGHTS: Parameter = Parameter {
     name: "weights",
     default: "int8,int6,int5,int4,bitmod_fp4,bitmod_fp3",
     help: "formats to switch between: int2…int8, bitmod_fp4, bitmod_fp3, separated by commas; mode_i counts them",
+    legal: Legal::SomeOf(&["int2…int8", "bitmod_fp4", "bitmod_fp3"]),
 };
 pub(super) const FP4_SPECIALS: Parameter = Parameter {
     name: "fp4_specials",
     default: "5,-5,8,-8",
     help: "special values of BitMoD FP4 for each 2-bit select, ±1 to ±8",
+    legal: Legal::Each(4, &["1…8", "-1…-8"]),
 };
 pub(super) const FP3_SPECIALS: Parameter = Parameter {
     name: "fp3_specials",
     default: "3,-3,6,-6",
     help: "special values of BitMoD FP3 for each 2-bit select, ±1 to ±8",
+    legal: Legal::Each(4, &["1…8", "-1…-8"]),
 };
 
 /// Bits of a lane's term: exponent (2), sign, presence.

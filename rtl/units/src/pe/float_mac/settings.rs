@@ -5,31 +5,43 @@ use bitmill_formats::{AccumulatorShape, Scalar};
 
 use super::dot_product::{Accumulation, DotProduct, Product, WIDEST_BITS};
 use crate::format::{Rounded, scalar};
-use crate::{Parameter, Settings, UnitError};
+use crate::{Legal, Parameter, Settings, UnitError};
 
-pub(crate) const LANES: Parameter =
-    Parameter { name: "lanes", default: "4", help: "multiplications a cycle, 1 to 64" };
-pub(crate) const LENGTH: Parameter =
-    Parameter { name: "length", default: "1024", help: "most products in a sum, lanes to 2^20" };
+pub(crate) const LANES: Parameter = Parameter {
+    name: "lanes",
+    default: "4",
+    help: "multiplications a cycle, 1 to 64",
+    legal: Legal::Numbers(1, 64),
+};
+pub(crate) const LENGTH: Parameter = Parameter {
+    name: "length",
+    default: "1024",
+    help: "most products in a sum, lanes to 2^20",
+    legal: Legal::Numbers(1, 1 << 20),
+};
 pub(crate) const ACCUMULATOR: Parameter = Parameter {
     name: "accumulator",
     default: "exact",
     help: "exact, or the scalar format that every step is rounded to and added in",
+    legal: Legal::OneOf(&["exact", "exact", "fp32", "bf16", "fp16", "fp8_e5m2", "posit16_1", "fixed16_8"]),
 };
 pub(crate) const ACCUMULATOR_BITS: Parameter = Parameter {
     name: "accumulator_bits",
     default: "auto",
     help: "bits of the exact sum; auto is the fewest that `length` products cannot overflow",
+    legal: Legal::OneOf(&["auto", "2…1024"]),
 };
 pub(crate) const DROPPED_BITS: Parameter = Parameter {
     name: "dropped_bits",
     default: "0",
     help: "lowest places of the exact register to leave out: magnitudes of products are cut there",
+    legal: Legal::OneOf(&["0", "1…1024"]),
 };
 pub(crate) const RESULT: Parameter = Parameter {
     name: "result",
     default: "none",
     help: "none, or the scalar format of a further output with the exact sum rounded to nearest even",
+    legal: Legal::OneOf(&["none", "fp32", "bf16", "fp16", "fp8_e4m3", "posit16_1", "posit8_0", "int8"]),
 };
 
 impl<P: Product> DotProduct<P> {
@@ -72,12 +84,10 @@ pub(super) fn trimmed<P: Product>(
     width_bits: Option<u32>,
     dropped_bits: u32,
 ) -> Result<AccumulatorShape, UnitError> {
-    if dropped_bits + 2 > exact.width_bits {
-        let legal = format!(
-            "the exact sum has {} bits, so 0 to {} are legal",
-            exact.width_bits,
-            exact.width_bits - 2
-        );
+    // Of the largest product a place must be left.
+    let product_bits = product.register(1).width_bits;
+    if dropped_bits + 2 > product_bits {
+        let legal = format!("a product has {product_bits} bits, so 0 to {} are legal", product_bits - 2);
         return Err(UnitError::illegal(DROPPED_BITS.name, dropped_bits, legal));
     }
     let magnitudes = product.operands().iter().all(|operand| matches!(operand, Scalar::Minifloat(_)));
