@@ -6,6 +6,8 @@
 
 use rust_hdl::prelude::*;
 
+use crate::accumulator::Accumulator;
+
 /// Bits in which products are formed; operands of both sides together must fit.
 const PRODUCT_BITS: usize = 16;
 
@@ -89,14 +91,8 @@ struct Mac<const A: usize, const W: usize, const A2: usize, const W2: usize, con
     lane_1: Product<A, W, ACC>,
     second_activation: Constant<Bits<A2>>,
     second_weight: Constant<Bits<W2>>,
-    previous: Signal<Local, Bits<ACC>>,
-    sum: Signal<Local, Bits<ACC>>,
     dot: DFF<Bits<ACC>>,
-    acc: DFF<Bits<ACC>>,
-    result: DFF<Bits<ACC>>,
-    valid: DFF<Bit>,
-    first: DFF<Bit>,
-    last: DFF<Bit>,
+    accumulator: Accumulator<ACC>,
 }
 
 impl<const A: usize, const W: usize, const A2: usize, const W2: usize, const ACC: usize> Logic
@@ -104,32 +100,24 @@ impl<const A: usize, const W: usize, const A2: usize, const W2: usize, const ACC
 {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clk_i, dot, acc, result, valid, first, last);
         self.lane_0.activation.next = bit_cast::<A, A2>(self.activation_i.val());
         self.lane_0.weight.next = bit_cast::<W, W2>(self.weight_i.val());
         self.lane_1.activation.next =
             bit_cast::<A, A2>(self.activation_i.val() >> self.second_activation.val());
         self.lane_1.weight.next = bit_cast::<W, W2>(self.weight_i.val() >> self.second_weight.val());
+        dff_setup!(self, clk_i, dot);
+        self.accumulator.clk_i.next = self.clk_i.val();
+        self.accumulator.rst_ni.next = self.rst_ni.val();
+        self.accumulator.valid_i.next = self.valid_i.val();
+        self.accumulator.first_i.next = self.first_i.val();
+        self.accumulator.last_i.next = self.last_i.val();
         self.dot.d.next = self.lane_0.product.val() + self.lane_1.product.val();
-        self.valid.d.next = self.valid_i.val() & self.rst_ni.val();
-        self.first.d.next = self.first_i.val();
-        self.last.d.next = self.last_i.val();
-        self.previous.next = self.acc.q.val();
-        if self.first.q.val() {
-            self.previous.next = 0.into();
-        }
-        self.sum.next = self.previous.val() + self.dot.q.val();
-        if self.valid.q.val() {
-            self.acc.d.next = self.sum.val();
-            if self.last.q.val() {
-                self.result.d.next = self.sum.val();
-            }
-        }
-        self.result_o.next = self.result.q.val();
+        self.accumulator.addend_i.next = self.dot.q.val();
+        self.result_o.next = self.accumulator.result_o.val();
     }
 }
 
-/// Verilog of a MAC with two lanes; the top module is `top`, its accumulator `acc.q` when flattened.
+/// Verilog of a MAC with two lanes; the top module is `top`, its accumulator `accumulator.acc$q` when flattened.
 ///
 /// `A2` and `W2` are twice `A` and `W`: stable Rust cannot compute them in a signature.
 pub fn two_lanes<const A: usize, const W: usize, const A2: usize, const W2: usize, const ACC: usize>(
@@ -152,14 +140,8 @@ pub fn two_lanes<const A: usize, const W: usize, const A2: usize, const W2: usiz
         lane_1: Product::new(activation, weight),
         second_activation: Constant::new((A as u64).into()),
         second_weight: Constant::new((W as u64).into()),
-        previous: Signal::default(),
-        sum: Signal::default(),
         dot: DFF::default(),
-        acc: DFF::default(),
-        result: DFF::default(),
-        valid: DFF::default(),
-        first: DFF::default(),
-        last: DFF::default(),
+        accumulator: Accumulator::default(),
     };
     mac.connect_all();
     generate_verilog_unchecked(&mac)
