@@ -21,7 +21,7 @@ use bitmill_hdl::{Design, Module, Node, Op};
 use bitmill_testbenches::formal::{self, Circuit, Start, Verdict};
 use bitmill_testbenches::{Sources, TestbenchError};
 use bitmill_units::pe::ProcessingElement;
-use bitmill_units::pe::bit_serial::{BitSerialPe, SerialActivation, SerialWeight, TermEncoder};
+use bitmill_units::pe::bit_serial::{Accumulation, BitSerialPe, SerialActivation, SerialWeight, TermEncoder};
 
 /// Cycles of induction; the pipeline is two deep.
 const DEPTH: u32 = 6;
@@ -93,7 +93,8 @@ fn term_datapath(weight: &str, accumulator_bits: u32) -> Arc<Module> {
     let activation = SerialActivation::parse("int4").expect("int4 is legal");
     let weight = SerialWeight::parse(weight).expect("the weight is legal");
     let encoder = TermEncoder::new(2, vec![weight]).expect("two lanes are legal");
-    let pe = BitSerialPe::new(activation, encoder, accumulator_bits).expect("the sum fits");
+    let pe =
+        BitSerialPe::new(activation, encoder, Accumulation::Exact(accumulator_bits)).expect("the sum fits");
     pe.circuit().expect("the PE is legal hardware")
 }
 
