@@ -1,4 +1,5 @@
-//! A million cycles of every processing element in Verilator: model = Verilator, sums, modes and gaps drawn anew.
+//! A million cycles of every processing element, and of what rounds its results, in Verilator: model = Verilator,
+//! sums, modes and gaps drawn anew.
 //!
 //! Runs under `BITMILL_FULL`; the quick suite has the walk over the catalogue. `BITMILL_UNIT=pe_sherry` narrows
 //! it to units whose names start so.
@@ -17,7 +18,7 @@ const RUNS: u64 = 51;
 const CYCLES: usize = 20_000;
 
 /// Prefixes of the units that are meant.
-const PREFIXES: &[&str] = &["pe_", "bit_serial_"];
+const PREFIXES: &[&str] = &["pe_", "bit_serial_", "requantizer", "result_encoder"];
 
 #[test]
 fn every_processing_element_agrees_for_a_million_cycles() {

@@ -117,6 +117,12 @@ impl LMul {
         ))
     }
 
+    /// Every number that [`Self::unbounded`] makes is a multiple of 2^this: the product of the smallest normal
+    /// numbers has exponent field 2.
+    pub fn unbounded_lsb_exponent(&self) -> i32 {
+        2 - 2 * self.format.bias() - self.format.mantissa_bits() as i32
+    }
+
     fn operands(&self, a: u32, b: u32) -> Operands {
         let format = &self.format;
         let is_negative = |code: u32| code & format.sign_bit() != 0;

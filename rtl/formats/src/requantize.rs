@@ -24,6 +24,12 @@
 //!
 //! An addition of two scales brings both inputs to one step first, as TFLite does ([`add`]): each is shifted
 //! left by [`ADDITION_SHIFT`] and scaled with the layer's mode; their sum is the accumulator.
+//!
+//! Results in floating point are rounded by their format instead ([`encode()`]).
+
+mod encode;
+
+pub use encode::{WIDEST_SUM_BITS, encode};
 
 /// Bits of the unsigned multiplier.
 pub const MULTIPLIER_BITS: u32 = 31;
@@ -169,13 +175,17 @@ impl Requantization {
                 Self::DyadicHalfUp | Self::SinglePrecision => half_up_64(product, shift),
             };
         }
-        self.scale_wide(value, factor)
+        self.scale_wide(value.into(), 0, factor)
     }
 
-    /// [`Requantization::scale`] for values of any width.
-    fn scale_wide(self, value: i64, Multiplier { multiplier, shift }: Multiplier) -> i64 {
+    /// `sum` · 2^`lsb_exponent` times the factor, rounded to an integer in this mode and saturated to 64 bits.
+    ///
+    /// A sum has at most [`WIDEST_SUM_BITS`]; `lsb_exponent` lies in −190..=0.
+    pub fn scale_wide(self, sum: i128, lsb_exponent: i32, factor: Multiplier) -> i64 {
+        let Multiplier { multiplier, shift } = factor;
+        let shift = (i32::from(shift) - lsb_exponent) as u8;
         let product = |value: i128| value * i128::from(multiplier);
-        let wide = i128::from(value);
+        let wide = sum;
         let scaled = match self {
             Self::DyadicHalfUp => half_up(product(wide), shift),
             Self::DoubleRounding => {
@@ -205,20 +215,21 @@ fn half_away_64(value: i64, shift: u8) -> i64 {
 }
 
 fn half_up(value: i128, shift: u8) -> i128 {
-    if shift == 0 { value } else { (value + (1 << (shift - 1))) >> shift }
+    // The last place that falls off decides; so nothing is added that could overflow.
+    if shift == 0 { value } else { ((value >> (shift - 1).min(127)) + 1) >> 1 }
 }
 
 fn half_away(value: i128, shift: u8) -> i128 {
-    if shift == 0 { value } else { (value + (1 << (shift - 1)) + (value >> 127)) >> shift }
+    if shift == 0 { value } else { half_up(value + (value >> 127), shift) }
 }
 
 fn half_even(value: i128, shift: u8) -> i128 {
     if shift == 0 {
         return value;
     }
-    let floor = value >> shift;
-    let (rest, half) = (value - (floor << shift), 1 << (shift - 1));
-    floor + i128::from(rest > half || (rest == half && floor & 1 == 1))
+    let twice = value >> (shift - 1).min(127);
+    let is_tie = twice & 1 == 1 && (value.trailing_zeros() >= u32::from(shift) - 1);
+    if is_tie { (twice + (twice >> 1 & 1)) >> 1 } else { (twice + 1) >> 1 }
 }
 
 /// The nearest number with 24 significant bits, ties to even: a conversion to single precision.
@@ -256,9 +267,28 @@ mod tests {
             for mode in Requantization::ALL {
                 assert_eq!(
                     mode.scale(value, factor),
-                    mode.scale_wide(value, factor),
+                    mode.scale_wide(value.into(), 0, factor),
                     "{mode:?} {value} {factor:?}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_finer_unit_is_a_larger_shift() {
+        for (value, factor) in cases() {
+            for mode in Requantization::ALL {
+                let finer = Multiplier { shift: factor.shift / 2, ..factor };
+                let unit = i32::from(finer.shift) - i32::from(factor.shift);
+                let found = mode.scale_wide(value.into(), unit, finer);
+                assert_eq!(found, mode.scale_wide(value.into(), 0, factor), "{mode:?} {value} {factor:?}");
+            }
+        }
+        // Beyond the machine's width nothing is left, or the floor that halves round up from.
+        for mode in Requantization::ALL {
+            for value in [1i128 << 95, -(1 << 95), 1, -1] {
+                let factor = Multiplier { multiplier: (1 << 24) - 1, shift: 62 };
+                assert_eq!(mode.scale_wide(value, -190, factor), 0, "{mode:?} {value}");
             }
         }
     }

@@ -33,6 +33,7 @@ impl Entry {
 pub fn catalogue() -> Vec<Entry> {
     let mut entries =
         vec![pe::integer::ENTRY, pe::lane::ENTRY, common::requantizer::ENTRY, common::ram::ENTRY];
+    entries.push(common::result_encoder::ENTRY);
     // Serial and multiplier-free.
     entries.extend([
         pe::bit_serial::ENTRY,

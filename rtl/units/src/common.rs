@@ -2,3 +2,4 @@
 
 pub mod ram;
 pub mod requantizer;
+pub mod result_encoder;

@@ -75,6 +75,11 @@ impl<'m> Exponent<'m> {
         self.signal.unwrap_or_else(|| m.bit(false))
     }
 
+    /// The same exponents, the signal passed through `pass`: a register, say.
+    pub fn map(self, pass: impl FnOnce(Signal<'m>) -> Signal<'m>) -> Self {
+        Self { signal: self.signal.map(pass), ..self }
+    }
+
     /// How far the exponent lies above `base`: signed, just wide enough for its range.
     pub fn above(self, m: &'m ModuleBuilder, base: i32) -> Signal<'m> {
         let (low, high) = (self.low - base, self.high - base);
