@@ -9,7 +9,10 @@ mod layer;
 mod matrix;
 
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
-use bitmill_model::{Extent, Operation, QuantizedLayer, QuantizedNetwork, TensorId};
+use bitmill_formats::requantize::ADDITION_SHIFT;
+use bitmill_model::{
+    Extent, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
+};
 
 use crate::layout::pack_tensor;
 use crate::program::{MemoryBuilder, MemoryTensor};
@@ -95,18 +98,31 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
     Ok(())
 }
 
-/// What the accelerator's requantizers lack for a layer.
+/// What the accelerator's vector unit lacks for a layer.
 fn missing(accelerator: &Accelerator, operation: &Operation, parameters: &QuantizedLayer) -> Option<String> {
     if operation.window().is_some_and(|window| window.input_dilation != Extent::square(1)) {
         return Some("input dilation (transposed convolution)".to_owned());
     }
-    if !accelerator.requantizer().roundings().contains(parameters.requantization) {
-        return Some(format!(
-            "requantization by {}: add it to vector.rounding",
-            parameters.requantization.name()
-        ));
+    let mode = parameters.requantization;
+    if !accelerator.requantizer().roundings().contains(mode) {
+        return Some(format!("requantization by {}: add it to vector.rounding", mode.name()));
     }
-    (!parameters.input_multipliers.is_empty()).then(|| "addition with input multipliers".to_owned())
+    let is_pair = matches!(operation, Operation::Multiply) || !parameters.input_multipliers.is_empty();
+    if is_pair && accelerator.pair().is_none() {
+        return Some("pair units: set vector.elementwise to true".to_owned());
+    }
+    if let [left, right] = parameters.input_multipliers[..] {
+        let is_half = |factor: Multiplier| factor.real() == 0.5;
+        let is_small = |factor: Multiplier| factor.real() <= 0.5 && factor.shift >= ADDITION_SHIFT;
+        if !(is_half(left) && is_small(right) || is_half(right) && is_small(left)) {
+            let factors = [left, right].map(|factor| factor.real());
+            return Some(format!("addition by {factors:?}: the larger factor must be 1/2"));
+        }
+        if mode == Requantization::SinglePrecision {
+            return Some("addition in single precision".to_owned());
+        }
+    }
+    None
 }
 
 /// Commands under construction.

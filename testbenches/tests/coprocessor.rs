@@ -183,7 +183,8 @@ fn error_responses_stop_the_run_and_name_the_command() {
 
 #[test]
 fn malformed_commands_stop_the_run_and_are_named() {
-    let bench = Bench::new("");
+    // Without pair units, so that a kind is missing.
+    let bench = Bench::new("vector: {elementwise: false}\n");
     let of = |queue: Queue| {
         let mut all = bench.program.commands.iter().enumerate();
         all.rfind(|(_, planned)| planned.command.queue() == queue).expect("one").0

@@ -3,7 +3,8 @@
 
 mod fields_of_command;
 
-use bitmill_formats::Requantization;
+use bitmill_formats::requantize::ADDITION_SHIFT;
+use bitmill_formats::{Multiplier, Requantization};
 
 pub use fields_of_command::{Field, fields};
 
@@ -89,11 +90,18 @@ pub enum ComputeKind {
     Lanes,
     /// Running maximum channel by channel: max pooling.
     Maximum,
+    /// Two channel blocks element by element, see [`PairOperation`].
+    Pair,
 }
 
-impl ComputeKind {
-    /// Kinds there are: codes from 0.
-    pub(crate) const COUNT: u64 = ComputeKind::Maximum as u64 + 1;
+/// What a [`ComputeKind::Pair`] command does with its two activations, as `bitmill_units`' pair unit defines it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct PairOperation {
+    /// Integers that stand for zero.
+    pub zero_points: [i32; 2],
+    /// Factor of the second activation in a sum, at most one half, with a shift of 20 or more; the first has
+    /// one half. `None` for a product.
+    pub factor: Option<Multiplier>,
 }
 
 /// One layer, or a slice of its output channels. Tensors lie in the activation scratchpad as
@@ -107,6 +115,8 @@ pub struct Compute {
     pub tokens: Tokens,
     /// Operation.
     pub kind: ComputeKind,
+    /// Settings of a pair; only [`ComputeKind::Pair`] has some.
+    pub pair: PairOperation,
     /// Whether each step reads the next weight line (else all read the first).
     pub weight_step: bool,
     /// Whether every tile starts again at the first weight line (else only every pixel group).
@@ -297,16 +307,21 @@ impl Command {
 }
 
 /// The queue of a command and its fields with their values, in the order of the layout. A command of an opcode
-/// that no queue has shows its common fields only.
+/// that no queue has shows its common fields only; a pair shows its settings in place of what they overlap.
 pub fn decode(words: &[u64; COMMAND_WORDS]) -> (Option<Queue>, Vec<(&'static Field, i64)>) {
     let opcode = fields::OPCODE.get(words) as u64;
     let queue = Queue::ALL.into_iter().find(|queue| queue.opcode() == opcode);
     let own = match queue {
         None => &[][..],
-        Some(Queue::Compute) => &fields::ALL[fields::COMMON + fields::TRANSFER..],
+        Some(Queue::Compute) => {
+            &fields::ALL[fields::COMMON + fields::TRANSFER..fields::ALL.len() - fields::PAIR]
+        }
         Some(Queue::Load | Queue::Store) => &fields::ALL[fields::COMMON..][..fields::TRANSFER],
     };
-    let shown = fields::ALL[..fields::COMMON].iter().chain(own);
+    let is_pair = queue == Some(Queue::Compute) && fields::KIND.get(words) == ComputeKind::Pair as i64;
+    let pair = if is_pair { &fields::ALL[fields::ALL.len() - fields::PAIR..] } else { &[] };
+    let own = own.iter().filter(|field| !pair.iter().any(|other| other.overlaps(field)));
+    let shown = fields::ALL[..fields::COMMON].iter().chain(own).chain(pair);
     (queue, shown.map(|field| (*field, field.get(words))).collect())
 }
 
@@ -324,11 +339,10 @@ impl Transfer {
 impl Compute {
     fn values(&self) -> Vec<(&'static Field, i64)> {
         let w = &self.walk;
-        vec![
+        let mut values = vec![
             (&fields::KIND, self.kind as i64),
             (&fields::WEIGHT_STEP, self.weight_step.into()),
             (&fields::WEIGHT_RESET, self.weight_reset.into()),
-            (&fields::PAD_VALUE, self.pad_value.into()),
             (&fields::ZERO_POINT, self.zero_point.into()),
             (&fields::KERNEL_WIDTH, self.kernel_width.into()),
             (&fields::KERNEL_HEIGHT, self.kernel_height.into()),
@@ -353,16 +367,38 @@ impl Compute {
             (&fields::JUMP_X, w.jump_x.into()),
             (&fields::JUMP_INDEX, w.jump_index.into()),
             (&fields::JUMP_Y, w.jump_y.into()),
-            (&fields::TAP_X, w.tap_x.into()),
-            (&fields::TAP_Y, w.tap_y.into()),
-            (&fields::TAP_WRAP, w.tap_wrap.into()),
             (&fields::PIXELS, self.pixels.into()),
-            (&fields::MODE, self.mode.into()),
             (&fields::OUTPUT_FORMAT, self.output_format.into()),
-            (&fields::WEIGHT_LINE, self.weight_line.into()),
             (&fields::PARAMETER_LINE, self.parameter_line.into()),
             (&fields::OUTPUT_LINE, self.output_line.into()),
             (&fields::OUTPUT_BLOCKS, self.output_blocks.into()),
+        ];
+        values.extend(match self.kind {
+            ComputeKind::Pair => self.pair.values(),
+            _ => vec![
+                (&fields::PAD_VALUE, self.pad_value.into()),
+                (&fields::TAP_X, w.tap_x.into()),
+                (&fields::TAP_Y, w.tap_y.into()),
+                (&fields::TAP_WRAP, w.tap_wrap.into()),
+                (&fields::MODE, self.mode.into()),
+                (&fields::WEIGHT_LINE, self.weight_line.into()),
+            ],
+        });
+        values
+    }
+}
+
+impl PairOperation {
+    fn values(&self) -> Vec<(&'static Field, i64)> {
+        let factor = self.factor.map_or((0, 0), |factor| {
+            (i64::from(factor.multiplier), i64::from(factor.shift) - i64::from(ADDITION_SHIFT))
+        });
+        vec![
+            (&fields::FIRST_ZERO_POINT, self.zero_points[0].into()),
+            (&fields::SECOND_ZERO_POINT, self.zero_points[1].into()),
+            (&fields::PAIR_FACTOR, factor.0),
+            (&fields::PAIR_SHIFT, factor.1),
+            (&fields::MULTIPLIES, self.factor.is_none().into()),
         ]
     }
 }

@@ -121,11 +121,14 @@ pub struct Vector {
     /// takes two more stages.
     #[serde(with = "rounding_names")]
     pub rounding: Roundings,
+    /// Whether it adds two activations in one step, as TFLite does, and multiplies them: a pair unit in front
+    /// of every requantizer.
+    pub elementwise: bool,
 }
 
 impl Default for Vector {
     fn default() -> Vector {
-        Vector { rows: 1, rounding: Roundings::default() }
+        Vector { rows: 1, rounding: Roundings::default(), elementwise: true }
     }
 }
 

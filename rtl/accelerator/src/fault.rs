@@ -1,7 +1,7 @@
 //! Why an accelerator stops before the end of its commands. The codes stand in the register `error`.
 
 use crate::command::{COMMAND_WORDS, Queue, Target, fields};
-use crate::{Accelerator, ComputeKind, Field};
+use crate::{Accelerator, Field};
 
 /// Bits of a fault's code.
 pub(crate) const FAULT_BITS: u32 = 4;
@@ -32,7 +32,7 @@ pub enum Fault {
     Bounds = 10,
     /// An address in memory that is not a multiple of the beat.
     Alignment = 11,
-    /// A compute command of a kind that does not exist.
+    /// A compute command of a kind that this accelerator does not have.
     Kind = 12,
     /// A compute command with a count of 0: pixels, blocks or taps.
     EmptyLoop = 13,
@@ -80,7 +80,7 @@ impl Fault {
             Fault::NoBeats => "the transfer has no beats",
             Fault::Bounds => "the transfer ends beyond its scratchpad",
             Fault::Alignment => "the transfer's address is not a multiple of the beat",
-            Fault::Kind => "the compute command is of no known kind",
+            Fault::Kind => "the compute command is of a kind that the accelerator lacks",
             Fault::EmptyLoop => "the compute command has a count of 0",
         }
     }
@@ -97,7 +97,7 @@ impl Fault {
         }
         if queue == Queue::Compute {
             return match get(&fields::KIND) {
-                kind if kind >= ComputeKind::COUNT => Some(Fault::Kind),
+                kind if kind >= accelerator.kinds() => Some(Fault::Kind),
                 _ if COUNTS.iter().any(|count| get(count) == 0) => Some(Fault::EmptyLoop),
                 _ => None,
             };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bitmill_formats::Format;
 use bitmill_hdl::{HdlError, Module, bits_for};
+use bitmill_units::common::pair::Pair;
 use bitmill_units::common::ram::Ram;
 use bitmill_units::common::requantizer::Requantizer;
 use bitmill_units::pe::lane::{LANE_WEIGHT_BITS, VectorLane};
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::command::fields;
 use crate::configuration::illegal;
-use crate::{Configuration, ConfigurationError, Target, WordLayout, hardware};
+use crate::{ComputeKind, Configuration, ConfigurationError, Target, WordLayout, hardware};
 
 /// Bits of the parameters of one output channel: bias 32, multiplier 31, shift 6, padded to whole bytes.
 pub const PARAMETER_BITS: u32 = 72;
@@ -31,6 +32,7 @@ pub struct Accelerator {
     words: Vec<WordLayout>,
     lane: VectorLane,
     requantizer: Requantizer,
+    pair: Option<Pair>,
     configuration_hash: u64,
 }
 
@@ -41,7 +43,7 @@ impl Accelerator {
     /// The first value that is not legal, with what would be.
     pub fn new(configuration: Configuration) -> Result<Accelerator, ConfigurationError> {
         configuration.check()?;
-        let Configuration { precision, pe, .. } = &configuration;
+        let Configuration { precision, pe, vector, .. } = &configuration;
         let kind = Kind::find(&pe.kind).map_err(|error| in_section("pe", error))?;
         let element = kind
             .build(&Request {
@@ -54,14 +56,24 @@ impl Accelerator {
             .map_err(|error| in_section("pe", error))?;
         let modes = element.modes();
         let words = words(precision.activations.iter(), &modes)?;
-        let widest = |bits: fn(&WordLayout) -> u32| words.iter().map(bits).max().unwrap_or(2);
-        let vector_bits = widest(|word| if word.is_signed_integer() { word.bits() } else { 2 });
-        let lane = VectorLane::new(vector_bits, pe.accumulator_bits)?;
-        let value_bits = widest(WordLayout::value_bits);
-        let requantizer = Requantizer::new(pe.accumulator_bits, value_bits, configuration.vector.rounding)?;
+        let vector_bits = words.iter().filter(|word| word.is_signed_integer()).map(WordLayout::bits).max();
+        let pair_bits = vector_bits.filter(|_| vector.elementwise);
+        let pair = pair_bits.map(|bits| Pair::new(bits, vector.rounding)).transpose()?;
+        let lane = VectorLane::new(vector_bits.unwrap_or(2), pe.accumulator_bits, pair.is_some())?;
+        let accumulator_bits = pair.map_or(0, |pair| pair.result_bits()).max(pe.accumulator_bits);
+        let value_bits = words.iter().map(WordLayout::value_bits).max().unwrap_or(2);
+        let requantizer = Requantizer::new(accumulator_bits, value_bits, vector.rounding)?;
         let configuration_hash = configuration_hash(&configuration)?;
-        let accelerator =
-            Accelerator { pe: element, modes, words, lane, requantizer, configuration, configuration_hash };
+        let accelerator = Accelerator {
+            pe: element,
+            modes,
+            words,
+            lane,
+            requantizer,
+            pair,
+            configuration,
+            configuration_hash,
+        };
         accelerator.check()?;
         Ok(accelerator)
     }
@@ -179,6 +191,15 @@ impl Accelerator {
     /// The word that the vector unit works on: the widest signed integers, if there are any.
     pub fn vector_word(&self) -> Option<&WordLayout> {
         self.words.iter().filter(|word| word.is_signed_integer()).max_by_key(|word| word.bits())
+    }
+
+    /// Kinds of compute commands whose circuits there are, by number from 0.
+    pub(crate) fn kinds(&self) -> u64 {
+        let last = match self.pair {
+            Some(_) => ComputeKind::Pair,
+            None => ComputeKind::Maximum,
+        };
+        last as u64 + 1
     }
 
     /// Bits of the integers that the requantizer makes, before they become codes.
@@ -302,6 +323,11 @@ impl Accelerator {
     /// The requantizer behind the array, one for each drained row and lane.
     pub fn requantizer(&self) -> &Requantizer {
         &self.requantizer
+    }
+
+    /// The pair unit in front of each requantizer, if there is one.
+    pub fn pair(&self) -> Option<&Pair> {
+        self.pair.as_ref()
     }
 
     /// The memory behind one bank or slice of a scratchpad.

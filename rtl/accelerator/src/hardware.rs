@@ -10,6 +10,7 @@ mod gather;
 mod lite;
 mod load;
 mod memory_side;
+mod pairing;
 mod postprocessor;
 mod queue;
 mod read_port;

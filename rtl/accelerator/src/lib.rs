@@ -16,8 +16,8 @@ mod word;
 
 pub use activity::Activity;
 pub use command::{
-    COMMAND_BYTES, COMMAND_WORDS, Command, CommandError, Compute, ComputeKind, Field, Queue, Target, Tokens,
-    Transfer, Walk, decode, fields,
+    COMMAND_BYTES, COMMAND_WORDS, Command, CommandError, Compute, ComputeKind, Field, PairOperation, Queue,
+    Target, Tokens, Transfer, Walk, decode, fields,
 };
 pub use configuration::{
     Array, Configuration, ConfigurationError, Formats, MemoryPort, Pe, Precision, Scratchpads, Vector,

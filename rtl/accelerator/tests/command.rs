@@ -1,9 +1,10 @@
 //! The command format: what is written is read back, fields do not overlap, and the documentation is true.
 
 use bitmill_accelerator::{
-    COMMAND_WORDS, Command, Compute, ComputeKind, Field, Target, Tokens, Transfer, Walk, decode, fields,
+    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, Target, Tokens, Transfer, Walk,
+    decode, fields,
 };
-use bitmill_formats::Requantization;
+use bitmill_formats::{Multiplier, Requantization};
 
 fn transfer() -> Transfer {
     let tokens = Tokens { wait: 0b010, post: 0b110 };
@@ -14,6 +15,7 @@ fn compute() -> Compute {
     Compute {
         tokens: Tokens { wait: 0b101, post: 0b001 },
         kind: ComputeKind::Maximum,
+        pair: PairOperation::default(),
         weight_step: true,
         weight_reset: false,
         pad_value: -128,
@@ -40,9 +42,19 @@ fn compute() -> Compute {
     }
 }
 
+fn pair() -> Compute {
+    let factor = Some(Multiplier { multiplier: 0x7654_3210, shift: 62 });
+    Compute { kind: ComputeKind::Pair, pair: PairOperation { zero_points: [-128, 127], factor }, ..compute() }
+}
+
 #[test]
 fn what_is_written_is_read_back() {
-    for command in [Command::Load(transfer()), Command::Store(transfer()), Command::Compute(compute())] {
+    for command in [
+        Command::Load(transfer()),
+        Command::Store(transfer()),
+        Command::Compute(compute()),
+        Command::Compute(pair()),
+    ] {
         let words = command.encode().unwrap();
         for (field, value) in command.values() {
             assert_eq!(field.get(&words), value, "{}", field.name);
@@ -55,7 +67,7 @@ fn what_is_written_is_read_back() {
 
 #[test]
 fn fields_of_a_command_do_not_overlap() {
-    for command in [Command::Load(transfer()), Command::Compute(compute())] {
+    for command in [Command::Load(transfer()), Command::Compute(compute()), Command::Compute(pair())] {
         let mut taken = [0u64; COMMAND_WORDS];
         for (field, _) in command.values() {
             let mask = ((1u64 << field.shape.width) - 1) << field.lsb;

@@ -31,9 +31,14 @@ impl Entry {
 
 /// Every unit, processing elements first.
 pub fn catalogue() -> Vec<Entry> {
-    let mut entries =
-        vec![pe::integer::ENTRY, pe::lane::ENTRY, common::requantizer::ENTRY, common::ram::ENTRY];
-    entries.push(common::result_encoder::ENTRY);
+    let mut entries = vec![
+        pe::integer::ENTRY,
+        pe::lane::ENTRY,
+        common::requantizer::ENTRY,
+        common::pair::ENTRY,
+        common::result_encoder::ENTRY,
+        common::ram::ENTRY,
+    ];
     // Serial and multiplier-free.
     entries.extend([
         pe::bit_serial::ENTRY,

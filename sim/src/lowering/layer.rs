@@ -1,10 +1,10 @@
 //! One layer as compute commands, each with the weights and parameters of its output channels.
 
-use bitmill_accelerator::{Accelerator, Compute, ComputeKind, Target, Tokens, Walk};
+use bitmill_accelerator::{Accelerator, Compute, ComputeKind, PairOperation, Target, Tokens, Walk};
 use bitmill_formats::Format;
 use bitmill_model::{
-    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, WeightFormat,
-    Window,
+    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
+    WeightFormat, Window,
 };
 use bitmill_units::pe::Mode;
 
@@ -35,6 +35,11 @@ pub(super) struct Mapping {
     group_stride: u32,
     channel_stride: u32,
     pub channel_blocks: u32,
+    /// The input that is read first.
+    input: TensorId,
+    /// First output block that comes from it.
+    output_block: u32,
+    pair: PairOperation,
 }
 
 pub(super) fn chunks(
@@ -45,17 +50,22 @@ pub(super) fn chunks(
 ) -> Result<Vec<Chunk>, SimulationError> {
     let layer = &network.graph().layers()[index];
     let mode = mode(accelerator, network, index)?;
-    let context = Context { accelerator, network, layer, parameters: &network.layers()[index], places, mode };
-    let mapping = context.mapping()?;
-    let tiles_at_once = context.tiles_at_once(&mapping)?;
-    let blocks = context.output().blocks();
-    let step = tiles_at_once * mapping.tile_blocks;
-    (0..blocks.div_ceil(step))
-        .map(|chunk| {
-            let first = chunk * step;
-            context.chunk(&mapping, first, step.min(blocks - first))
-        })
-        .collect()
+    let parameters = &network.layers()[index];
+    // A concatenation copies its inputs one by one; every other layer reads all of its inputs at once.
+    let sources = if layer.operation == Operation::Concatenate { layer.inputs.len() } else { 1 };
+    let mut chunks = Vec::new();
+    for source in 0..sources {
+        let context = Context { accelerator, network, layer, parameters, places, source, mode };
+        let mapping = context.mapping()?;
+        let tiles_at_once = context.tiles_at_once(&mapping)?;
+        let place = if sources == 1 { context.output() } else { context.input() };
+        let blocks = place.blocks();
+        let step = tiles_at_once * mapping.tile_blocks;
+        for first in (0..blocks).step_by(step as usize) {
+            chunks.push(context.chunk(&mapping, first, step.min(blocks - first))?);
+        }
+    }
+    Ok(chunks)
 }
 
 /// The mode of the PEs that runs layer `index`; `None` for the vector unit's layers. Integer weights run in the
@@ -100,12 +110,14 @@ pub(super) struct Context<'a> {
     pub layer: &'a Layer,
     pub parameters: &'a QuantizedLayer,
     places: &'a [TensorPlace],
+    /// The input that is read first.
+    source: usize,
     mode: Option<&'a Mode>,
 }
 
 impl Context<'_> {
     pub fn input(&self) -> &TensorPlace {
-        &self.places[self.layer.inputs[0].index()]
+        &self.places[self.layer.inputs[self.source].index()]
     }
 
     pub fn output(&self) -> &TensorPlace {
@@ -116,7 +128,7 @@ impl Context<'_> {
         let accelerator = self.accelerator;
         let input = self.input();
         let groups = input.groups(accelerator);
-        let quantization = self.network.quantization(self.layer.inputs[0]);
+        let quantization = self.network.quantization(self.layer.inputs[self.source]);
         if !self.layer.operation.is_matrix() {
             self.check_vector_words()?;
         }
@@ -130,6 +142,9 @@ impl Context<'_> {
             group_stride: groups,
             channel_stride: 0,
             channel_blocks: 1,
+            input: self.layer.inputs[self.source],
+            output_block: 0,
+            pair: PairOperation::default(),
         };
         let matrix = |window: Window| {
             let blocks = input.blocks();
@@ -154,6 +169,18 @@ impl Context<'_> {
             Operation::MaxPool { window } => {
                 Mapping { pad_value: quantization.min(), ..lanes(window, ComputeKind::Maximum) }
             }
+            Operation::Multiply => self.pair([0, 1], None, lanes(Window::square(1), ComputeKind::Pair)),
+            Operation::Add if !self.parameters.input_multipliers.is_empty() => {
+                // The one with the larger scale comes first: its factor is one half.
+                let factors = &self.parameters.input_multipliers;
+                let order = if factors[0].real() >= factors[1].real() { [0, 1] } else { [1, 0] };
+                let factor = Some(factors[order[1]]);
+                self.pair(order, factor, lanes(Window::square(1), ComputeKind::Pair))
+            }
+            Operation::Concatenate => Mapping {
+                output_block: self.concatenated_block()?,
+                ..lanes(Window::square(1), ComputeKind::Maximum)
+            },
             Operation::Add => {
                 let other = &self.places[self.layer.inputs[1].index()];
                 Mapping {
@@ -163,11 +190,7 @@ impl Context<'_> {
                     ..lanes(Window::square(1), ComputeKind::Lanes)
                 }
             }
-            Operation::Multiply
-            | Operation::Concatenate
-            | Operation::ResizeNearest { .. }
-            | Operation::MatrixMultiply { .. }
-            | Operation::Lookup { .. } => {
+            Operation::ResizeNearest { .. } | Operation::MatrixMultiply { .. } | Operation::Lookup { .. } => {
                 return Err(SimulationError::Unsupported {
                     layer: self.layer.name.clone(),
                     what: self.layer.operation.name().replace('_', " "),
@@ -190,6 +213,38 @@ impl Context<'_> {
                 legal: legal.map_or("no such layers".to_owned(), |word| format!("{} there", word.format)),
             }),
         }
+    }
+
+    /// A pair of both inputs, in that order.
+    fn pair(&self, order: [usize; 2], factor: Option<Multiplier>, mapping: Mapping) -> Mapping {
+        let [first, second] = order.map(|side| self.layer.inputs[side]);
+        let [from, to] = [first, second].map(|id| self.places[id.index()].line);
+        Mapping {
+            channel_stride: to.wrapping_sub(from) & 0xffff,
+            channel_blocks: 2,
+            pair: PairOperation {
+                zero_points: [first, second].map(|id| self.network.quantization(id).zero_point),
+                factor,
+            },
+            input: first,
+            ..mapping
+        }
+    }
+
+    /// The output block at which a concatenation's present input begins.
+    fn concatenated_block(&self) -> Result<u32, SimulationError> {
+        let before = self.layer.inputs[..self.source].iter();
+        let channel: usize = before.map(|&id| self.network.graph().shape(id).channels).sum();
+        let lanes = self.output().word.channels as usize;
+        if !channel.is_multiple_of(lanes) {
+            return Err(SimulationError::Unsupported {
+                layer: self.layer.name.clone(),
+                what: format!(
+                    "concatenation at channel {channel}: a multiple of {lanes}, the channels of a word, is needed"
+                ),
+            });
+        }
+        Ok((channel / lanes) as u32)
     }
 
     /// Tiles whose weights and parameters fit half of their scratchpads.
@@ -220,12 +275,14 @@ impl Context<'_> {
 
     fn chunk(&self, mapping: &Mapping, first_block: u32, blocks: u32) -> Result<Chunk, SimulationError> {
         let accelerator = self.accelerator;
-        let (input, output) = (self.input(), self.output());
+        let (input, output) = (&self.places[mapping.input.index()], self.output());
+        let output_block = mapping.output_block + first_block;
         let Window { kernel, stride, dilation, padding, .. } = mapping.window;
         let pair = |extent: Extent| (extent.height as u32, extent.width as u32);
         let compute = Compute {
             tokens: Tokens::default(),
             kind: mapping.kind,
+            pair: mapping.pair,
             weight_step: mapping.tile_lines > 0 || mapping.shared_lines > 1,
             weight_reset: mapping.shared_lines > 1,
             rounding: self.parameters.requantization,
@@ -253,7 +310,7 @@ impl Context<'_> {
             pixels: output.pixels(),
             weight_line: 0,
             parameter_line: 0,
-            output_line: output.line + first_block * output.groups(accelerator),
+            output_line: output.line + output_block * output.groups(accelerator),
             output_blocks: blocks,
             mode: self.mode.or_else(|| self.vector_mode()).map_or(0, |mode| mode.code),
             output_format: self.output_format(),
@@ -267,7 +324,7 @@ impl Context<'_> {
         }
         let mut corrections = Vec::new();
         let weights = self.weights(mapping, first_block, blocks, &mut corrections)?;
-        Ok(Chunk { compute, weights, parameters: self.parameter_lines(first_block, blocks, &corrections)? })
+        Ok(Chunk { compute, weights, parameters: self.parameter_lines(output_block, blocks, &corrections)? })
     }
 
     /// A mode whose activations are the vector unit's: padding depends on it.
@@ -379,7 +436,7 @@ impl Context<'_> {
                 (0..lanes).for_each(|lane| lines.put(0, lane * 8, 8, 1));
                 Some(lines)
             }
-            Operation::Add => {
+            Operation::Add if !weights.is_empty() => {
                 let mut lines = new(2);
                 for (line, &factor) in (0..2).zip(weights) {
                     (0..lanes).for_each(|lane| lines.put(line, lane * 8, 8, factor.into()));

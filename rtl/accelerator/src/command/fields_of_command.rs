@@ -49,6 +49,12 @@ impl Field {
         if self.shape.signed { raised as i64 >> (64 - width) } else { (raised >> (64 - width)) as i64 }
     }
 
+    /// Whether some bit belongs to both.
+    pub(super) fn overlaps(&self, other: &Field) -> bool {
+        let end = |field: &Field| field.lsb + field.shape.width;
+        self.word == other.word && self.lsb < end(other) && other.lsb < end(self)
+    }
+
     /// The field as hardware sees it, from the words of a command.
     pub fn of<'m>(&self, words: &[Signal<'m>]) -> Signal<'m> {
         let bits = words[self.word].slice(self.lsb, self.shape.width);
@@ -81,7 +87,7 @@ pub mod fields {
 
     // Compute; the meanings stand at `Compute` and `Walk`.
 
-    /// 0 matrix, 1 lanes, 2 maximum.
+    /// 0 matrix, 1 lanes, 2 maximum, 3 pair.
     pub const KIND: Field = unsigned("kind", 0, 12, 2);
     /// Each step reads the next weight line.
     pub const WEIGHT_STEP: Field = unsigned("weight_step", 0, 14, 1);
@@ -143,10 +149,10 @@ pub mod fields {
     pub const TAP_Y: Field = unsigned("tap_y", 6, 5, 5);
     /// Change of the pixel number at the end of a tap row.
     pub const TAP_WRAP: Field = signed("tap_wrap", 6, 10, 24);
-    /// Pixels of the output.
-    pub const PIXELS: Field = unsigned("pixels", 6, 34, 23);
     /// Mode of the processing elements: formats of activations and weights.
-    pub const MODE: Field = unsigned("mode", 6, 57, 4);
+    pub const MODE: Field = unsigned("mode", 6, 34, 4);
+    /// Pixels of the output.
+    pub const PIXELS: Field = unsigned("pixels", 6, 38, 23);
     /// Format of the results, by its place in `precision.activations`.
     pub const OUTPUT_FORMAT: Field = unsigned("output_format", 6, 61, 3);
     /// First weight line.
@@ -158,13 +164,29 @@ pub mod fields {
     /// Output blocks.
     pub const OUTPUT_BLOCKS: Field = unsigned("output_blocks", 7, 48, 16);
 
+    // Pairs have no taps, no mode and no weights; their settings lie there, and the first zero point lies where
+    // the padding does. The meanings stand at `PairOperation`.
+
+    /// Zero point of the first activation.
+    pub const FIRST_ZERO_POINT: Field = signed("first_zero_point", 0, 16, 16);
+    /// Factor of the second activation.
+    pub const PAIR_FACTOR: Field = unsigned("pair_factor", 6, 0, 31);
+    /// Its shift, less 20.
+    pub const PAIR_SHIFT: Field = unsigned("pair_shift", 6, 31, 6);
+    /// Product, else sum.
+    pub const MULTIPLIES: Field = unsigned("multiplies", 6, 37, 1);
+    /// Zero point of the second activation.
+    pub const SECOND_ZERO_POINT: Field = signed("second_zero_point", 7, 0, 16);
+
     /// Fields that every command has: the first of [`ALL`].
     pub const COMMON: usize = 3;
-    /// Fields of loads and stores, which follow them; those of compute commands come last.
+    /// Fields of loads and stores, which follow them; then come those of compute commands.
     pub const TRANSFER: usize = 4;
+    /// Fields of pairs, the last: they take the place of those that they overlap.
+    pub const PAIR: usize = 5;
 
     /// All of them, in the order of this page.
-    pub const ALL: [&Field; 45] = [
+    pub const ALL: [&Field; 50] = [
         &OPCODE,
         &WAIT,
         &POST,
@@ -203,12 +225,17 @@ pub mod fields {
         &TAP_X,
         &TAP_Y,
         &TAP_WRAP,
-        &PIXELS,
         &MODE,
+        &PIXELS,
         &OUTPUT_FORMAT,
         &WEIGHT_LINE,
         &PARAMETER_LINE,
         &OUTPUT_LINE,
         &OUTPUT_BLOCKS,
+        &FIRST_ZERO_POINT,
+        &PAIR_FACTOR,
+        &PAIR_SHIFT,
+        &MULTIPLIES,
+        &SECOND_ZERO_POINT,
     ];
 }

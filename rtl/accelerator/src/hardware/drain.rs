@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
+use bitmill_units::common::pair;
 
 use super::scratchpad::group_bits;
 use super::{by_output, choose};
@@ -16,6 +17,11 @@ use crate::{Accelerator, ComputeKind};
 /// Cycles from a chunk's choice to its write: one to select it, and the requantizer's.
 pub(super) fn write_delay_cycles(accelerator: &Accelerator) -> u32 {
     1 + accelerator.requantizer().latency_cycles()
+}
+
+/// The same for a pair, which goes through the pair unit first.
+pub(super) fn pair_write_delay_cycles(accelerator: &Accelerator) -> u32 {
+    write_delay_cycles(accelerator) + pair::LATENCY_CYCLES
 }
 
 /// Words of the command that the drain reads.
@@ -40,6 +46,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let tile_ready = m.input("tile_ready_i", unsigned(1));
 
     let chunk = chunks(&m, accelerator, &words, start, tile_ready);
+    let chunk = if accelerator.pair().is_some() { chunk.after_pairing(&m, &words) } else { chunk };
     m.group("To the parameters");
     m.output("parameter_read_o", chunk.active);
     m.output("parameter_line_o", chunk.parameter_line);
@@ -61,6 +68,32 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.group("Status");
     m.output_with_comment("done_o", m.delay("done_q", last), "one cycle, after the last write");
     m.finish()
+}
+
+impl<'m> Chunk<'m> {
+    /// The chunk when its pairs have been joined, if the command makes pairs. It tells the pair unit which
+    /// chunk to take before.
+    fn after_pairing(self, m: &'m ModuleBuilder, words: &[Signal<'m>]) -> Chunk<'m> {
+        let kind = words[fields::KIND.word].slice(fields::KIND.lsb, fields::KIND.shape.width);
+        let is_pair = kind.eq_value(ComputeKind::Pair as i128).named("is_pair");
+        m.group("To the pair units: the chunk to select, a cycle later");
+        m.output("is_pair_o", is_pair);
+        m.output("pair_group_o", m.delay_data("pair_group_select_q", self.group));
+        m.comment("Everything else about a chunk of pairs follows when they have been joined.");
+        let joined = |name: &str, signal: Signal<'m>, reset: bool| {
+            let later = later(m, &format!("joined_{name}"), signal, pair::LATENCY_CYCLES, reset);
+            is_pair.mux(later, signal)
+        };
+        Chunk {
+            active: joined("active", self.active, true),
+            group: joined("group", self.group, false),
+            parameter_line: joined("parameter_line", self.parameter_line, false),
+            output_line: joined("output_line", self.output_line, false),
+            rows_written: joined("rows", self.rows_written, true),
+            is_final: joined("final", self.is_final, true),
+            ..self
+        }
+    }
 }
 
 /// `signal`, so many cycles later.

@@ -1,4 +1,5 @@
-//! Selects a chunk of results (some rows, one block of channels) and requantizes it into activation words.
+//! Selects a chunk of results (some rows, one block of channels) and requantizes it into activation words. A
+//! chunk of pairs goes through pair units first.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use bitmill_units::common::requantizer::{BIAS_BITS, ROUNDING_BITS, SHIFT_BITS};
 
 use super::array::result_port;
 use super::drain::block_bits;
+use super::pairing::Pairing;
 use super::scratchpad::{across, group_bits};
 use crate::geometry::PARAMETER_BITS;
 use crate::{Accelerator, Target, WordLayout};
@@ -40,6 +42,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     if accelerator.requantizer().has_choice() {
         settings.push(("rounding_i", m.input("rounding_i", unsigned(ROUNDING_BITS))));
     }
+    let pairing = accelerator.pair().map(|unit| Pairing::new(&m, accelerator, unit, &settings));
     m.group("Parameters of the block's channels, in slices");
     let slice_bits = accelerator.beat_bits().min(accelerator.line_bits(Target::Parameters));
     let slices: Vec<Signal> = (0..accelerator.beats_per_line(Target::Parameters))
@@ -67,8 +70,14 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.comment(&format!("Row {drain_row} of the group."));
         let mut activations = Vec::new();
         for lane in 0..lanes {
-            let accumulator = select_result(accelerator, drain_row, lane, &chunk)
-                .named(&format!("accumulator_{drain_row}_{lane}"));
+            let accumulator = select_result(accelerator, drain_row, lane, &chunk);
+            let accumulator = match &pairing {
+                None => accumulator,
+                Some(pairing) => {
+                    pairing.join(&m, accelerator, (drain_row, lane), chunk.vector.as_deref(), accumulator)?
+                }
+            };
+            let accumulator = accumulator.named(&format!("accumulator_{drain_row}_{lane}"));
             let base = lane * PARAMETER_BITS;
             let mut connections = vec![
                 ("accumulator_i", accumulator),
@@ -96,6 +105,16 @@ pub(super) fn output_port(accelerator: &Accelerator) -> Option<u32> {
     (formats > 1).then(|| bits_for(formats - 1))
 }
 
+/// Rows that are drained as `drain_row` of their group, by group.
+pub(super) fn rows_of(accelerator: &Accelerator, drain_row: u32) -> Vec<usize> {
+    let drain_rows = accelerator.drain_rows();
+    (0..accelerator.rows() / drain_rows).map(|group| (group * drain_rows + drain_row) as usize).collect()
+}
+
+pub(super) fn choose<'m>(index: Signal<'m>, items: Vec<Signal<'m>>) -> Signal<'m> {
+    if items.len() == 1 { items[0] } else { index.select(&items, items[0]) }
+}
+
 /// What chooses a result, and what it chooses from.
 struct Chunk<'m> {
     is_matrix: Signal<'m>,
@@ -110,12 +129,7 @@ struct Chunk<'m> {
 
 /// The sum of channel `lane` of the chunk's block, in one row of its group.
 fn select_result<'m>(accelerator: &Accelerator, drain_row: u32, lane: u32, chunk: &Chunk<'m>) -> Signal<'m> {
-    let rows: Vec<usize> = (0..accelerator.rows() / accelerator.drain_rows())
-        .map(|g| (g * accelerator.drain_rows() + drain_row) as usize)
-        .collect();
-    let choose = |index: Signal<'m>, items: Vec<Signal<'m>>| {
-        if items.len() == 1 { items[0] } else { index.select(&items, items[0]) }
-    };
+    let rows = rows_of(accelerator, drain_row);
     let output = |output: u32| {
         choose(chunk.group, rows.iter().map(|&row| chunk.array[row][output as usize]).collect())
     };

@@ -333,6 +333,9 @@ fn operand_controls<'m>(
     m.output("array_valid_o", matrix);
     m.output("vector_valid_o", valid.and(kind.eq_value(ComputeKind::Matrix as i128).not()));
     m.output("maximum_o", kind.eq_value(ComputeKind::Maximum as i128));
+    if accelerator.vector_lane().pairs() {
+        m.output("pair_o", kind.eq_value(ComputeKind::Pair as i128));
+    }
     m.output("first_o", first);
     m.output("last_o", last);
     let mode_bits = accelerator.pe().mode_bits();

@@ -1,6 +1,6 @@
 //! How long commands take, as the circuits beside this file do it. The simulator adds nothing of its own.
 
-use super::drain::write_delay_cycles;
+use super::drain::{pair_write_delay_cycles, write_delay_cycles};
 use crate::Accelerator;
 use crate::command::{COMMAND_BYTES, Compute, ComputeKind};
 
@@ -40,12 +40,12 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
         ComputeKind::Matrix => {
             u64::from(accelerator.blocks_per_tile(&accelerator.words()[command.output_format as usize]))
         }
-        ComputeKind::Lanes | ComputeKind::Maximum => 1,
+        ComputeKind::Lanes | ComputeKind::Maximum | ComputeKind::Pair => 1,
     };
     // Cycles for which the operands of a step stay, beyond the one in which they are complete.
     let held = match command.kind {
         ComputeKind::Matrix => u64::from(accelerator.interval_cycles(command.mode)) - 1,
-        ComputeKind::Lanes | ComputeKind::Maximum => 0,
+        ComputeKind::Lanes | ComputeKind::Maximum | ComputeKind::Pair => 0,
     };
     let blocks = u64::from(command.output_blocks);
     let pixels = u64::from(command.pixels);
@@ -72,7 +72,11 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
         }
     }
     let pe_latency = u64::from(accelerator.pe_timing().latency_cycles);
-    timing.finish_cycles = pe_latency + drain + u64::from(write_delay_cycles(accelerator));
+    let write_delay = match command.kind {
+        ComputeKind::Pair => pair_write_delay_cycles(accelerator),
+        _ => write_delay_cycles(accelerator),
+    };
+    timing.finish_cycles = pe_latency + drain + u64::from(write_delay);
     timing
 }
 

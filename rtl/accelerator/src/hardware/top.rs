@@ -7,7 +7,7 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 use super::gather::SETTINGS;
 use super::memory_side::{MemorySide, memory_side};
 use super::scratchpad::across;
-use super::{array, drain, gather, postprocessor, scratchpad, sequencer, vector};
+use super::{array, drain, gather, pairing, postprocessor, scratchpad, sequencer, vector};
 use crate::command::{COMMAND_WORDS, Queue, fields};
 use crate::{Accelerator, Target};
 use bitmill_units::pe::lane::LANE_WEIGHT_BITS;
@@ -208,6 +208,9 @@ fn arithmetic<'m>(
     let Some(word) = accelerator.vector_word() else { return Ok((array, None)) };
     let mut inputs = control("vector_valid_o");
     inputs.push(("maximum_i".to_owned(), sequencer.output("maximum_o")));
+    if accelerator.vector_lane().pairs() {
+        inputs.push(("pair_i".to_owned(), sequencer.output("pair_o")));
+    }
     inputs.extend(activations);
     inputs.extend((0..word.channels).map(|l| {
         let weight = across(m, weights, l * LANE_WEIGHT_BITS, LANE_WEIGHT_BITS).as_signed();
@@ -240,6 +243,13 @@ fn postprocess<'m>(
     if let Some(width) = postprocessor::output_port(accelerator) {
         let format = fields::OUTPUT_FORMAT.of(&queues.compute_words).truncate(width);
         inputs.push(("output_format_i".to_owned(), format));
+    }
+    if let Some(pair) = accelerator.pair() {
+        inputs.extend(["is_pair", "pair_group"].map(|n| (format!("{n}_i"), drain.output(&format!("{n}_o")))));
+        inputs.extend(pairing::SETTINGS.map(|field| {
+            let width = pairing::port_shape(pair, field).width;
+            (format!("{}_i", field.name), field.of(&queues.compute_words).truncate(width))
+        }));
     }
     inputs.extend(parameters.iter().enumerate().map(|(s, slice)| (format!("parameter_{s}_i"), *slice)));
     let vector_channels = accelerator.vector_word().map_or(0, |word| word.channels);

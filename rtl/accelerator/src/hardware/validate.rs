@@ -4,7 +4,7 @@ use bitmill_hdl::{ModuleBuilder, Signal};
 
 use crate::command::{Queue, fields};
 use crate::fault::{COUNTS, FAULT_BITS, forbidden_tokens, reachable};
-use crate::{Accelerator, ComputeKind, Fault, Field};
+use crate::{Accelerator, Fault, Field};
 
 /// The code of the first fault of the command `words`, 0 where it has none.
 pub(super) fn fault_code<'m>(
@@ -28,11 +28,17 @@ pub(super) fn fault_code<'m>(
         })
         .collect();
     let counts_nothing: Vec<Signal> = COUNTS.iter().map(|count| get(count).any().not()).collect();
+    let kind = get(&fields::KIND);
+    // Every number may have a circuit; then there is nothing to compare.
+    let lacks_kind = match 1 << kind.width() == accelerator.kinds() {
+        true => m.bit(false),
+        false => kind.ge(m.lit(kind.width(), accelerator.kinds())),
+    };
     let transfer = transfer(m, accelerator, words, store);
     let checks = [
         (Fault::Opcode, m.any(&is_queue).not()),
         (Fault::Tokens, m.any(&bad_tokens)),
-        (Fault::Kind, compute.and(get(&fields::KIND).ge(m.lit(2, ComputeKind::COUNT)))),
+        (Fault::Kind, compute.and(lacks_kind)),
         (Fault::EmptyLoop, compute.and(m.any(&counts_nothing))),
         (Fault::Target, transfer.target.and(compute.not())),
         (Fault::NoBeats, get(&fields::BEATS).any().not().and(compute.not())),

@@ -18,8 +18,12 @@ pub(super) fn module(accelerator: &Accelerator, word: &WordLayout) -> Result<Arc
     );
     let lane_module = accelerator.vector_lane().module()?;
     m.group("Control");
-    let ports = ["valid_i", "first_i", "last_i", "maximum_i"];
-    let controls = ports.map(|port| (port, m.input(port, unsigned(1))));
+    let mut ports = vec!["valid_i", "first_i", "last_i", "maximum_i"];
+    if accelerator.vector_lane().pairs() {
+        ports.push("pair_i");
+    }
+    let controls: Vec<(&str, Signal)> =
+        ports.into_iter().map(|port| (port, m.input(port, unsigned(1)))).collect();
     m.group("Activations, a word for every row");
     let activations: Vec<Signal> =
         (0..rows).map(|r| m.input(&format!("activation_{r}_i"), unsigned(accelerator.word_bits()))).collect();
@@ -29,7 +33,7 @@ pub(super) fn module(accelerator: &Accelerator, word: &WordLayout) -> Result<Arc
     let mut results = Vec::new();
     for (row, word) in (0..rows).zip(activations) {
         for (lane, weight) in (0..lanes).zip(&weights) {
-            let mut inputs = controls.to_vec();
+            let mut inputs = controls.clone();
             inputs
                 .extend([("activation_i", word.slice(lane * bits, bits).as_signed()), ("weight_i", *weight)]);
             let instance = m.instance(&format!("i_lane_{row}_{lane}"), &lane_module, &inputs);

@@ -47,7 +47,7 @@ pub use multiply::{multiply, multiply_by};
 pub use narrow::narrow;
 pub use product::{Reduction, product};
 pub use rounding::{Rounder, RoundingMode};
-pub use shift::shift_right_jamming;
+pub use shift::{at_least, shift_right_jamming};
 pub use unpacked::Unpacked;
 
 use bitmill_hdl::{ModuleBuilder, Signal};

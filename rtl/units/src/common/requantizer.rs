@@ -348,7 +348,8 @@ impl<'m> Scaling<'m> {
         let high = self.multiplier.slice(LOW_HALF_BITS, multiplier_bits - LOW_HALF_BITS);
         let low = self.value.mul(self.multiplier.truncate(LOW_HALF_BITS).to_signed()).named("low_product");
         let high = self.value.mul(high.to_signed()).named("high_product");
-        let low = match self.constant(m) {
+        let Flags { away, twice, .. } = self.flags;
+        let low = match rounding_constant(m, self.value.msb(), away, twice, MULTIPLIER_BITS - 1) {
             // The zero bit that makes the half signed leaves the product room for the constant.
             Some(constant) => low.add_wrapping(constant.extend(low.width())),
             None => low,
@@ -360,22 +361,6 @@ impl<'m> Scaling<'m> {
         let product = low_q.add(high_q.shl(LOW_HALF_BITS)).truncate(self.value.width() + multiplier_bits);
         self.value = m.delay_data("product_q", product);
         self.advance(m, "joined");
-    }
-
-    /// −1, ±2^30 or 0, see the head of the file; `None` where it is 0 in every mode.
-    fn constant(&self, m: &'m ModuleBuilder) -> Option<Signal<'m>> {
-        let negative = self.value.msb();
-        let away = self.flags.away.map(|away| away.and(negative).named("away_from_zero"));
-        let places = MULTIPLIER_BITS - 1;
-        let parts = match (away, self.flags.twice) {
-            (None, None) => return None,
-            (Some(away), None) => return Some(away.as_signed()),
-            (None, Some(twice)) => [twice.and(negative), twice, m.lit(places, 0)],
-            (Some(away), Some(twice)) => {
-                [away.or(twice.and(negative)), away.or(twice), away.replicate(places)]
-            }
-        };
-        Some(m.concat(&parts).as_signed().named("rounding_constant"))
     }
 
     /// Shifts right and rounds with the last bit that is shifted out, saturating what lies far beyond the
@@ -410,6 +395,25 @@ impl<'m> Scaling<'m> {
         };
         kept_q.add(up.to_signed()).shr(1).named("scaled")
     }
+}
+
+/// −1, ±2^`places` or 0, see the head of the file, for a product of the sign `negative`; `None` where it is 0 in
+/// every mode.
+pub(super) fn rounding_constant<'m>(
+    m: &'m ModuleBuilder,
+    negative: Signal<'m>,
+    away: Option<Signal<'m>>,
+    twice: Option<Signal<'m>>,
+    places: u32,
+) -> Option<Signal<'m>> {
+    let away = away.map(|away| away.and(negative).named("away_from_zero"));
+    let parts = match (away, twice) {
+        (None, None) => return None,
+        (Some(away), None) => return Some(away.as_signed()),
+        (None, Some(twice)) => [twice.and(negative), twice, m.lit(places, 0)],
+        (Some(away), Some(twice)) => [away.or(twice.and(negative)), away.or(twice), away.replicate(places)],
+    };
+    Some(m.concat(&parts).as_signed().named("rounding_constant"))
 }
 
 /// The mode in the module's name.
