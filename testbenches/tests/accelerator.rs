@@ -65,22 +65,24 @@ fn digits_in_the_interpreter() {
     }
 }
 
-/// Shapes at the edges of what is legal: one row, one lane, one block a tile, all rows drained at once.
+/// Shapes at the edges of what is legal: one row, one lane, one block a tile, all rows drained at once; and one, two
+/// or four banks a row.
 #[test]
 fn odd_shapes_in_the_interpreter() {
     let network = digits(8);
-    for (rows, columns, lanes, drained, memory) in [
-        (1, 4, 4, 1, "{width_bits: 32}"),
-        (2, 1, 1, 2, "{width_bits: 256, latency_cycles: 1}"),
-        (4, 6, 2, 1, "{burst_beats: 1, latency_cycles: 3}"),
-        (16, 8, 8, 16, "{beat_interval_cycles: 2, burst_beats: 7}"),
-        (32, 16, 4, 8, "{width_bits: 128, burst_beats: 256}"),
-        (8, 24, 8, 2, "{}"),
+    for (rows, columns, lanes, drained, banks, memory) in [
+        (1, 4, 4, 1, 2, "{width_bits: 32}"),
+        (2, 1, 1, 2, 4, "{width_bits: 256, latency_cycles: 1}"),
+        (4, 6, 2, 1, 1, "{burst_beats: 1, latency_cycles: 3}"),
+        (16, 8, 8, 16, 1, "{beat_interval_cycles: 2, burst_beats: 7}"),
+        (32, 16, 4, 8, 1, "{width_bits: 128, burst_beats: 256}"),
+        (8, 24, 8, 2, 2, "{}"),
     ] {
         let yaml = format!(
             "name: odd\nprecision: {{activations: int8, weights: int8}}\n\
              pe: {{kind: integer, lanes: {lanes}}}\narray: {{rows: {rows}, columns: {columns}}}\n\
-             scratchpads: {{activations_kib: 32, weights_kib: 16}}\nvector: {{rows: {drained}}}\nmemory: {memory}\n"
+             scratchpads: {{activations_kib: 32, banks_per_row: {banks}, weights_kib: 16}}\n\
+             vector: {{rows: {drained}}}\nmemory: {memory}\n"
         );
         let accelerator = Accelerator::new(Configuration::from_yaml(&yaml).unwrap()).unwrap();
         let sources = Sources::of(&Design::new(&accelerator.module().unwrap()).unwrap());

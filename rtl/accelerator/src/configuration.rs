@@ -87,7 +87,7 @@ fn default_accumulator_bits() -> u32 {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Array {
-    /// Output pixels at once, and banks of the activation scratchpad. A power of two.
+    /// Output pixels at once, and words of an activation line. A power of two.
     pub rows: u32,
     /// PE columns, an output channel each (two if the PE is complex). The channels must fill whole words.
     pub columns: u32,
@@ -99,11 +99,19 @@ pub struct Array {
 pub struct Scratchpads {
     /// Activations, in KiB.
     pub activations_kib: u32,
+    /// Banks of activations for each array row: 1, 2 or 4. With 2 the rows of a convolution of stride 2 read at
+    /// once, with 4 those of stride 4; the gatherer grows with them.
+    #[serde(default = "default_banks_per_row")]
+    pub banks_per_row: u32,
     /// Weights, in KiB; one half is computed on while the other is loaded.
     pub weights_kib: u32,
     /// Biases and scales, in KiB: 9 bytes an output channel; halved as the weights are.
     #[serde(default = "default_parameters_kib")]
     pub parameters_kib: u32,
+}
+
+fn default_banks_per_row() -> u32 {
+    1
 }
 
 fn default_parameters_kib() -> u32 {
@@ -251,6 +259,7 @@ impl Configuration {
         range("array.columns", self.array.columns, 1, 256)?;
         power_of_two("vector.rows", self.vector.rows, 1, self.array.rows)?;
         range("scratchpads.activations_kib", self.scratchpads.activations_kib, 1, 4096)?;
+        power_of_two("scratchpads.banks_per_row", self.scratchpads.banks_per_row, 1, 4)?;
         range("scratchpads.weights_kib", self.scratchpads.weights_kib, 1, 4096)?;
         range("scratchpads.parameters_kib", self.scratchpads.parameters_kib, 1, 256)?;
         power_of_two("memory.width_bits", self.memory.width_bits, 32, 256)?;

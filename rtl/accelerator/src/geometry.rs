@@ -301,6 +301,22 @@ impl Accelerator {
         kib * 8192 / self.line_bits(target)
     }
 
+    /// Banks of the activation scratchpad: a word of a line in each of the first `rows`, and so on with the lines
+    /// that follow, as many as there are banks for each row.
+    pub fn banks(&self) -> u32 {
+        self.rows() * self.banks_per_row()
+    }
+
+    /// Lines of activations that lie side by side in banks of their own.
+    pub(crate) fn banks_per_row(&self) -> u32 {
+        self.configuration.scratchpads.banks_per_row
+    }
+
+    /// Bits of an address within a bank of activations.
+    pub(crate) fn bank_address_bits(&self) -> u32 {
+        self.line_address_bits(Target::Activations) - self.banks_per_row().ilog2()
+    }
+
     /// Bits of a line address.
     pub(crate) fn line_address_bits(&self, target: Target) -> u32 {
         bits_for(u64::from(self.lines(target)) - 1)
@@ -332,11 +348,11 @@ impl Accelerator {
 
     /// The memory behind one bank or slice of a scratchpad.
     pub(crate) fn ram(&self, target: Target) -> Result<Ram, ConfigurationError> {
-        let width = match target {
-            Target::Activations => self.word_bits(),
-            _ => self.beat_bits().min(self.line_bits(target)),
+        let (width, banks_per_row) = match target {
+            Target::Activations => (self.word_bits(), self.banks_per_row()),
+            _ => (self.beat_bits().min(self.line_bits(target)), 1),
         };
-        Ok(Ram::new(width, self.lines(target))?)
+        Ok(Ram::new(width, self.lines(target).div_ceil(banks_per_row))?)
     }
 }
 

@@ -79,6 +79,11 @@ fn wrong_values_name_what_is_legal() {
         ),
         (
             "activations_kib: 16",
+            "activations_kib: 16, banks_per_row: 3",
+            "scratchpads.banks_per_row: 3 is not legal: a power of two from 1 to 4 is needed",
+        ),
+        (
+            "activations_kib: 16",
             "activations_kib: 4096",
             "scratchpads.activations_kib: 4096 is not legal: a line has 32 bytes, and 4 to 65536 lines are legal: \
              1 to 2048 KiB",

@@ -2,7 +2,8 @@
 //!
 //! Row r holds the input position of output pixel `group · rows + r` at tap 0. A step adds the tap, drops
 //! what lies outside the input (it reads the padding value) and reads the banks; the bank of a pixel is
-//! its number modulo the rows, so neighbours lie in different banks. Rows that meet in one bank take
+//! its number modulo the rows, so neighbours lie in different banks. With several banks a row, consecutive
+//! lines lie in different ones, so that pixels two or four apart do too. Rows that meet in one bank take
 //! turns, lowest row first: a step takes as many cycles as the fullest bank has readers, at least one.
 
 use std::sync::Arc;
@@ -97,7 +98,7 @@ struct Row<'m> {
 }
 
 pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
-    let rows = accelerator.rows();
+    let (rows, banks) = (accelerator.rows(), accelerator.banks());
     let name = &accelerator.configuration().name;
     let m = ModuleBuilder::new(
         format!("bitmill_{name}_gather"),
@@ -129,7 +130,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     });
     m.group("Words from the banks");
     let words: Vec<Signal> =
-        (0..rows).map(|b| m.input(&format!("word_{b}_i"), unsigned(accelerator.word_bits()))).collect();
+        (0..banks).map(|b| m.input(&format!("word_{b}_i"), unsigned(accelerator.word_bits()))).collect();
 
     let mut gathered: Vec<Row> = Vec::new();
     for row in 0..rows {
@@ -156,7 +157,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     }
     let operands = operands(&m, accelerator, &gathered, step, &words, &settings, mode);
     m.group("Bank reads");
-    for bank in 0..rows {
+    for bank in 0..banks {
         let chosen: Vec<(Signal, Signal)> =
             gathered.iter().map(|g| (g.grant.and(g.bank.eq_value(bank.into())), g.address)).collect();
         let read: Vec<Signal> = chosen.iter().map(|(here, _)| *here).collect();
@@ -172,7 +173,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.finish()
 }
 
-/// Bits that number the rows, and the banks.
+/// Bits that number the rows.
 pub(super) fn row_bits(rows: u32) -> u32 {
     bits_for(u64::from(rows) - 1)
 }
@@ -231,12 +232,16 @@ fn access<'m>(
     let inside_x = within(position.x, tap.x, &fields::INPUT_WIDTH);
     let pixel = position.index.add_wrapping(tap.index).named(&format!("pixel_{row}"));
     let rows_log2 = accelerator.rows().ilog2();
-    let address_bits = accelerator.line_address_bits(Target::Activations);
-    let line = pixel.as_unsigned().slice(rows_log2, INDEX.width - rows_log2).resize(address_bits);
+    let line_bits = accelerator.line_address_bits(Target::Activations);
+    let line = pixel.as_unsigned().slice(rows_log2, INDEX.width - rows_log2).resize(line_bits);
+    let line = base.truncate(line_bits).add_wrapping(line).named(&format!("line_{row}"));
+    let parts_log2 = accelerator.banks_per_row().ilog2();
+    let low = |signal: Signal<'m>, bits: u32| (bits > 0).then(|| signal.as_unsigned().truncate(bits));
+    let bank: Vec<Signal> = [low(line, parts_log2), low(pixel, rows_log2)].into_iter().flatten().collect();
     Access {
         inside: inside_y.and(inside_x),
-        bank: if rows_log2 == 0 { m.lit(1, 0) } else { pixel.slice(0, rows_log2) },
-        address: base.truncate(address_bits).add_wrapping(line).named(&format!("address_{row}")),
+        bank: if bank.is_empty() { m.lit(1, 0) } else { m.concat(&bank).named(&format!("reads_bank_{row}")) },
+        address: line.slice(parts_log2, accelerator.bank_address_bits()).named(&format!("address_{row}")),
     }
 }
 
@@ -252,15 +257,14 @@ fn operands<'m>(
 ) -> Vec<Signal<'m>> {
     m.comment("Words arrive a cycle after their grant.");
     let padding = padding(accelerator, setting(settings, &fields::PAD_VALUE), mode).named("padding");
-    let all = rows.len();
     rows.iter()
         .enumerate()
         .map(|(row, gathered)| {
             let granted_q = m.delay(&format!("granted_{row}_q"), gathered.grant);
             let padded_q = m.delay(&format!("padded_{row}_q"), step.and(gathered.reads.not()));
             let bank_q = m.delay_data(&format!("bank_{row}_q"), gathered.bank);
-            let word = if all == 1 { words[0] } else { bank_q.select(words, words[0]) };
-            if all == 1 {
+            let word = if words.len() == 1 { words[0] } else { bank_q.select(words, words[0]) };
+            if words.len() == 1 {
                 m.ignore(bank_q);
             }
             let operand_q = m.register(&format!("operand_{row}_q"), word.shape()).without_reset();

@@ -57,18 +57,21 @@ pub(super) fn lines(accelerator: &Accelerator, target: Target, role: &str) -> Re
     m.finish()
 }
 
-/// Activations: a bank for every array row. The load DMA and the postprocessor write, the gatherer and the
-/// store DMA read; commands are ordered so that no two of a pair work at once.
+/// Activations: a bank for every array row, or several, over which consecutive lines are spread. The load DMA and
+/// the postprocessor write, the gatherer and the store DMA read; commands are ordered so that no two of a pair
+/// work at once.
 pub(super) fn activations(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
     let config = &accelerator.configuration().name;
     let (rows, drain_rows) = (accelerator.rows(), accelerator.drain_rows());
     let (word_bits, slot_bits) = (accelerator.word_bits(), accelerator.word_slot_bits());
-    let address_bits = accelerator.line_address_bits(Target::Activations);
+    let address_bits = accelerator.bank_address_bits();
+    let banks = accelerator.banks();
+    let ram = ram(accelerator, Target::Activations)?;
     let m = ModuleBuilder::new(
         format!("bitmill_{config}_activations"),
         format!(
-            "activation scratchpad: {rows} banks of {} words of {word_bits} bits.",
-            accelerator.lines(Target::Activations)
+            "activation scratchpad: {banks} banks of {} words of {word_bits} bits.",
+            accelerator.lines(Target::Activations).div_ceil(accelerator.banks_per_row())
         ),
     );
     m.group("Write by the load DMA, one beat of neighbouring banks");
@@ -86,41 +89,62 @@ pub(super) fn activations(accelerator: &Accelerator) -> Result<Arc<Module>, HdlE
     let store_read = m.input("store_read_i", unsigned(1));
     let store_line = m.input("store_line_i", unsigned(fields::LINE.shape.width));
     m.group("Read by the gatherer, each bank at an address of its own");
-    let gathers: Vec<(Signal, Signal)> = (0..rows)
+    let gathers: Vec<(Signal, Signal)> = (0..banks)
         .map(|bank| {
             let read = m.input(&format!("gather_read_{bank}_i"), unsigned(1));
             (read, m.input(&format!("gather_address_{bank}_i"), unsigned(address_bits)))
         })
         .collect();
 
-    let loading = load_line.truncate(address_bits).named("load_address");
-    let draining = drain_line.truncate(address_bits).named("drain_address");
-    let storing = store_line.truncate(address_bits).named("store_address");
-    let ram = ram(accelerator, Target::Activations)?;
+    let part_bits = accelerator.banks_per_row().ilog2();
+    let [loading, draining, storing] =
+        [(load_line, "load_address"), (drain_line, "drain_address"), (store_line, "store_address")]
+            .map(|(line, name)| line.slice(part_bits, address_bits).named(name));
     let words_per_beat = accelerator.words_per_beat();
     let mut outputs = Vec::new();
-    for (bank, (gather_read, gather_address)) in (0..rows).zip(gathers) {
-        let (slice, place) = (bank / words_per_beat, bank % words_per_beat);
-        let loads = load_write.and(load_slice.eq_value(slice.into())).named(&format!("bank_{bank}_loads"));
-        let drains = drain_write
-            .bit(bank % drain_rows)
-            .and(drain_group.eq_value(i128::from(bank / drain_rows)))
-            .named(&format!("bank_{bank}_drains"));
+    for (bank, (gather_read, gather_address)) in (0..banks).zip(gathers) {
+        let (part, row) = (bank / rows, bank % rows);
+        let (slice, place) = (row / words_per_beat, row % words_per_beat);
+        let loads = in_part(load_line, part_bits, part, load_write.and(load_slice.eq_value(slice.into())));
+        let loads = loads.named(&format!("bank_{bank}_loads"));
+        let of_group = drain_group.eq_value(i128::from(row / drain_rows));
+        let drains = in_part(drain_line, part_bits, part, drain_write.bit(row % drain_rows).and(of_group));
+        let drains = drains.named(&format!("bank_{bank}_drains"));
         let loaded = load_data.slice(place * slot_bits, word_bits);
         let inputs = [
             ("write_i", loads.or(drains)),
             ("write_address_i", loads.mux(loading, draining)),
-            ("write_data_i", loads.mux(loaded, drain_words[(bank % drain_rows) as usize])),
+            ("write_data_i", loads.mux(loaded, drain_words[(row % drain_rows) as usize])),
             ("read_i", store_read.or(gather_read)),
             ("read_address_i", store_read.mux(storing, gather_address)),
         ];
         outputs.push(m.instance(&format!("i_bank_{bank}"), &ram, &inputs).output("read_data_o"));
     }
     m.group("Words that were read");
-    for (bank, output) in outputs.into_iter().enumerate() {
-        m.output(&format!("word_{bank}_o"), output);
+    for (bank, output) in outputs.iter().enumerate() {
+        m.output(&format!("word_{bank}_o"), *output);
+    }
+    if part_bits > 0 {
+        m.comment("The line that the store DMA has read lies in one part of the banks.");
+        let part_q = m.register("store_part_q", unsigned(part_bits)).without_reset();
+        part_q.set_when(store_read, store_line.truncate(part_bits));
+        m.group("Line that the store DMA has read");
+        for row in 0..rows as usize {
+            let parts: Vec<Signal> = outputs.iter().skip(row).step_by(rows as usize).copied().collect();
+            m.output(&line_word_port(accelerator, row), part_q.q().select(&parts, parts[0]));
+        }
     }
     m.finish()
+}
+
+/// `what`, if `line` lies in this part of the banks.
+fn in_part<'m>(line: Signal<'m>, part_bits: u32, part: u32, what: Signal<'m>) -> Signal<'m> {
+    if part_bits == 0 { what } else { line.truncate(part_bits).eq_value(part.into()).and(what) }
+}
+
+/// Port with a row's word of the line that the store DMA has read: with one bank a row, the bank's own.
+pub(super) fn line_word_port(accelerator: &Accelerator, row: usize) -> String {
+    if accelerator.banks_per_row() == 1 { format!("word_{row}_o") } else { format!("line_word_{row}_o") }
 }
 
 /// Bits that number the groups of rows that are drained together.

@@ -96,7 +96,8 @@ impl Rounds {
         let present = (i64::from(command.pixels) - first).min(rows.into());
         let (columns, width) = (i64::from(walk.output_width), i64::from(command.input_width));
         let (mut all, mut last) = (0, 0);
-        let mut readers = vec![0u64; rows as usize];
+        let banks = i64::from(accelerator.banks());
+        let mut readers = vec![0u64; banks as usize];
         for tap_row in 0..i64::from(command.kernel_height) {
             for tap_column in 0..i64::from(command.kernel_width) {
                 readers.fill(0);
@@ -109,7 +110,8 @@ impl Rounds {
                         + out_x * i64::from(walk.stride_x)
                         + tap_column * i64::from(walk.tap_x);
                     if (0..i64::from(command.input_height)).contains(&y) && (0..width).contains(&x) {
-                        readers[((y * width + x) % i64::from(rows)) as usize] += 1;
+                        // The first line may lie in any part of the banks: the others follow it in turn.
+                        readers[((y * width + x) % banks) as usize] += 1;
                     }
                 }
                 last = readers.iter().copied().max().unwrap_or(0).max(1);

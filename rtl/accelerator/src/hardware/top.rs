@@ -95,8 +95,9 @@ fn compute<'m>(
         vec![("start_i", queues.compute_start), ("done_i", done.value()), ("step_done_i", step_done.value())];
     inputs.extend(command(&sequencer::WORDS));
     let sequencer = m.instance("i_sequencer", &sequencer::module(accelerator)?, &inputs);
+    let banks = 0..accelerator.banks();
     let words: Vec<Wire> =
-        (0..rows).map(|r| m.wire(&format!("bank_word_{r}"), unsigned(accelerator.word_bits()))).collect();
+        banks.map(|b| m.wire(&format!("bank_word_{b}"), unsigned(accelerator.word_bits()))).collect();
     let gather = gatherer(m, accelerator, sequencer, &words)?;
     step_done.drive(gather.output("step_done_o"));
     let mut inputs =
@@ -130,11 +131,11 @@ fn compute<'m>(
         unit.reset_when(queues.reset);
     }
     let results = postprocess(m, accelerator, queues, drain, array, vector, &parameters)?;
-    activations(m, accelerator, queues, gather, drain, &results, &words)?;
+    let line = activations(m, accelerator, queues, gather, drain, &results, &words)?;
     Ok(ComputeOutputs {
         running: sequencer.output("running_o"),
         done: done.value(),
-        store_slices: store_slices(m, accelerator, &words),
+        store_slices: store_slices(m, accelerator, &line),
     })
 }
 
@@ -270,6 +271,7 @@ fn postprocess<'m>(
     Ok((0..accelerator.drain_rows()).map(|row| unit.output(&format!("word_{row}_o"))).collect())
 }
 
+/// The activation scratchpad; returns the line that the store DMA has read, a word for each row.
 fn activations<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
@@ -278,7 +280,7 @@ fn activations<'m>(
     drain: Instance<'m>,
     results: &[Signal<'m>],
     words: &[Wire<'m>],
-) -> Result<(), HdlError> {
+) -> Result<Vec<Signal<'m>>, HdlError> {
     let load = &queues.load;
     let mut inputs: Vec<(String, Signal)> = [
         ("load_write_i", load.writes[Target::Activations as usize]),
@@ -294,7 +296,7 @@ fn activations<'m>(
     .map(|(port, signal)| (port.to_owned(), signal))
     .to_vec();
     inputs.extend(results.iter().enumerate().map(|(row, word)| (format!("drain_word_{row}_i"), *word)));
-    for bank in 0..accelerator.rows() {
+    for bank in 0..accelerator.banks() {
         for what in ["read", "address"] {
             let signal = gather.output(&format!("gather_{what}_{bank}_o"));
             inputs.push((format!("gather_{what}_{bank}_i"), signal));
@@ -305,16 +307,16 @@ fn activations<'m>(
     for (bank, word) in words.iter().enumerate() {
         word.drive(unit.output(&format!("word_{bank}_o")));
     }
-    Ok(())
+    let rows = 0..accelerator.rows() as usize;
+    Ok(rows.map(|row| unit.output(&scratchpad::line_word_port(accelerator, row))).collect())
 }
 
 /// The words of a line as beats: each word in its slot, zeros above it.
-fn store_slices<'m>(m: &'m ModuleBuilder, accelerator: &Accelerator, words: &[Wire<'m>]) -> Vec<Signal<'m>> {
+fn store_slices<'m>(m: &'m ModuleBuilder, accelerator: &Accelerator, line: &[Signal<'m>]) -> Vec<Signal<'m>> {
     let slot_bits = accelerator.word_slot_bits();
-    words
-        .chunks(accelerator.words_per_beat() as usize)
+    line.chunks(accelerator.words_per_beat() as usize)
         .map(|chunk| {
-            let mut slots: Vec<Signal> = chunk.iter().map(|word| word.value().extend(slot_bits)).collect();
+            let mut slots: Vec<Signal> = chunk.iter().map(|word| word.extend(slot_bits)).collect();
             slots.reverse();
             m.concat(&slots).extend(accelerator.beat_bits())
         })
