@@ -17,7 +17,7 @@ pub use layout::{TensorPlace, pack_tensor, unpack_tensor};
 pub use lowering::{Keep, lower};
 pub use machine::{CommandTrace, Trace, run};
 pub use program::{MemoryTensor, PlannedCommand, Program};
-pub use report::{LayerReport, Report, report};
+pub use report::{Bound, LayerReport, Report, report};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::QuantizedNetwork;

@@ -29,6 +29,22 @@ pub struct LayerReport {
     pub written_bytes: u64,
 }
 
+/// Cycles that a run takes at least, whatever the order of its work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bound {
+    /// The network's multiply-accumulates, if every lane of every PE did one in every cycle.
+    pub compute_cycles: u64,
+    /// The beats that were read, or those that were written if they are more, without a pause.
+    pub memory_cycles: u64,
+}
+
+impl Bound {
+    /// The one that binds.
+    pub fn cycles(self) -> u64 {
+        self.compute_cycles.max(self.memory_cycles)
+    }
+}
+
 /// A whole run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Report {
@@ -40,6 +56,8 @@ pub struct Report {
     pub macs: u64,
     /// Multiply-accumulates over those that the whole array could have done.
     pub utilization: f64,
+    /// What the cycles are to be compared with.
+    pub bound: Bound,
     /// Busy cycles of every component.
     pub activity: Activity,
 }
@@ -80,12 +98,15 @@ pub fn report(
         });
         end = ends;
     }
-    let macs = layers.iter().map(|l| l.macs).sum();
+    let macs: u64 = layers.iter().map(|l| l.macs).sum();
+    let beats = trace.counters.beats_read.max(trace.counters.beats_written);
+    let interval = u64::from(accelerator.configuration().memory.beat_interval_cycles);
     Report {
         layers,
         cycles: trace.cycles,
         macs,
         utilization: macs as f64 / (trace.cycles * peak) as f64,
+        bound: Bound { compute_cycles: macs.div_ceil(peak), memory_cycles: beats * interval },
         activity: activity(accelerator, program, trace),
     }
 }

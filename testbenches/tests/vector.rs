@@ -4,7 +4,7 @@
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::{
     ActivationFormat, Multiplier, Network, Operation, Quantization, QuantizedLayer, QuantizedNetwork,
-    Requantization, Shape, Tensor, TensorId, WeightFormat, Window, import,
+    Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use bitmill_sim::Keep;
 use bitmill_testbenches::Verilator;
@@ -158,24 +158,6 @@ fn verilator() -> Option<Engine> {
         }
         Err(error) => panic!("{error}"),
     }
-}
-
-/// MLPerf Tiny's int8 ResNet8, whose every tensor equals TFLite's reference kernels in the golden arithmetic:
-/// double rounding, additions in one step, and a mean of raw integers.
-#[test]
-fn resnet8_from_tflite_under_verilator() {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../shared/data/models/mlperf_tiny/pretrainedResnet_quant.tflite"
-    );
-    let Ok(bytes) = std::fs::read(path) else { return println!("skipped: {path} is absent") };
-    let network = import(&bytes).expect("imports").quantized.expect("is quantized");
-    let Some(engine) = verilator() else { return };
-    let yaml = "name: resnet8\nprecision: {activations: int8, weights: int8}\n\
-                pe: {kind: integer, lanes: 4}\narray: {rows: 8, columns: 8}\n\
-                scratchpads: {activations_kib: 64, weights_kib: 32}\nvector: {rows: 4}\n";
-    let accelerator = Accelerator::new(Configuration::from_yaml(yaml).expect("well-formed")).expect("legal");
-    check(&accelerator, &network, &engine, "resnet8");
 }
 
 #[test]

@@ -131,12 +131,15 @@ pub fn totals(accelerator: &Accelerator, report: &Report) -> String {
     let latency_us = report.cycles as f64 / f64::from(clock_mhz);
     format!(
         "cycles        {}\nlatency       {} µs at {clock_mhz} MHz ({} inferences a second)\nutilization   {:.1} % of {} \
-         multiply-accumulates a cycle\n",
+         multiply-accumulates a cycle\nbound         {} cycles of computing, {} of memory: the run takes {:.2} times the larger\n",
         grouped(report.cycles),
         short(latency_us),
         short(1e6 / latency_us),
         100.0 * report.utilization,
         accelerator.peak_macs(),
+        grouped(report.bound.compute_cycles),
+        grouped(report.bound.memory_cycles),
+        report.cycles as f64 / report.bound.cycles() as f64,
     )
 }
 
@@ -167,6 +170,8 @@ fn value(accelerator: &Accelerator, network: &str, report: &Report, accuracy: Op
         "latency_us": report.cycles as f64 / f64::from(clock_mhz),
         "macs": report.macs,
         "utilization": report.utilization,
+        "compute_bound_cycles": report.bound.compute_cycles,
+        "memory_bound_cycles": report.bound.memory_cycles,
         "accuracy_percent": accuracy.map(|a| a.quantized_percent),
         "float_accuracy_percent": accuracy.map(|a| a.float_percent),
         "layers": report.layers.iter().map(layer).collect::<Value>(),

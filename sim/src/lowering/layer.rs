@@ -279,6 +279,12 @@ impl Context<'_> {
         let output_block = mapping.output_block + first_block;
         let Window { kernel, stride, dilation, padding, .. } = mapping.window;
         let pair = |extent: Extent| (extent.height as u32, extent.width as u32);
+        // A single output row or column is never left; a pooling's large stride need not fit a command.
+        let moves = |stride: usize, outputs: usize| if outputs == 1 { 1 } else { stride };
+        let stride = Extent {
+            height: moves(stride.height, output.shape.height),
+            width: moves(stride.width, output.shape.width),
+        };
         let compute = Compute {
             tokens: Tokens::default(),
             kind: mapping.kind,
