@@ -57,7 +57,7 @@ impl BinaryPe {
     }
 
     pub(super) fn from_settings(settings: &Settings) -> Result<BinaryPe, UnitError> {
-        BinaryPe::new(settings.number("lanes", 1..=1024)?, settings.number(ACCUMULATOR.name, 2..=64)?)
+        BinaryPe::new(settings.number("lanes", 1..=1024)?, settings.number(ACCUMULATOR.name, 4..=64)?)
     }
 }
 
