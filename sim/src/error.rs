@@ -62,10 +62,10 @@ pub enum SimulationError {
         /// KiB lacking.
         missing_kib: u64,
     },
-    /// One tile of a layer does not fit half of a scratchpad.
+    /// One tile of a layer does not fit a scratchpad.
     #[error(
-        "layer {layer}: the {what} of {channels} output channels take {needed_bytes} bytes, half of the \
-         scratchpad has {available_bytes}: raise {key}"
+        "layer {layer}: the {what} of {channels} output channels take {needed_bytes} bytes, the scratchpad has \
+         {available_bytes}: raise {key}"
     )]
     Tile {
         /// The layer.
@@ -76,7 +76,7 @@ pub enum SimulationError {
         channels: u32,
         /// Bytes needed.
         needed_bytes: u64,
-        /// Bytes of a half.
+        /// Bytes of the scratchpad.
         available_bytes: u64,
         /// Key of the configuration.
         key: &'static str,

@@ -1,13 +1,15 @@
 //! From layers to commands.
 //!
 //! Activations stay in their scratchpad for as long as a later layer reads them. Weights and parameters are
-//! streamed: each compute command works on a chunk of output channels whose weights lie in one half of the
-//! weight scratchpad, while the next chunk is loaded into the other half.
+//! streamed: each compute command works on a chunk of output channels, and the next chunks, of this layer or of
+//! those that follow, are loaded behind it as soon as there is room.
 
 mod allocate;
 mod layer;
 mod matrix;
+mod ring;
 
+use bitmill_accelerator::timing::TOKEN_BITS;
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
 use bitmill_formats::requantize::ADDITION_SHIFT;
 use bitmill_model::{
@@ -18,6 +20,7 @@ use crate::layout::pack_tensor;
 use crate::program::{MemoryBuilder, MemoryTensor};
 use crate::{PlannedCommand, Program, SimulationError, TensorPlace};
 use layer::Chunk;
+use ring::Ring;
 
 /// Which tensors are stored to memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,7 +44,7 @@ pub fn lower(
     let places = allocate::allocate(accelerator, network)?;
     let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
     let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places[0].clone())?;
-    let mut plan = Plan { accelerator, commands: Vec::new(), chunks: 0 };
+    let mut plan = Plan::new(accelerator);
     plan.load_input(&input);
     let mut outputs = Vec::new();
     let layers = network.graph().layers().len();
@@ -61,7 +64,7 @@ pub fn lower(
             outputs.push(tensor);
         }
     }
-    let commands = plan.finish();
+    let commands = plan.commands;
     let mut bytes = Vec::new();
     for planned in &commands {
         let name = || network.graph().layers()[planned.layer].name.clone();
@@ -129,15 +132,33 @@ fn missing(accelerator: &Accelerator, operation: &Operation, parameters: &Quanti
 struct Plan<'a> {
     accelerator: &'a Accelerator,
     commands: Vec<PlannedCommand>,
-    /// Chunks planned so far: they alternate between the halves of the scratchpads.
-    chunks: u32,
+    weights: Ring,
+    parameters: Ring,
+    /// The compute command of each chunk, by its place among the commands.
+    computes: Vec<usize>,
+    /// Chunks that have been computed on when the next load starts: a load has waited for the last of them.
+    computed: usize,
 }
 
 const fn bit(queue: Queue) -> u8 {
     1 << queue as u8
 }
 
+/// A load waits for the chunk that many before its own at the latest, so that a token counter does not overflow.
+const MOST_CHUNKS_AHEAD: usize = (1 << TOKEN_BITS) - 1;
+
 impl Plan<'_> {
+    fn new(accelerator: &Accelerator) -> Plan<'_> {
+        Plan {
+            accelerator,
+            commands: Vec::new(),
+            weights: Ring::new(accelerator.lines(Target::Weights)),
+            parameters: Ring::new(accelerator.lines(Target::Parameters)),
+            computes: Vec::new(),
+            computed: 0,
+        }
+    }
+
     fn push(&mut self, layer: usize, command: Command) {
         self.commands.push(PlannedCommand { command, layer });
     }
@@ -162,36 +183,47 @@ impl Plan<'_> {
         feeds_store: bool,
         memory: &mut MemoryBuilder,
     ) -> Result<(), SimulationError> {
-        let half = self.chunks % 2;
-        let line_of = |target| half * (self.accelerator.lines(target) / 2);
+        let number = self.computes.len();
+        let mut compute = chunk.compute;
         let mut loads = Vec::new();
-        for (target, lines) in
-            [(Target::Weights, chunk.weights), (Target::Parameters, Some(chunk.parameters))]
-        {
+        let mut needed = (number + 1).saturating_sub(MOST_CHUNKS_AHEAD);
+        for (target, ring, lines, first_line) in [
+            (Target::Weights, &mut self.weights, chunk.weights, &mut compute.weight_line),
+            (Target::Parameters, &mut self.parameters, Some(chunk.parameters), &mut compute.parameter_line),
+        ] {
             let Some(lines) = lines else { continue };
             let beats = lines.beats();
+            let (line, freed) = ring.place(beats / self.accelerator.beats_per_line(target), number);
+            *first_line = line;
+            needed = needed.max(freed.map_or(0, |chunk| chunk + 1));
             let address = memory.add(&lines.into_bytes())?;
-            loads.push(Transfer { tokens: Tokens::default(), target, address, line: line_of(target), beats });
+            loads.push(Transfer { tokens: Tokens::default(), target, address, line, beats });
         }
-        // The half is free once the compute command before the last has read it.
-        if self.chunks >= 2 {
+        if needed > self.computed {
             loads[0].tokens.wait = bit(Queue::Compute);
+            self.post_to_load(needed - 1);
+            self.computed = needed;
         }
         let last = loads.len() - 1;
         loads[last].tokens.post = bit(Queue::Compute);
         for load in loads {
             self.push(layer, Command::Load(load));
         }
-        let mut compute = chunk.compute;
-        compute.weight_line = line_of(Target::Weights);
-        compute.parameter_line = line_of(Target::Parameters);
         compute.tokens = Tokens {
             wait: bit(Queue::Load) | if after_store { bit(Queue::Store) } else { 0 },
-            post: bit(Queue::Load) | if feeds_store { bit(Queue::Store) } else { 0 },
+            post: if feeds_store { bit(Queue::Store) } else { 0 },
         };
+        self.computes.push(self.commands.len());
         self.push(layer, Command::Compute(compute));
-        self.chunks += 1;
         Ok(())
+    }
+
+    /// The compute command of `chunk` tells the load queue when it has ended.
+    fn post_to_load(&mut self, chunk: usize) {
+        let Command::Compute(compute) = &mut self.commands[self.computes[chunk]].command else {
+            unreachable!("a chunk's command computes")
+        };
+        compute.tokens.post |= bit(Queue::Load);
     }
 
     fn store(&mut self, layer: usize, tensor: &MemoryTensor, compute_follows: bool) {
@@ -206,17 +238,5 @@ impl Plan<'_> {
             beats: tensor.place.beats(self.accelerator),
         };
         self.push(layer, Command::Store(transfer));
-    }
-
-    /// The last two compute commands free halves that nobody waits for: they post no token.
-    fn finish(mut self) -> Vec<PlannedCommand> {
-        let computes = self.commands.iter_mut().rev().filter_map(|planned| match &mut planned.command {
-            Command::Compute(compute) => Some(compute),
-            _ => None,
-        });
-        for compute in computes.take(2) {
-            compute.tokens.post &= !bit(Queue::Load);
-        }
-        self.commands
     }
 }

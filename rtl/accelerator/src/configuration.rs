@@ -103,9 +103,9 @@ pub struct Scratchpads {
     /// once, with 4 those of stride 4; the gatherer grows with them.
     #[serde(default = "default_banks_per_row")]
     pub banks_per_row: u32,
-    /// Weights, in KiB; one half is computed on while the other is loaded.
+    /// Weights, in KiB: those that are computed on and those that are loaded meanwhile.
     pub weights_kib: u32,
-    /// Biases and scales, in KiB: 9 bytes an output channel; halved as the weights are.
+    /// Biases and scales, in KiB: 9 bytes an output channel, loaded as the weights are.
     #[serde(default = "default_parameters_kib")]
     pub parameters_kib: u32,
 }

@@ -13,6 +13,10 @@ use super::matrix::Matrix;
 use crate::layout::Lines;
 use crate::{SimulationError, TensorPlace};
 
+/// Chunks that fit the scratchpads of weights and parameters together, where their tiles are small enough: one is
+/// computed on, one is ready, and others are loaded.
+const CHUNKS_AT_ONCE: u32 = 3;
+
 /// A compute command and what must be loaded for it.
 pub(super) struct Chunk {
     pub compute: Compute,
@@ -60,7 +64,9 @@ pub(super) fn chunks(
         let tiles_at_once = context.tiles_at_once(&mapping)?;
         let place = if sources == 1 { context.output() } else { context.input() };
         let blocks = place.blocks();
-        let step = tiles_at_once * mapping.tile_blocks;
+        // Chunks of about the same size: a small one behind large ones would leave them less time to load.
+        let tiles = blocks.div_ceil(mapping.tile_blocks);
+        let step = tiles.div_ceil(tiles.div_ceil(tiles_at_once)) * mapping.tile_blocks;
         for first in (0..blocks).step_by(step as usize) {
             chunks.push(context.chunk(&mapping, first, step.min(blocks - first))?);
         }
@@ -247,12 +253,12 @@ impl Context<'_> {
         Ok((channel / lanes) as u32)
     }
 
-    /// Tiles whose weights and parameters fit half of their scratchpads.
+    /// Tiles of one chunk.
     fn tiles_at_once(&self, mapping: &Mapping) -> Result<u32, SimulationError> {
         let room = |target, lines: u32, what, key| {
-            let half = self.accelerator.lines(target) / 2;
-            if lines <= half {
-                return Ok(half.checked_div(lines).unwrap_or(u32::MAX));
+            let all = self.accelerator.lines(target);
+            if lines <= all {
+                return Ok((all / CHUNKS_AT_ONCE).checked_div(lines).map_or(u32::MAX, |tiles| tiles.max(1)));
             }
             let line_bytes = u64::from(self.accelerator.line_bits(target).div_ceil(8));
             Err(SimulationError::Tile {
@@ -260,7 +266,7 @@ impl Context<'_> {
                 what,
                 channels: mapping.tile_blocks * self.output().word.channels,
                 needed_bytes: u64::from(lines) * line_bytes,
-                available_bytes: u64::from(half) * line_bytes,
+                available_bytes: u64::from(all) * line_bytes,
                 key,
             })
         };
