@@ -8,6 +8,7 @@ mod allocate;
 mod layer;
 mod matrix;
 mod ring;
+mod unroll;
 
 use bitmill_accelerator::timing::TOKEN_BITS;
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
@@ -21,6 +22,7 @@ use crate::program::{MemoryBuilder, MemoryTensor};
 use crate::{PlannedCommand, Program, SimulationError, TensorPlace};
 use layer::Chunk;
 use ring::Ring;
+pub use unroll::Unrolling;
 
 /// Which tensors are stored to memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +43,9 @@ pub fn lower(
     keep: Keep,
 ) -> Result<Program, SimulationError> {
     check_widths(accelerator, network)?;
+    let unrolled = unroll::unroll(accelerator, network);
+    let unrolling = unrolled.as_ref().map(|(_, unrolling)| *unrolling);
+    let network = unrolled.as_ref().map_or(network, |(network, _)| network);
     let places = allocate::allocate(accelerator, network)?;
     let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
     let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places[0].clone())?;
@@ -73,7 +78,7 @@ pub fn lower(
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     let command_address = memory.add(&bytes)?;
-    Ok(Program { commands, command_address, memory: memory.finish(), input, outputs })
+    Ok(Program { commands, command_address, memory: memory.finish(), input, unrolling, outputs })
 }
 
 fn memory_tensor(

@@ -1,9 +1,10 @@
 //! Commands and the memory they run on.
 
-use bitmill_accelerator::{COMMAND_BYTES, Command};
+use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Command};
 use bitmill_model::TensorId;
 
-use crate::{SimulationError, TensorPlace};
+use crate::layout::pack_tensor;
+use crate::{SimulationError, TensorPlace, Unrolling};
 
 /// A command and the layer it belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,18 +35,24 @@ pub struct Program {
     pub command_address: u32,
     /// Memory before the run, the input's place still zero.
     pub memory: Vec<u8>,
-    /// The network's input.
+    /// The network's input, unrolled if it is.
     pub input: MemoryTensor,
+    /// How the host unrolls the network's input before it packs it.
+    pub unrolling: Option<Unrolling>,
     /// Tensors that are stored; the network's output is the last.
     pub outputs: Vec<MemoryTensor>,
 }
 
 impl Program {
-    /// Memory before the run with `bytes` as the packed input.
-    pub fn memory_with_input(&self, bytes: &[u8]) -> Vec<u8> {
+    /// Memory before the run on `input`: the raw integers of the network's input, channels innermost.
+    pub fn memory_with_input(&self, accelerator: &Accelerator, input: &[i32]) -> Vec<u8> {
+        let bytes = match &self.unrolling {
+            Some(unrolling) => pack_tensor(accelerator, &self.input.place, &unrolling.apply(input)),
+            None => pack_tensor(accelerator, &self.input.place, input),
+        };
         let mut memory = self.memory.clone();
         let start = self.input.address as usize;
-        memory[start..start + bytes.len()].copy_from_slice(bytes);
+        memory[start..start + bytes.len()].copy_from_slice(&bytes);
         memory
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bitmill_accelerator::{Accelerator, COMMAND_WORDS, Fault, Field, MAGIC, Queue, fields, registers};
 use bitmill_hdl::{Module, Node, Op};
-use bitmill_sim::{Keep, Program, Trace, lower, pack_tensor, run, unpack_tensor};
+use bitmill_sim::{Keep, Program, Trace, lower, run, unpack_tensor};
 use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{
     Conditions, Execution, MemoryFault, Session, Step, interpret, outcome_registers, run_once,
@@ -35,7 +35,7 @@ impl Bench {
         let program = lower(&accelerator, &network, Keep::Output).expect("it fits");
         let input = network.quantize_input(&images("test_images.npy")[3]);
         let tensors = network.run(&input).expect("it runs");
-        let image = program.memory_with_input(&pack_tensor(&accelerator, &program.input.place, &input));
+        let image = program.memory_with_input(&accelerator, &input);
         let expected = tensors[program.outputs[0].tensor.index()].clone();
         let (top, trace) = (accelerator.module().expect("a circuit"), run(&accelerator, &program));
         Bench { accelerator, top, program, trace, image, expected }

@@ -11,7 +11,7 @@ use std::io::Write;
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::npz::Archive;
 use bitmill_model::{QuantizedNetwork, import};
-use bitmill_sim::{Keep, lower, pack_tensor, report, run, unpack_tensor};
+use bitmill_sim::{Keep, lower, report, run, unpack_tensor};
 use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{Conditions, Engine, Session, Verification, run_once, verilate};
 
@@ -68,7 +68,7 @@ fn moody(accelerator: &Accelerator, network: &QuantizedNetwork, input: &[i32], v
         &Session {
             top: &accelerator.module().expect("a checked circuit"),
             port: accelerator.configuration().memory,
-            image: &program.memory_with_input(&pack_tensor(accelerator, &program.input.place, input)),
+            image: &program.memory_with_input(accelerator, input),
             script: &run_once(&program),
             conditions: Conditions { seed: Some(8), fault: None },
             limit_cycles: predicted * 12 + 10_000,
@@ -111,10 +111,11 @@ fn every_network_runs_as_predicted_everywhere() {
     }
 }
 
-/// The figures of the whole networks, of which only the outputs are stored.
+/// The figures of the whole networks, of which only the outputs are stored. DS-CNN's depthwise layers run on the vector
+/// unit, which does an eighth of the multiply-accumulates that the bound counts.
 #[test]
 fn resnet8_comes_near_its_bound() {
-    for (names, most) in [(RESNET8, 1.25), (DS_CNN, f64::INFINITY)] {
+    for (what, names, most) in [("ResNet8", RESNET8, 1.25), ("DS-CNN", DS_CNN, f64::INFINITY)] {
         let Some((network, _)) = at_hand(names) else { continue };
         for configuration in CONFIGURATIONS {
             let accelerator = accelerator(configuration);
@@ -124,12 +125,8 @@ fn resnet8_comes_near_its_bound() {
             let bound = report.bound;
             let ratio = report.cycles as f64 / bound.cycles() as f64;
             println!(
-                "{} on {configuration}: {} cycles, {ratio:.3} times the bound ({} compute, {} memory), utilization {:.3}",
-                network.graph().name(),
-                report.cycles,
-                bound.compute_cycles,
-                bound.memory_cycles,
-                report.utilization
+                "{what} on {configuration}: {} cycles, {ratio:.3} times the bound ({} compute, {} memory), utilization {:.3}",
+                report.cycles, bound.compute_cycles, bound.memory_cycles, report.utilization
             );
             assert!(ratio <= most, "{configuration}: {ratio}");
         }

@@ -34,7 +34,7 @@ pub fn testbench(
     let Inference { network, program, .. } = inference;
     let integers = network.quantize_input(inference.input);
     let tensors = network.run(&integers)?;
-    let image = program.memory_with_input(&pack_tensor(accelerator, &program.input.place, &integers));
+    let image = program.memory_with_input(accelerator, &integers);
     let output = &program.outputs[program.outputs.len() - 1];
     let result = &tensors[output.tensor.index()];
     let expected = pack_tensor(accelerator, &output.place, result);

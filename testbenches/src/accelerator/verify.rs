@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bitmill_accelerator::Accelerator;
 use bitmill_hdl::Module;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, pack_tensor, run};
+use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, run};
 
 use super::locate::{Located, locate};
 use super::{Conditions, Difference, Session, Verdict, Window, compare, interpret, run_once, verilate};
@@ -76,8 +76,7 @@ impl Verification<'_> {
         let program = lower(self.accelerator, self.network, self.keep)?;
         let trace = run(self.accelerator, &program);
         let tensors = self.network.run(self.input)?;
-        let packed = pack_tensor(self.accelerator, &program.input.place, self.input);
-        let image = program.memory_with_input(&packed);
+        let image = program.memory_with_input(self.accelerator, self.input);
         let script = run_once(&program);
         let session = Session {
             top: &self.top,
