@@ -6,6 +6,7 @@ use bitmill_accelerator::Accelerator;
 use bitmill_explore::Workload;
 use bitmill_formats::Format;
 use bitmill_model::{ModelError, QuantizedNetwork, TensorId, import, npy};
+use bitmill_sim::has_formats;
 use clap::Args;
 
 /// Where the network and its data come from.
@@ -110,14 +111,14 @@ impl Model {
         Ok(Model { name: "digits".to_owned(), workload, notes: Vec::new(), given: None })
     }
 
-    /// The network at the accelerator's precision: the file's own integers where they are of it, else
+    /// The network at the accelerator's precision: the file's own integers where it holds them, else
     /// quantized with the calibration inputs.
     ///
     /// # Errors
     /// A float network without calibration inputs, or one that cannot be quantized.
     pub fn quantized(&self, accelerator: &Accelerator) -> Result<QuantizedNetwork, LoadError> {
         let precision = &accelerator.configuration().precision;
-        if let Some(given) = self.given.as_ref().filter(|network| runs(accelerator, network)) {
+        if let Some(given) = self.given.as_ref().filter(|network| has_formats(accelerator, network)) {
             return Ok(given.clone());
         }
         self.quantized_to(precision.activations.first(), precision.weights.first())
@@ -140,17 +141,6 @@ impl Model {
         let known = test.first().map(|(input, _)| input).or(calibration.first()).cloned();
         known.unwrap_or_else(|| vec![0.0; network.graph().shape(TensorId::INPUT).elements()])
     }
-}
-
-/// Whether the accelerator has a mode for every matrix layer as it is, and words for every tensor.
-fn runs(accelerator: &Accelerator, network: &QuantizedNetwork) -> bool {
-    let format = |id: TensorId| Format::Scalar(network.quantization(id).format.scalar());
-    let tensors = network.graph().layers().iter().map(|layer| layer.output).chain([TensorId::INPUT]);
-    let mut matrices = network.pairs().filter(|(layer, _)| layer.operation.is_matrix());
-    tensors.map(format).all(|format| accelerator.word(&format).is_some())
-        && matrices.all(|(layer, parameters)| {
-            accelerator.mode(&format(layer.inputs[0]), parameters.weight_format.format()).is_some()
-        })
 }
 
 /// Inputs of u8 or f32, one a row.

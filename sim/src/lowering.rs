@@ -12,6 +12,7 @@ mod unroll;
 
 use bitmill_accelerator::timing::TOKEN_BITS;
 use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
+use bitmill_formats::Format;
 use bitmill_formats::requantize::ADDITION_SHIFT;
 use bitmill_model::{
     Extent, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
@@ -89,6 +90,20 @@ fn memory_tensor(
 ) -> Result<MemoryTensor, SimulationError> {
     let address = memory.add(&pack_tensor(accelerator, &place, &[]))?;
     Ok(MemoryTensor { tensor, address, place })
+}
+
+/// Whether the accelerator has words for every tensor of `network` and a mode for every matrix layer: its formats, or
+/// wider ones that hold them.
+pub fn has_formats(accelerator: &Accelerator, network: &QuantizedNetwork) -> bool {
+    let graph = network.graph();
+    let mut tensors = graph
+        .layers()
+        .iter()
+        .map(|layer| layer.output)
+        .chain([TensorId::INPUT])
+        .map(|id| Format::Scalar(network.quantization(id).format.scalar()));
+    tensors.all(|format| allocate::word_that_holds(accelerator, &format).is_some())
+        && (0..graph.layers().len()).all(|layer| layer::mode(accelerator, network, layer).is_ok())
 }
 
 fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result<(), SimulationError> {

@@ -1,7 +1,7 @@
 //! Places for activation tensors: first fit, each tensor for as long as a later layer reads it.
 
 use bitmill_accelerator::{Accelerator, Target, WordLayout};
-use bitmill_formats::Format;
+use bitmill_formats::{Family, Format, Scalar};
 use bitmill_model::{QuantizedNetwork, TensorId};
 
 use crate::{SimulationError, TensorPlace};
@@ -13,6 +13,17 @@ struct Living {
     until: usize,
 }
 
+/// The word for activations in `format`: of the format itself, or of the narrowest signed integers that hold its own.
+pub(super) fn word_that_holds<'a>(accelerator: &'a Accelerator, format: &Format) -> Option<&'a WordLayout> {
+    let wider = || {
+        let Format::Scalar(Scalar::Integer(integer)) = format else { return None };
+        let needed = integer.bits() + u32::from(!integer.is_signed());
+        let words = accelerator.words().iter().filter(|word| word.is_signed_integer());
+        words.filter(|word| word.bits() >= needed).min_by_key(|word| word.bits())
+    };
+    accelerator.word(format).or_else(wider)
+}
+
 /// How `tensor` lies in words, and what its channels beyond the last hold: the zero point as the layer that makes
 /// the tensor clamps it.
 fn tensor_word(
@@ -22,8 +33,9 @@ fn tensor_word(
 ) -> Result<(WordLayout, i32), SimulationError> {
     let quantization = network.quantization(tensor);
     let format = Format::Scalar(quantization.format.scalar());
+    let word = word_that_holds(accelerator, &format);
     let maker = network.pairs().find(|(layer, _)| layer.output == tensor);
-    let word = accelerator.word(&format).ok_or_else(|| SimulationError::Format {
+    let word = word.ok_or_else(|| SimulationError::Format {
         layer: maker
             .map_or_else(|| network.graph().layers()[0].name.clone(), |(layer, _)| layer.name.clone()),
         what: if maker.is_some() { "its output" } else { "its input" },

@@ -1,6 +1,8 @@
 //! One layer as compute commands, each with the weights and parameters of its output channels.
 
-use bitmill_accelerator::{Accelerator, Compute, ComputeKind, PairOperation, Target, Tokens, Walk};
+use bitmill_accelerator::{
+    Accelerator, Compute, ComputeKind, PairOperation, Target, Tokens, Walk, WordLayout,
+};
 use bitmill_formats::Format;
 use bitmill_model::{
     Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
@@ -8,6 +10,7 @@ use bitmill_model::{
 };
 use bitmill_units::pe::Mode;
 
+use super::allocate::word_that_holds;
 use super::matrix::Matrix;
 
 use crate::layout::Lines;
@@ -86,6 +89,7 @@ pub(super) fn mode<'a>(
         return Ok(None);
     }
     let activation = Format::Scalar(network.quantization(layer.inputs[0]).format.scalar());
+    let activation = word_that_holds(accelerator, &activation).map_or(activation, WordLayout::name);
     let weight = &network.layers()[index].weight_format;
     let exact = accelerator.mode(&activation, weight.format());
     let bits =

@@ -9,6 +9,8 @@ use bitmill_accelerator::Accelerator;
 use bitmill_formats::Format;
 use bitmill_model::{Extent, Network, Operation, Padding, QuantizedNetwork, Shape, Tensor, TensorId, Window};
 
+use super::allocate::word_that_holds;
+
 /// How the host unrolls an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unrolling {
@@ -84,7 +86,7 @@ fn unrolling(accelerator: &Accelerator, network: &QuantizedNetwork) -> Option<(U
     let readers = graph.layers().iter().filter(|layer| layer.inputs.contains(&TensorId::INPUT)).count();
     let source = graph.shape(TensorId::INPUT);
     let quantization = network.quantization(TensorId::INPUT);
-    let word = accelerator.word(&Format::Scalar(quantization.format.scalar()))?;
+    let word = word_that_holds(accelerator, &Format::Scalar(quantization.format.scalar()))?;
     let pad_value = quantization.zero_point;
     let fits = window.kernel.width * source.channels <= word.channels as usize;
     let pads = window.padding.left + window.padding.right > 0;

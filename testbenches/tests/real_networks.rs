@@ -1,8 +1,10 @@
-//! MLPerf Tiny's int8 networks from TFLite, ResNet8 and DS-CNN, under Verilator: every command starts and ends in
-//! the predicted cycle, every tensor equals the golden arithmetic, which `bitmill_model`'s tests hold against
-//! TFLite's reference kernels, and random delays on every AXI channel change no byte.
+//! Networks that people know, under Verilator: MLPerf Tiny's int8 ResNet8 and DS-CNN from TFLite, ResNet20 from ONNX, the
+//! perceptrons TFC from QONNX. Every command starts and ends in the predicted cycle, every tensor equals the golden
+//! arithmetic, which `bitmill_model`'s tests hold against TFLite's reference kernels, onnxruntime and qonnx, and
+//! random delays on every AXI channel change no byte.
 //!
-//! The quick suite runs ResNet8 on the first accelerator; `BITMILL_FULL` runs both networks on all three.
+//! The quick suite runs ResNet8, ResNet20 and TFC on one accelerator each; `BITMILL_FULL` runs MLPerf Tiny's networks
+//! on three.
 
 mod common;
 
@@ -10,7 +12,7 @@ use std::io::Write;
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::npz::Archive;
-use bitmill_model::{QuantizedNetwork, import};
+use bitmill_model::{QuantizedNetwork, TensorId, import};
 use bitmill_sim::{Keep, lower, report, run, unpack_tensor};
 use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{Conditions, Engine, Session, Verification, run_once, verilate};
@@ -18,15 +20,37 @@ use bitmill_testbenches::accelerator::{Conditions, Engine, Session, Verification
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// An 8 × 8 integer array, a 16 × 16 one behind a narrow and slow memory, and a bit-serial one.
-const CONFIGURATIONS: [&str; 3] = ["int8_8x8", "int8_16x16_narrow", "bit_serial_8x8"];
+const CONFIGURATIONS: [&str; 3] =
+    ["mlperf_tiny/int8_8x8", "mlperf_tiny/int8_16x16_narrow", "mlperf_tiny/bit_serial_8x8"];
 
-/// A network, and the file with inputs for it.
-const RESNET8: [&str; 2] = ["mlperf_tiny/pretrainedResnet_quant.tflite", "resnet8_int8_3inputs.npz"];
-const DS_CNN: [&str; 2] = ["mlperf_tiny/kws_ref_model.tflite", "kws_int8_8inputs.npz"];
+/// A file with a network.
+struct Model {
+    name: &'static str,
+    file: &'static str,
+    /// Real inputs; without them every code occurs.
+    inputs: Option<&'static str>,
+}
 
-/// A network with a real input, or `None` after a line that says that it is skipped.
-fn at_hand([model, inputs]: [&str; 2]) -> Option<(QuantizedNetwork, Vec<i32>)> {
-    let read = |name: String| {
+const RESNET8: Model = Model {
+    name: "ResNet8",
+    file: "mlperf_tiny/pretrainedResnet_quant.tflite",
+    inputs: Some("tflite_reference/resnet8_int8_3inputs.npz"),
+};
+const DS_CNN: Model = Model {
+    name: "DS-CNN",
+    file: "mlperf_tiny/kws_ref_model.tflite",
+    inputs: Some("tflite_reference/kws_int8_8inputs.npz"),
+};
+const RESNET20: Model =
+    Model { name: "ResNet20", file: "resnet20_cifar10/resnet20_cifar10_ort_qdq_int8.onnx", inputs: None };
+const TFC: [Model; 2] = [
+    Model { name: "TFC-1W1A", file: "qonnx/TFC_1W1A.onnx", inputs: None },
+    Model { name: "TFC-2W2A", file: "qonnx/TFC_2W2A.onnx", inputs: None },
+];
+
+/// A network with an input, or `None` after a line that says that it is skipped.
+fn at_hand(model: &Model) -> Option<(QuantizedNetwork, Vec<i32>)> {
+    let read = |name: &str| {
         let found = std::fs::read(format!("{ROOT}/../shared/data/models/{name}")).ok();
         if found.is_none() {
             // Written past the test harness's capture, so that it shows without --nocapture.
@@ -35,15 +59,18 @@ fn at_hand([model, inputs]: [&str; 2]) -> Option<(QuantizedNetwork, Vec<i32>)> {
         }
         found
     };
-    let (model, inputs) = (read(model.to_owned())?, read(format!("tflite_reference/{inputs}"))?);
-    let network = import(&model).expect("imports").quantized.expect("is quantized");
-    let inputs = Archive::new(&inputs).expect("a .npz file").array::<i8>("input").expect("inputs");
+    let network = import(&read(model.file)?).expect("imports").quantized.expect("is quantized");
+    let Some(inputs) = model.inputs else {
+        let elements = network.graph().shape(TensorId::INPUT).elements() as i32;
+        return Some((network, (0..elements).map(|i| (i * 37 + i / 7 * 11) % 256 - 128).collect()));
+    };
+    let inputs = Archive::new(&read(inputs)?).expect("a .npz file").array::<i8>("input").expect("inputs");
     let input = inputs.rows().next().expect("an input").iter().map(|&raw| raw.into()).collect();
     Some((network, input))
 }
 
 fn accelerator(name: &str) -> Accelerator {
-    let yaml = std::fs::read_to_string(format!("{ROOT}/examples/mlperf_tiny/{name}.yaml")).expect("a file");
+    let yaml = std::fs::read_to_string(format!("{ROOT}/examples/{name}.yaml")).expect("a file");
     Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed")).expect("legal")
 }
 
@@ -87,27 +114,34 @@ fn moody(accelerator: &Accelerator, network: &QuantizedNetwork, input: &[i32], v
     println!("{name}: {} tensors equal after {cycles} cycles instead of {predicted}", program.outputs.len());
 }
 
-fn check(names: [&str; 2], configuration: &str) {
-    let Some((network, input)) = at_hand(names) else { return };
-    let Some(verilator) = common::verilator_for("MLPerf Tiny") else { return };
+fn check(model: &Model, configuration: &str) {
+    let Some((network, input)) = at_hand(model) else { return };
+    let Some(verilator) = common::verilator_for(model.name) else { return };
     let accelerator = accelerator(configuration);
+    println!("{} on {configuration}", model.name);
     calm(&accelerator, &network, &input, &verilator);
     moody(&accelerator, &network, &input, &verilator);
 }
 
 #[test]
-fn resnet8_runs_as_predicted() {
-    check(RESNET8, CONFIGURATIONS[0]);
+fn residual_networks_run_as_predicted() {
+    check(&RESNET8, CONFIGURATIONS[0]);
+    check(&RESNET20, CONFIGURATIONS[0]);
 }
 
 #[test]
-fn every_network_runs_as_predicted_everywhere() {
+fn perceptrons_of_few_bits_run_as_predicted() {
+    TFC.iter().for_each(|model| check(model, "qonnx/tfc"));
+}
+
+#[test]
+fn mlperf_tiny_runs_as_predicted_everywhere() {
     if std::env::var_os("BITMILL_FULL").is_none() {
         return println!("skipped: BITMILL_FULL runs ResNet8 and DS-CNN on three accelerators");
     }
     for configuration in CONFIGURATIONS {
-        check(RESNET8, configuration);
-        check(DS_CNN, configuration);
+        check(&RESNET8, configuration);
+        check(&DS_CNN, configuration);
     }
 }
 
@@ -115,8 +149,8 @@ fn every_network_runs_as_predicted_everywhere() {
 /// unit, which does an eighth of the multiply-accumulates that the bound counts.
 #[test]
 fn resnet8_comes_near_its_bound() {
-    for (what, names, most) in [("ResNet8", RESNET8, 1.25), ("DS-CNN", DS_CNN, f64::INFINITY)] {
-        let Some((network, _)) = at_hand(names) else { continue };
+    for (model, most) in [(RESNET8, 1.25), (DS_CNN, f64::INFINITY)] {
+        let Some((network, _)) = at_hand(&model) else { continue };
         for configuration in CONFIGURATIONS {
             let accelerator = accelerator(configuration);
             let program = lower(&accelerator, &network, Keep::Output).expect("it fits");
@@ -125,8 +159,8 @@ fn resnet8_comes_near_its_bound() {
             let bound = report.bound;
             let ratio = report.cycles as f64 / bound.cycles() as f64;
             println!(
-                "{what} on {configuration}: {} cycles, {ratio:.3} times the bound ({} compute, {} memory), utilization {:.3}",
-                report.cycles, bound.compute_cycles, bound.memory_cycles, report.utilization
+                "{} on {configuration}: {} cycles, {ratio:.3} times the bound ({} compute, {} memory), utilization {:.3}",
+                model.name, report.cycles, bound.compute_cycles, bound.memory_cycles, report.utilization
             );
             assert!(ratio <= most, "{configuration}: {ratio}");
         }
