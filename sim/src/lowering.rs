@@ -7,6 +7,7 @@
 mod allocate;
 mod layer;
 mod matrix;
+mod pooling;
 mod ring;
 mod unroll;
 

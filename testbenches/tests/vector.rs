@@ -123,6 +123,26 @@ fn concatenations(bits: u8) -> Vec<(String, QuantizedNetwork)> {
     vec![(format!("concatenate of {bits} bits"), network)]
 }
 
+/// Global average pooling of 5 × 6 positions, whose channel blocks become pixels for the classifier behind it.
+fn pooling(bits: u8) -> Vec<(String, QuantizedNetwork)> {
+    let channels = 20;
+    let shape = Shape::new(5, 6, channels);
+    let mut graph = Network::new("pool", Tensor { name: "x".to_owned(), shape }).expect("a legal shape");
+    let operation = Operation::AveragePool { window: Window::global(shape) };
+    let pooled = graph.push("pool", operation, vec![TensorId::INPUT]).expect("a legal window");
+    let operation = Operation::FullyConnected { out_features: 6 };
+    graph.push("classes", operation, vec![pooled]).expect("a legal layer");
+    let format = ActivationFormat::signed(bits).expect("a legal width");
+    let quantization = Quantization { format, scale: 0.5, zero_point: 1 };
+    let factor = |real| Multiplier::nearest(real).expect("a legal factor");
+    let mode = Requantization::DoubleRounding;
+    let mean = plain(channels, &quantization, factor(0.5), mode);
+    let mut classes = plain(6, &quantization, factor(0.004), mode);
+    classes.weights = (0..6 * channels as i16).map(|i| i * 29 % 255 - 127).collect();
+    let network = QuantizedNetwork::new(graph, vec![quantization; 3], vec![mean, classes]);
+    vec![(format!("pooling of {bits} bits"), network.expect("legal parameters"))]
+}
+
 const INTEGER_MODES: [Requantization; 3] =
     [Requantization::DyadicHalfUp, Requantization::DoubleRounding, Requantization::HalfAwayFromZero];
 
@@ -138,7 +158,7 @@ fn operators_in_the_interpreter() {
         let modes: Vec<Requantization> =
             INTEGER_MODES.into_iter().filter(|m| roundings.contains(*m)).collect();
         let bits = bits as u8;
-        let networks = [additions(bits, &modes), products(bits), concatenations(bits)];
+        let networks = [additions(bits, &modes), products(bits), concatenations(bits), pooling(bits)];
         for (what, network) in networks.into_iter().flatten() {
             check(&accelerator, &network, &Engine::Interpreter, &what);
         }

@@ -235,6 +235,33 @@ impl Walk {
             tap_wrap: dilation.0 as i32 * width - (kernel_width as i32 - 1) * dilation.1 as i32,
         }
     }
+
+    /// The walk of one row of taps over all pixels of a channel block, the next block for each output pixel: the
+    /// input of global pooling, in groups of `rows` blocks of `lines` lines each. Each row of the array is one
+    /// tap ahead of the row before, so that they never meet in a bank; it takes `rows − 1` more taps than there
+    /// are pixels, of which the input has one row.
+    pub fn over_blocks(rows: u32, lines: u32) -> Walk {
+        let behind = 1 - rows as i32;
+        let block = (rows * lines) as i32;
+        Walk {
+            start_y: 0,
+            start_x: behind,
+            start_index: behind,
+            stride_x: 0,
+            output_width: 1,
+            // A column back is one further, modulo 2^16.
+            wrap_x: (1 << fields::WRAP_X.shape.width) - 1,
+            wrap_y: 0,
+            wrap_index: block + 1,
+            jump_column: 0,
+            jump_x: 0,
+            jump_y: 0,
+            jump_index: rows as i32 * block,
+            tap_x: 1,
+            tap_y: 0,
+            tap_wrap: 0,
+        }
+    }
 }
 
 /// A command.

@@ -4,6 +4,7 @@ use bitmill_accelerator::{Accelerator, Target, WordLayout};
 use bitmill_formats::{Family, Format, Scalar};
 use bitmill_model::{QuantizedNetwork, TensorId};
 
+use super::pooling::shape_in_place;
 use crate::{SimulationError, TensorPlace};
 
 struct Living {
@@ -61,7 +62,8 @@ pub(super) fn allocate(
     let mut place = |tensor: TensorId, layer: usize, until: usize| {
         living.retain(|other| other.until >= layer);
         let (word, idle) = tensor_word(accelerator, network, tensor)?;
-        let mut found = TensorPlace { shape: graph.shape(tensor), line: 0, word, idle };
+        let mut found =
+            TensorPlace { shape: shape_in_place(accelerator, network, tensor), line: 0, word, idle };
         let lines = found.lines(accelerator);
         living.sort_by_key(|other| other.line);
         for other in &living {

@@ -12,6 +12,7 @@ use bitmill_units::pe::Mode;
 
 use super::allocate::word_that_holds;
 use super::matrix::Matrix;
+use super::pooling;
 
 use crate::layout::Lines;
 use crate::{SimulationError, TensorPlace};
@@ -295,7 +296,7 @@ impl Context<'_> {
             height: moves(stride.height, output.shape.height),
             width: moves(stride.width, output.shape.width),
         };
-        let compute = Compute {
+        let mut compute = Compute {
             tokens: Tokens::default(),
             kind: mapping.kind,
             pair: mapping.pair,
@@ -331,6 +332,13 @@ impl Context<'_> {
             mode: self.mode.or_else(|| self.vector_mode()).map_or(0, |mode| mode.code),
             output_format: self.output_format(),
         };
+        if output.shape != self.network.graph().shape(self.layer.output) {
+            (compute.kernel_width, compute.walk) = pooling::taps_and_walk(accelerator, input.pixels());
+            compute.kernel_height = 1;
+            (compute.input_width, compute.input_height) = (input.pixels(), 1);
+            // Sums of raw integers: what lies beside the input adds nothing.
+            compute.pad_value = 0;
+        }
         if self.pads()
             && self.input().word.value(self.input().word.code(mapping.pad_value)) != mapping.pad_value
         {

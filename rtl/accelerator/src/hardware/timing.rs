@@ -2,7 +2,7 @@
 
 use super::drain::{pair_write_delay_cycles, write_delay_cycles};
 use crate::Accelerator;
-use crate::command::{COMMAND_BYTES, Compute, ComputeKind};
+use crate::command::{COMMAND_BYTES, Compute, ComputeKind, Walk};
 
 pub use super::bursts::{PAGE_BYTES, burst_beats};
 pub use super::fetch::{AHEAD_COMMANDS, CHECK_CYCLES};
@@ -56,9 +56,12 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
     let mut next_step = rows + 1;
     let mut may_end = 0;
     let mut drain = 0;
+    let mut positions = Position::first_group(accelerator.rows(), &command.walk);
     for group in 0..pixels.div_ceil(rows) {
-        let rounds = Rounds::of(accelerator, command, group);
-        let drained_groups = (pixels - group * rows).min(rows).div_ceil(drain_rows);
+        let present = (pixels - group * rows).min(rows);
+        let rounds = Rounds::of(accelerator, command, &positions[..present as usize]);
+        positions.iter_mut().for_each(|row| *row = row.in_next_group(&command.walk));
+        let drained_groups = present.div_ceil(drain_rows);
         for tile in 0..blocks.div_ceil(tile_blocks) {
             let before_last = rounds.all * channels - rounds.last + (taps * channels - 1) * held;
             let last_begins = (next_step + before_last).max(may_end);
@@ -80,6 +83,42 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
     timing
 }
 
+/// The input position of a row's output pixel at tap 0, which moves as the gatherer moves it.
+#[derive(Clone, Copy)]
+struct Position {
+    column: u32,
+    y: i16,
+    x: i16,
+    index: i32,
+}
+
+impl Position {
+    /// The position `columns` output pixels further, and as much in the input as (y, x, index) says.
+    fn advanced(self, walk: &Walk, columns: u32, (y, x, index): (u32, u32, i32)) -> Position {
+        let column = self.column + columns;
+        let wraps = column >= walk.output_width;
+        let if_wrapping = |amount: u32| if wraps { amount } else { 0 };
+        Position {
+            column: column - if_wrapping(walk.output_width),
+            y: self.y.wrapping_add(y as i16).wrapping_add(if_wrapping(walk.wrap_y) as i16),
+            x: self.x.wrapping_add(x as i16).wrapping_sub(if_wrapping(walk.wrap_x) as i16),
+            index: self.index + index + if wraps { walk.wrap_index } else { 0 },
+        }
+    }
+
+    /// The positions of the first pixel group, row by row.
+    fn first_group(rows: u32, walk: &Walk) -> Vec<Position> {
+        let start =
+            Position { column: 0, y: walk.start_y as i16, x: walk.start_x as i16, index: walk.start_index };
+        let next = |here: &Position| Some(here.advanced(walk, 1, (0, walk.stride_x, walk.stride_x as i32)));
+        std::iter::successors(Some(start), next).take(rows as usize).collect()
+    }
+
+    fn in_next_group(self, walk: &Walk) -> Position {
+        self.advanced(walk, walk.jump_column, (walk.jump_y, walk.jump_x, walk.jump_index))
+    }
+}
+
 /// Cycles that the steps of one pixel group take, because rows that meet in a bank take turns.
 struct Rounds {
     /// Over all taps, for one channel block.
@@ -89,33 +128,29 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn of(accelerator: &Accelerator, command: &Compute, group: u64) -> Rounds {
-        let rows = accelerator.rows();
+    /// Of the rows that hold output pixels, at these positions.
+    fn of(accelerator: &Accelerator, command: &Compute, rows: &[Position]) -> Rounds {
         let walk = &command.walk;
-        let first = group as i64 * i64::from(rows);
-        let present = (i64::from(command.pixels) - first).min(rows.into());
-        let (columns, width) = (i64::from(walk.output_width), i64::from(command.input_width));
         let (mut all, mut last) = (0, 0);
-        let banks = i64::from(accelerator.banks());
+        let banks = accelerator.banks() as i32;
         let mut readers = vec![0u64; banks as usize];
-        for tap_row in 0..i64::from(command.kernel_height) {
-            for tap_column in 0..i64::from(command.kernel_width) {
+        let mut tap_index = 0;
+        for tap_row in 0..command.kernel_height {
+            for tap_column in 0..command.kernel_width {
                 readers.fill(0);
-                for pixel in first..first + present {
-                    let (out_y, out_x) = (pixel / columns, pixel % columns);
-                    let y = i64::from(walk.start_y)
-                        + out_y * i64::from(walk.wrap_y)
-                        + tap_row * i64::from(walk.tap_y);
-                    let x = i64::from(walk.start_x)
-                        + out_x * i64::from(walk.stride_x)
-                        + tap_column * i64::from(walk.tap_x);
-                    if (0..i64::from(command.input_height)).contains(&y) && (0..width).contains(&x) {
+                for row in rows {
+                    let y = i32::from(row.y) + (tap_row * walk.tap_y) as i32;
+                    let x = i32::from(row.x) + (tap_column * walk.tap_x) as i32;
+                    let within = |at: i32, size: u32| (0..size as i32).contains(&at);
+                    if within(y, command.input_height) && within(x, command.input_width) {
                         // The first line may lie in any part of the banks: the others follow it in turn.
-                        readers[((y * width + x) % banks) as usize] += 1;
+                        readers[(row.index + tap_index).rem_euclid(banks) as usize] += 1;
                     }
                 }
                 last = readers.iter().copied().max().unwrap_or(0).max(1);
                 all += last;
+                let is_last = tap_column + 1 == command.kernel_width;
+                tap_index += if is_last { walk.tap_wrap } else { walk.tap_x as i32 };
             }
         }
         Rounds { all, last }
