@@ -89,9 +89,9 @@ impl<'a> Matrix<'a> {
             if channel >= all || output >= self.context.output().shape.channels {
                 return None;
             }
-            let within = channel.wrapping_sub(group);
-            let index = (output * self.taps + tap) * self.per_group + within;
-            Some(if within < self.per_group { row[index].into() } else { 0 })
+            let first = (output * self.taps + tap) * self.per_group;
+            let within = channel.checked_sub(group).filter(|within| *within < self.per_group);
+            Some(within.map_or(0, |within| row[first + within].into()))
         };
         (block * channels..(block + 1) * channels).map(weight).collect()
     }
