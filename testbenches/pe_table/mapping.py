@@ -70,16 +70,19 @@ def run(*commands):
 
 
 def look_up_tables(files, top):
-    """Logic cells of a Xilinx UltraScale+ FPGA, without DSP blocks: LUTs, carry chains and flip-flops."""
+    """A Xilinx UltraScale+ FPGA without DSP blocks: logic cells as Yosys estimates them, LUTs, carry chains, flip-flops."""
     with tempfile.TemporaryDirectory() as folder:
         run(
             f"read_verilog {' '.join(files)}",
             f"synth_xilinx -family xcup -nodsp -noiopad -flatten -top {top}",
+            f"tee -q -o {folder}/stat.log stat -tech xilinx",
             f"write_json {folder}/mapped.json",
         )
         module = json.loads(Path(f"{folder}/mapped.json").read_text(encoding="utf-8"))["modules"][top]
+        logic_cells = re.search(r"Estimated number of LCs:\s*(\d+)", Path(f"{folder}/stat.log").read_text(encoding="utf-8"))
     kinds = [cell["type"] for cell in module["cells"].values()]
     return {
+        "logic_cells": int(logic_cells[1]),
         "luts": sum(bool(re.fullmatch(r"LUT\d", kind)) for kind in kinds),
         "carries": sum(kind.startswith("CARRY") for kind in kinds),
         "flip_flops": sum(kind.startswith("FD") for kind in kinds),

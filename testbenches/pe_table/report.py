@@ -26,12 +26,13 @@ This page is written by a command; do not edit it:
 
 Areas are cells before layout, delays the longest path that ABC reports after sizing without a target, both with
 pyosys {pyosys}, flattened, no wires. Energy is that of a cycle with random operands at every port, simulated gate by
-gate without delay (glitches are not counted; the clock is), divided by the multiplications a cycle. Logic cells are
-those of `synth_xilinx -family xcup -nodsp`: LUTs, in brackets carry chains of eight bits, and flip-flops."""
+gate without delay (glitches are not counted; the clock is), divided by the multiplications a cycle. LC are the logic
+cells that Yosys estimates after `synth_xilinx -family xcup -nodsp`, where two small look-up tables share one; beside them
+all LUTs, in brackets carry chains, and flip-flops."""
 
 COLUMNS = (
-    "| design | sky130 µm² | ns | pJ/MAC | ASAP7 µm² | ns | pJ/MAC | LUT (CARRY8) | FF | peer, logic cells |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| design | sky130 µm² | ns | pJ/MAC | ASAP7 µm² | ns | pJ/MAC | LC | LUT (carry) | FF | peer, LC |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 GROUPS = [
@@ -72,7 +73,7 @@ def row(design, found):
         f = found[library]
         cells += [f"{f['area_um2']:.4g}", f"{f['delay_ns']:.3g}", f"{f['energy_pj'] / design.macs:.3g}"]
     luts = found["xcup"]
-    cells += [f"{luts['luts']} ({luts['carries']})", str(luts["flip_flops"])]
+    cells += [str(luts["logic_cells"]), f"{luts['luts']} ({luts['carries']})", str(luts["flip_flops"])]
     peer = designs.PEERS.get(design.key)
     cells.append(f"{peer[0]} {peer[1]}" if peer else "")
     return "| " + " | ".join(cells) + " |"

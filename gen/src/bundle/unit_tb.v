@@ -1,7 +1,7 @@
 // @TOP@_tb: runs @TOP@ on its stimulus and compares every output that its model defines.
 // From the folder that holds files.f:
 //   with Icarus:    iverilog -g2012 -f files.f -o @TOP@_tb.vvp tb/@TOP@_tb.v && vvp @TOP@_tb.vvp
-//   with Verilator: verilator --binary -Wno-fatal -f files.f --top-module @TOP@_tb tb/@TOP@_tb.v && obj_dir/V@TOP@_tb
+//   with Verilator: verilator --binary -Wno-fatal -fno-const-bit-op-tree -f files.f --top-module @TOP@_tb tb/@TOP@_tb.v && obj_dir/V@TOP@_tb
 // Prints PASS, or FAIL with the first difference and ends with a failure.
 module @TOP@_tb;
   localparam CYCLES = @CYCLES@;

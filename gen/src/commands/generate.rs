@@ -109,7 +109,7 @@ fn report(
             let tb = format!("{top}_tb");
             text += &format!(
                 "check it, from {folder}:\n  iverilog -g2012 -f files.f -o {tb}.vvp tb/{tb}.v && vvp {tb}.vvp\n  \
-                 verilator --binary -Wno-fatal -f files.f --top-module {tb} tb/{tb}.v && obj_dir/V{tb}\n"
+                 verilator --binary -Wno-fatal -fno-const-bit-op-tree -f files.f --top-module {tb} tb/{tb}.v && obj_dir/V{tb}\n"
             );
         }
         Some(reason) => {

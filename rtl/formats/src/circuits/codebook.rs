@@ -92,16 +92,14 @@ impl Codebook {
     fn code_behind<'m>(&self, m: &'m ModuleBuilder, passed: &[Signal<'m>]) -> Signal<'m> {
         let codes: Vec<u32> = self.sorted().iter().map(|(_, code)| *code).collect();
         let bit = |index: u32| {
-            let mut turns: Vec<Signal> = codes
+            let turns: Vec<Signal> = codes
                 .windows(2)
                 .zip(passed)
                 .filter(|(pair, _)| (pair[0] ^ pair[1]) >> index & 1 == 1)
                 .map(|(_, passed)| *passed)
                 .collect();
-            if codes[0] >> index & 1 == 1 {
-                turns.push(m.bit(true));
-            }
-            if turns.is_empty() { m.bit(false) } else { m.concat(&turns).parity() }
+            let turned = if turns.is_empty() { m.bit(false) } else { m.concat(&turns).parity() };
+            if codes[0] >> index & 1 == 1 { turned.not() } else { turned }
         };
         let bits: Vec<Signal> = (0..self.bits()).rev().map(bit).collect();
         m.concat(&bits)
