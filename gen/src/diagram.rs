@@ -23,14 +23,19 @@ mod tests {
 
     /// The pages of docs/pe and the settings that their diagrams show.
     const PAGES: &[(&str, &str)] = &[
+        ("pe_binary", ""),
         ("pe_bit_plane", ""),
         ("pe_bit_serial", "activation=fp16 accumulator=floating28"),
         ("pe_block_dot", ""),
+        ("pe_complex", ""),
+        ("pe_dual_binary", ""),
         ("pe_float_mac", ""),
+        ("pe_integer", ""),
         ("pe_l_mul", ""),
         ("pe_matryoshka", ""),
         ("pe_sherry", ""),
         ("pe_rmmec_simd", ""),
+        ("pe_ternary", ""),
     ];
 
     #[test]

@@ -182,6 +182,27 @@ fn simulation_and_verification_count_the_same_cycles() {
 }
 
 #[test]
+fn layers_without_numbers_are_timed_beside_scale_sim() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let topology = "Layer name, IFMAP Height, IFMAP Width, Filter Height, Filter Width, Channels, Num Filter, Strides,\n\
+                    first, 10, 10, 3, 3, 8, 16, 1,\nlast, 1, 1, 1, 1, 64, 10, 1,\n";
+    fs::write(here.path().join("net.csv"), topology).unwrap();
+    let timed = json(&succeeds(here.path(), &["simulate", &config, "--topology", "net.csv", "--json"]));
+    let layers = timed["layers"].as_array().unwrap();
+    assert_eq!((layers.len(), &timed["network"]), (2, &"net".into()));
+    // 64 pixels in 8 folds, 16 filters in 2, 72 terms: 16 (8 + 8 + 72 - 2) cycles, counted from 0.
+    assert_eq!(layers[0]["scale_sim_output_stationary_cycles"], 16 * 86 - 1);
+    assert_eq!(layers.iter().map(|l| l["cycles"].as_u64().unwrap()).sum::<u64>(), timed["cycles"]);
+    assert!(layers[0]["cycles"].as_u64() >= Some(64 * 16 * 72 / 256), "no faster than the array");
+    let error = fails(here.path(), &["simulate", &config, "--layers", "llama2_7b_decode"]);
+    assert!(error.contains("q_k_v_o") && error.contains("bytes"), "{error}");
+    fs::write(here.path().join("bad.csv"), topology.replace("64, 10", "64, ten")).unwrap();
+    let error = fails(here.path(), &["simulate", &config, "--topology", "bad.csv"]);
+    assert!(error.contains("bad.csv") && error.contains("line 3") && error.contains("ten"), "{error}");
+}
+
+#[test]
 fn costs_are_labelled_and_add_up() {
     let here = tempfile::tempdir().unwrap();
     let config = configuration("digits_int8.yaml");

@@ -1,5 +1,7 @@
 //! `bitmill simulate`: cycles, utilisation and traffic of a network, layer by layer.
 
+mod topology;
+
 use std::error::Error;
 use std::path::PathBuf;
 
@@ -13,12 +15,15 @@ use crate::output::{print, write_file};
 use crate::source::accelerator;
 use crate::table::{Table, grouped, short};
 use crate::workload::{Model, ModelArgs};
+use topology::TopologyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
   bitmill simulate examples/digits_int8.yaml
   bitmill simulate my.yaml --model net.onnx --calibration inputs.npy --json
   bitmill simulate my.yaml --timing-only --trace commands.csv
+  bitmill simulate my.yaml --topology resnet18.csv          layers of a SCALE-Sim topology, weights left out
+  bitmill simulate my.yaml --layers mobilenet_v2 --json     layers of a well-known network
 
 Cycles equal those of the generated Verilog behind the same memory: `bitmill verify` shows it.";
 
@@ -39,6 +44,8 @@ pub struct SimulateArgs {
     json: bool,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    topology: TopologyArgs,
 }
 
 /// Runs `bitmill simulate`.
@@ -47,6 +54,9 @@ pub struct SimulateArgs {
 /// A configuration, a network or data that are not legal, or a network that does not fit the accelerator.
 pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     let accelerator = accelerator(&args.config)?;
+    if let Some(topology) = args.topology.load()? {
+        return Ok(print(&topology::run(&accelerator, topology, args.json)?)?);
+    }
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
     let (program, trace, report) = simulate(&accelerator, &network)?;

@@ -19,6 +19,11 @@ pub struct LayerSet {
 /// Every set.
 pub const LAYER_SETS: &[LayerSet] = &[
     LayerSet {
+        name: "resnet18_cifar",
+        summary: "ResNet-18 on 32x32, its first convolution 3x3 without pooling, 10 classes (He et al., 2016)",
+        layers: resnet18_cifar,
+    },
+    LayerSet {
         name: "resnet50",
         summary: "ResNet-50 v1.5 on 224x224 (He et al., 2016; the stride in the 3x3 convolution)",
         layers: resnet50,
@@ -56,6 +61,27 @@ fn convolution(name: String, input: Shape, kernel: usize, stride: usize, out_cha
 fn fully_connected(name: &str, features: usize, out_features: usize) -> ShapeLayer {
     let operation = Operation::FullyConnected { out_features };
     ShapeLayer { name: name.to_owned(), input: Shape::vector(features), operation, repeats: 1 }
+}
+
+fn resnet18_cifar() -> Vec<ShapeLayer> {
+    let mut layers = vec![convolution("conv1".to_owned(), Shape::new(32, 32, 3), 3, 1, 64)];
+    let (mut size, mut channels) = (32, 64);
+    for (stage, width) in [64, 128, 256, 512].into_iter().enumerate() {
+        for block in 0..2 {
+            let name = |part: &str| format!("conv{}_{}_{part}", stage + 2, block + 1);
+            let stride = if block == 0 && stage > 0 { 2 } else { 1 };
+            let input = Shape::new(size, size, channels);
+            layers.push(convolution(name("a"), input, 3, stride, width));
+            if stride > 1 {
+                layers.push(convolution(name("shortcut"), input, 1, stride, width));
+            }
+            size /= stride;
+            layers.push(convolution(name("b"), Shape::new(size, size, width), 3, 1, width));
+            channels = width;
+        }
+    }
+    layers.push(fully_connected("fc", 512, 10));
+    layers
 }
 
 fn resnet50() -> Vec<ShapeLayer> {
@@ -152,6 +178,7 @@ fn llama2_7b(tokens: usize, context: usize) -> Vec<ShapeLayer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ActivationFormat, WeightFormat};
 
     fn macs(name: &str) -> u64 {
         let set = LAYER_SETS.iter().find(|set| set.name == name).expect("a set");
@@ -162,6 +189,7 @@ mod tests {
     fn the_sets_have_the_published_work() {
         // torchvision's figures, which count convolutions and linear layers: 4.089, 0.301 GMAC; ViT by hand,
         // its attention products being 2·12·197²·768.
+        assert_eq!(macs("resnet18_cifar"), 555_422_720);
         assert_eq!(macs("resnet50"), 4_089_184_256);
         assert_eq!(macs("mobilenet_v2"), 300_774_272);
         assert_eq!(macs("vit_b_16"), 16_848_500_736 + 12 * 2 * 197 * 197 * 768);
@@ -176,10 +204,11 @@ mod tests {
 
     #[test]
     fn every_small_layer_becomes_a_network() {
+        let int8 = ActivationFormat::signed(8).expect("int8 is legal");
         for set in LAYER_SETS {
             for layer in (set.layers)() {
                 if layer.operation.weight_count(layer.input) < 100_000 {
-                    let network = layer.placeholder(8, 8).expect("legal parameters");
+                    let network = layer.placeholder(int8, WeightFormat::lane()).expect("legal parameters");
                     assert_eq!(network.graph().layers().len(), 1);
                 }
             }

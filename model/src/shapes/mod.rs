@@ -7,7 +7,7 @@ pub mod scale_sim;
 pub use layer_sets::{LAYER_SETS, LayerSet};
 
 use crate::network::{Network, Operation, Tensor, TensorId};
-use crate::quantized::{Quantization, QuantizedLayer, QuantizedNetwork, WeightFormat};
+use crate::quantized::{ActivationFormat, Quantization, QuantizedLayer, QuantizedNetwork, WeightFormat};
 use crate::shape::{Shape, Window};
 use crate::{ModelError, Multiplier, Requantization};
 
@@ -43,23 +43,22 @@ impl ShapeLayer {
         Ok(network)
     }
 
-    /// The same with weights of zero: enough for its time, which does not depend on numbers.
+    /// The same with weights nearest to zero: enough for its time, which does not depend on numbers.
     ///
     /// # Errors
-    /// As [`ShapeLayer::network`], and for widths outside 2 to 16 bits.
-    pub fn placeholder(&self, activation_bits: u8, weight_bits: u8) -> Result<QuantizedNetwork, ModelError> {
+    /// As [`ShapeLayer::network`].
+    pub fn placeholder(
+        &self,
+        activation: ActivationFormat,
+        weight: WeightFormat,
+    ) -> Result<QuantizedNetwork, ModelError> {
         let graph = self.network()?;
         let channels = graph.shape(graph.output()).channels;
-        if !(2..=16).contains(&activation_bits) {
-            return Err(ModelError::Input(format!(
-                "activation width must lie in 2..=16 bits, found {activation_bits}"
-            )));
-        }
-        let weight_format = WeightFormat::signed(weight_bits).map_err(ModelError::Input)?;
-        let quantization = Quantization::signed(activation_bits, 1.0, 0).map_err(ModelError::Input)?;
+        let quantization = Quantization { format: activation, scale: 1.0, zero_point: 0 };
+        let weight_format = if self.operation.is_matrix() { weight } else { WeightFormat::lane() };
         let layer = QuantizedLayer {
-            weight_format: if self.operation.is_matrix() { weight_format } else { WeightFormat::lane() },
-            weights: vec![0; self.operation.weight_count(self.input)],
+            weights: vec![weight_format.nearest(0.0); self.operation.weight_count(self.input)],
+            weight_format,
             bias: vec![0; channels],
             multipliers: vec![Multiplier::ONE; channels],
             requantization: Requantization::DyadicHalfUp,
