@@ -136,9 +136,15 @@ impl Lines {
 }
 
 fn put_bits(bytes: &mut [u8], at: usize, bits: u32, value: u64) {
-    for bit in 0..bits as usize {
-        let (byte, shift) = ((at + bit) / 8, (at + bit) % 8);
-        bytes[byte] = bytes[byte] & !(1 << shift) | ((value >> bit & 1) as u8) << shift;
+    let (mut at, mut value) = (at, value);
+    let end = at + bits as usize;
+    while at < end {
+        let (byte, shift) = (at / 8, at % 8);
+        let taken = (8 - shift).min(end - at);
+        let mask = u8::MAX >> (8 - taken);
+        bytes[byte] = bytes[byte] & !(mask << shift) | (value as u8 & mask) << shift;
+        value >>= taken;
+        at += taken;
     }
 }
 

@@ -37,10 +37,16 @@ impl Codes {
 
     /// Packs the codes of `weights`, lane 0 lowest.
     pub fn pack(&self, weights: &mut [Option<i64>]) -> Option<BigUint> {
+        // Machine words as far as they go: a network has many weights.
+        let at_once = (u64::BITS / self.bits) as usize;
         let mut word = BigUint::ZERO;
-        for weight in weights.iter_mut().rev() {
-            let value = *weight.get_or_insert(self.idle);
-            word = (word << self.bits) | BigUint::from(*self.by_value.get(&value)?);
+        for weights in weights.chunks_mut(at_once).rev() {
+            let mut low = 0;
+            for weight in weights.iter_mut().rev() {
+                let value = *weight.get_or_insert(self.idle);
+                low = low << self.bits | u64::from(*self.by_value.get(&value)?);
+            }
+            word = (word << (self.bits as usize * weights.len())) | BigUint::from(low);
         }
         Some(word)
     }
