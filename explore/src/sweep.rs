@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bitmill_accelerator::{Accelerator, Configuration, Precision};
 use bitmill_cost_model::{Technology, energy, estimate};
+use bitmill_formats::Multiplication;
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::simulate;
@@ -136,7 +137,8 @@ pub fn sweep(
 }
 
 /// The network at every precision of the space, with its accuracy: they do not depend on the array. All layers have
-/// the first format of the weights, all tensors the first of the activations.
+/// the first format of the weights, all tensors the first of the activations. Products are exact: an accelerator that
+/// multiplies otherwise refuses the network.
 fn networks(
     configurations: &[Configuration],
     workload: &Workload,
@@ -148,7 +150,10 @@ fn networks(
         }
     }
     let quantize = |precision: &Precision| -> Result<_, ExploreError> {
-        let network = workload.quantized(precision.activations.first(), precision.weights.first())?;
+        let network = {
+            let (activation, weight) = (precision.activations.first(), precision.weights.first());
+            workload.quantized(activation, weight, Multiplication::EXACT)?
+        };
         let accuracy = workload.quantized_accuracy_percent(&network)?;
         Ok((precision.clone(), (network, accuracy)))
     };

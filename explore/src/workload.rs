@@ -1,6 +1,6 @@
 //! What is run on the hardware: a network, the inputs that quantize it, and inputs whose answers are known.
 
-use bitmill_formats::Format;
+use bitmill_formats::{Format, Multiplication};
 use bitmill_model::{
     ActivationFormat, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, quantize,
 };
@@ -17,15 +17,21 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// The network with activations and weights in these formats.
+    /// The network with activations and weights in these formats, whose products are `multiplication`'s.
     ///
     /// # Errors
     /// A format that activations or weights cannot be rounded to, or calibration inputs that are missing or of
     /// another shape.
-    pub fn quantized(&self, activation: &Format, weight: &Format) -> Result<QuantizedNetwork, ModelError> {
+    pub fn quantized(
+        &self,
+        activation: &Format,
+        weight: &Format,
+        multiplication: Multiplication,
+    ) -> Result<QuantizedNetwork, ModelError> {
         let activations = ActivationFormat::new(activation).map_err(ModelError::Input)?;
         let weights = WeightFormat::new(weight.clone()).map_err(ModelError::Input)?;
-        quantize(&self.network, &self.calibration, &PtqConfig::new(weights, activations))
+        let config = PtqConfig { multiplication, ..PtqConfig::new(weights, activations) };
+        quantize(&self.network, &self.calibration, &config)
     }
 
     /// How many percent of the test inputs the float network answers right; `None` without test inputs.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_explore::Workload;
-use bitmill_formats::Format;
+use bitmill_formats::{Format, Multiplication};
 use bitmill_model::{ModelError, QuantizedNetwork, TensorId, import, npy};
 use bitmill_sim::has_formats;
 use clap::Args;
@@ -121,18 +121,26 @@ impl Model {
         if let Some(given) = self.given.as_ref().filter(|network| has_formats(accelerator, network)) {
             return Ok(given.clone());
         }
-        self.quantized_to(precision.activations.first(), precision.weights.first())
+        let (activation, weight) = (precision.activations.first(), precision.weights.first());
+        let mode = accelerator.mode(activation, weight);
+        let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
+        self.quantized_to(activation, weight, multiplication)
     }
 
-    /// The network quantized to these formats.
+    /// The network quantized to these formats, for such products.
     ///
     /// # Errors
     /// As [`Model::quantized`].
-    pub fn quantized_to(&self, activation: &Format, weight: &Format) -> Result<QuantizedNetwork, LoadError> {
+    pub fn quantized_to(
+        &self,
+        activation: &Format,
+        weight: &Format,
+        multiplication: Multiplication,
+    ) -> Result<QuantizedNetwork, LoadError> {
         if self.workload.calibration.is_empty() {
             return Err(LoadError::NoCalibration(self.name.clone()));
         }
-        Ok(self.workload.quantized(activation, weight)?)
+        Ok(self.workload.quantized(activation, weight, multiplication)?)
     }
 
     /// An input to run: the first test input, else the first calibration input, else zeros.

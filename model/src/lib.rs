@@ -26,14 +26,15 @@ mod shape;
 pub mod shapes;
 pub mod tflite;
 
-pub use bitmill_formats::{Multiplier, Requantization};
+pub use bitmill_formats::{Multiplication, Multiplier, Requantization};
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, Rounding, import_onnx, import_onnx_with};
 pub use ptq::{Clipping, PtqConfig, quantize};
 pub use quantized::{
-    ActivationFormat, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, WeightFormat,
+    ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,
+    QuantizedWeights, WeightFormat,
 };
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};
 

@@ -142,6 +142,12 @@ impl Operation {
         matches!(self, Self::Convolution { .. } | Self::FullyConnected { .. })
     }
 
+    /// Whether outputs are sums of inputs, each times a weight or 1: what floating-point tensors can do.
+    pub fn sums_values(&self) -> bool {
+        let lanes = matches!(self, Self::Depthwise { .. } | Self::AveragePool { .. } | Self::Add);
+        lanes || self.is_matrix()
+    }
+
     /// Number of trained weights (without bias) over an input of `input`: 0 for layers that train none.
     pub fn weight_count(&self, input: Shape) -> usize {
         match self {

@@ -2,8 +2,8 @@
 //! by element, in 128-bit integers and signed coordinates, over random layers of every kind.
 
 use bitmill_model::{
-    Extent, Function, Layer, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
-    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
+    Arithmetic, Extent, Function, Layer, Multiplier, Network, Operation, Padding, Quantization,
+    QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -235,6 +235,7 @@ impl Source {
                 .collect(),
             requantization,
             input_multipliers: Vec::new(),
+            arithmetic: Arithmetic::default(),
             offset: output.zero_point,
             low: a.min(b),
             high: a.max(b),

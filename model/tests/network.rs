@@ -1,9 +1,9 @@
 //! What the constructors of networks refuse, and what the workload graph says about itself.
 
 use bitmill_model::{
-    Extent, FloatLayer, FloatNetwork, ModelError, Multiplier, Network, Operation, Padding, Quantization,
-    QuantizedLayer, QuantizedNetwork, QuantizedWeights, Requantization, Shape, Tensor, TensorId,
-    WeightFormat, Window,
+    Arithmetic, Extent, FloatLayer, FloatNetwork, ModelError, Multiplication, Multiplier, Network, Operation,
+    Padding, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, Requantization, Shape, Tensor,
+    TensorId, WeightFormat, Window,
 };
 
 fn input(height: usize, width: usize, channels: usize) -> Tensor {
@@ -108,6 +108,7 @@ fn integer_parameters_are_checked() {
         multipliers: vec![Multiplier::ONE; 2],
         requantization: Requantization::DyadicHalfUp,
         input_multipliers: Vec::new(),
+        arithmetic: Arithmetic::default(),
         offset: 3,
         low: -128,
         high: 127,
@@ -165,6 +166,7 @@ fn a_worked_example_of_the_arithmetic() {
         integers: vec![2, -1],
         scales: vec![0.25],
         format: WeightFormat::signed(4).unwrap(),
+        multiplication: Multiplication::EXACT,
     };
     let network = QuantizedNetwork::from_float(&float, quantizations, vec![Some(weights)]).unwrap();
     let layer = &network.layers()[0];

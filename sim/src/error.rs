@@ -1,6 +1,7 @@
 //! Why a network cannot run on an accelerator.
 
 use bitmill_accelerator::CommandError;
+use bitmill_formats::Multiplication;
 
 /// A network that does not fit an accelerator.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -24,6 +25,16 @@ pub enum SimulationError {
         layer: String,
         /// What it asks for.
         what: String,
+    },
+    /// A layer multiplies otherwise than the processing elements do.
+    #[error("layer {layer}: its products are {found}, those of the accelerator {legal}")]
+    Multiplication {
+        /// The layer.
+        layer: String,
+        /// How it multiplies.
+        found: Multiplication,
+        /// How the processing elements do.
+        legal: Multiplication,
     },
     /// The sums of a layer are too wide for the accelerator's accumulators.
     #[error(

@@ -5,9 +5,11 @@
 //! value. In memory each word takes a slot of a power-of-two number of bits, so that
 //! it does not cross a beat, and each line whole beats. Pixels count row by row.
 
-use bitmill_accelerator::{Accelerator, PARAMETER_BITS, Target, WordLayout};
+use bitmill_accelerator::{Accelerator, Target, WordLayout};
+use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::BigUint;
-use bitmill_model::{Multiplier, Shape};
+use bitmill_model::Shape;
+use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS};
 
 /// Place of an activation tensor.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,7 +20,7 @@ pub struct TensorPlace {
     pub line: u32,
     /// How a word holds its channels.
     pub word: WordLayout,
-    /// The integer that channels beyond the last hold.
+    /// The integer (in floating point the ordinal) that channels beyond the last hold.
     pub idle: i32,
 }
 
@@ -97,13 +99,31 @@ pub(crate) struct Lines {
     bytes: Vec<u8>,
     line_bytes: usize,
     beats_per_line: u32,
+    parameter_bits: u32,
+    shift_bits: u32,
+}
+
+/// Parameters of one output channel, as its requantizer takes them.
+#[derive(Clone, Copy)]
+pub(crate) struct ChannelParameters {
+    pub bias: i32,
+    /// Places by which the bias stands higher than the sums; 0 where sums are narrow.
+    pub bias_places: u32,
+    pub multiplier: u32,
+    pub shift: u32,
 }
 
 impl Lines {
     pub fn new(accelerator: &Accelerator, target: Target, lines: u32) -> Lines {
         let beats_per_line = accelerator.beats_per_line(target);
         let line_bytes = (beats_per_line * accelerator.beat_bytes()) as usize;
-        Lines { bytes: vec![0; line_bytes * lines as usize], line_bytes, beats_per_line }
+        Lines {
+            bytes: vec![0; line_bytes * lines as usize],
+            line_bytes,
+            beats_per_line,
+            parameter_bits: accelerator.parameter_bits(),
+            shift_bits: accelerator.requantizer().shift_bits(),
+        }
     }
 
     /// Puts the low `bits` of `value` at `bit` of `line`.
@@ -118,12 +138,20 @@ impl Lines {
         }
     }
 
-    /// Puts the parameters of one channel: bias 32 bits, multiplier 31, shift 6.
-    pub fn put_parameters(&mut self, line: u32, lane: u32, bias: i32, factor: Multiplier) {
-        let base = lane * PARAMETER_BITS;
-        self.put(line, base, 32, bias.into());
-        self.put(line, base + 32, 31, factor.multiplier.into());
-        self.put(line, base + 63, 6, factor.shift.into());
+    /// Puts the parameters of one channel, one above the other.
+    pub fn put_parameters(&mut self, line: u32, lane: u32, parameters: ChannelParameters) {
+        let mut at = lane * self.parameter_bits;
+        for (bits, value) in [
+            (BIAS_BITS, parameters.bias.into()),
+            (MULTIPLIER_BITS, parameters.multiplier.into()),
+            (self.shift_bits, parameters.shift.into()),
+            (BIAS_PLACES_BITS, parameters.bias_places.into()),
+        ] {
+            if value != 0 {
+                self.put(line, at, bits, value);
+            }
+            at += bits;
+        }
     }
 
     pub fn beats(&self) -> u32 {

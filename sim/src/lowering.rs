@@ -7,6 +7,7 @@
 mod allocate;
 mod layer;
 mod matrix;
+mod parameters;
 mod pooling;
 mod ring;
 mod unroll;
@@ -112,10 +113,13 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
         if let Some(what) = missing(accelerator, &layer.operation, parameters) {
             return Err(SimulationError::Unsupported { layer: layer.name.clone(), what });
         }
-        let shift = layer::mode(accelerator, network, index)?.map_or(0, |mode| mode.result_shift());
+        let mode = layer::mode(accelerator, network, index)?;
+        let shift = mode.map_or(0, |mode| accelerator.pe().result_shift(mode));
         let bits = network.accumulator_bits(index) + shift;
-        if bits > accelerator.accumulator_bits() {
-            let (layer, legal) = (layer.name.clone(), accelerator.accumulator_bits());
+        let legal =
+            if mode.is_some() { accelerator.accumulator_bits() } else { accelerator.lane_accumulator_bits() };
+        if bits > legal {
+            let layer = layer.name.clone();
             return Err(SimulationError::Sum { layer, found: bits, legal });
         }
     }

@@ -1,11 +1,13 @@
 //! Every kind of processing element in the array of a whole accelerator: convolutions and matrix products in its
 //! formats, which change from one command to the next, equal to the simulator to the cycle and to the bit.
+//!
+//! `BITMILL_UNIT=l_mul` narrows it to cases whose names start so.
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_formats::{Complex, Format, Sherry};
 use bitmill_hdl::unit::Random;
 use bitmill_model::{
-    ActivationFormat, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
+    ActivationFormat, Arithmetic, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
     QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use bitmill_sim::Keep;
@@ -28,6 +30,8 @@ struct Case {
 }
 
 const INT8: &[&str] = &["int8"];
+/// As many as a command's output format tells apart.
+const REAL: &[&str] = &["fp4_e2m1", "posit4_1", "int4", "fp8_e4m3", "posit8_0", "int8", "bf16", "posit16_1"];
 
 const CASES: &[Case] = &[
     Case {
@@ -131,6 +135,111 @@ const CASES: &[Case] = &[
         channels: &[6, 5],
     },
     Case {
+        name: "float_mac_fp8",
+        pe: "{kind: float_mac, lanes: 4, accumulator_bits: 50}",
+        activations: &["fp8_e4m3"],
+        weights: &["fp8_e4m3"],
+        array: (4, 4),
+        tensors: &["fp8_e4m3"; 3],
+        layers: &["fp8_e4m3"; 2],
+        channels: &[5, 8, 7],
+    },
+    Case {
+        name: "float_mac_posit",
+        pe: "{kind: float_mac, lanes: 2, accumulator_bits: 96, options: {length: 64}}",
+        activations: &["posit16_1"],
+        weights: &["fp8_e5m2"],
+        array: (2, 4),
+        tensors: &["posit16_1"; 3],
+        layers: &["fp8_e5m2"; 2],
+        channels: &[3, 8, 5],
+    },
+    Case {
+        name: "float_mac_cut",
+        pe: "{kind: float_mac, lanes: 2, accumulator_bits: 64, options: {length: 256, dropped_bits: 12}}",
+        activations: &["fp8_e5m2"],
+        weights: &["fp8_e5m2"],
+        array: (2, 4),
+        tensors: &["fp8_e5m2"; 3],
+        layers: &["fp8_e5m2"; 2],
+        channels: &[3, 8, 5],
+    },
+    Case {
+        name: "l_mul",
+        pe: "{kind: l_mul, lanes: 4, accumulator_bits: 32}",
+        activations: &["fp8_e4m3"],
+        weights: &["fp8_e4m3"],
+        array: (4, 4),
+        tensors: &["fp8_e4m3"; 3],
+        layers: &["fp8_e4m3"; 2],
+        channels: &[5, 8, 7],
+    },
+    Case {
+        name: "l_mul_wide",
+        pe: "{kind: l_mul, lanes: 2, accumulator_bits: 80, options: {range: wide}}",
+        activations: &["fp8_e5m2"],
+        weights: &["fp8_e5m2"],
+        array: (2, 4),
+        tensors: &["fp8_e5m2"; 3],
+        layers: &["fp8_e5m2"; 2],
+        channels: &[3, 8, 5],
+    },
+    Case {
+        name: "l_mul_fp4",
+        pe: "{kind: l_mul, lanes: 8, accumulator_bits: 24}",
+        activations: &["fp4_e2m1"],
+        weights: &["fp4_e2m1"],
+        array: (2, 8),
+        tensors: &["fp4_e2m1"; 3],
+        layers: &["fp4_e2m1"; 2],
+        channels: &[6, 16, 9],
+    },
+    Case {
+        name: "bit_serial_fp16",
+        pe: "{kind: bit_serial, lanes: 4, accumulator_bits: 72}",
+        activations: &["fp16"],
+        weights: &["int8", "int6", "int4", "bitmod_fp4", "bitmod_fp3"],
+        array: (2, 4),
+        tensors: &["fp16"; 6],
+        layers: &["int8", "bitmod_fp4", "bitmod_fp3", "int6", "int4"],
+        channels: &[3, 8, 6, 9, 5, 7],
+    },
+    Case {
+        name: "rmmec_simd_float",
+        pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 96}",
+        activations: REAL,
+        weights: REAL,
+        array: (2, 4),
+        tensors: &[
+            "int8",
+            "fp8_e4m3",
+            "posit4_1",
+            "bf16",
+            "fp4_e2m1",
+            "posit16_1",
+            "posit8_0",
+            "int4",
+            "bf16",
+            "int8",
+            "posit16_1",
+            "fp8_e4m3",
+        ],
+        layers: &[
+            "int8",
+            "fp8_e4m3",
+            "posit4_1",
+            "bf16",
+            "fp4_e2m1",
+            "posit16_1",
+            "posit8_0",
+            "int4",
+            "bf16",
+            "int8",
+            "posit16_1",
+        ],
+        channels: &[5, 6, 8, 5, 9, 6, 5, 7, 6, 5, 4, 5],
+    },
+    Case {
         name: "rmmec_simd",
         pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 40}",
         activations: &["int4", "int8", "int16"],
@@ -159,7 +268,7 @@ impl Case {
     }
 
     /// A 3 × 3 convolution, then products over channels, at 5 × 6 pixels.
-    fn network(&self, random: &mut Random) -> QuantizedNetwork {
+    fn network(&self, accelerator: &Accelerator, random: &mut Random) -> QuantizedNetwork {
         let input = Tensor { name: "input".to_owned(), shape: Shape::new(5, 6, self.channels[0]) };
         let mut graph = Network::new(self.name, input).expect("a legal case");
         let mut tensor = TensorId::INPUT;
@@ -182,14 +291,15 @@ impl Case {
                     scale: 0.5,
                     zero_point: 0,
                 };
-                let zero_point = if unit.is_binary() { 0 } else { between(random, unit.min(), unit.max()) };
+                let is_centred = unit.is_binary() || unit.format.float().is_some();
+                let zero_point = if is_centred { 0 } else { between(random, unit.min(), unit.max()) };
                 Quantization { zero_point, ..unit }
             })
             .collect();
         let layers = (0..self.layers.len())
             .map(|index| {
                 let taps = if index == 0 { 9 } else { 1 };
-                self.layer(random, index, taps, &quantizations[index..index + 2])
+                self.layer(accelerator, random, index, taps, &quantizations[index..index + 2])
             })
             .collect();
         QuantizedNetwork::new(graph, quantizations, layers).unwrap_or_else(|e| panic!("{}: {e}", self.name))
@@ -198,6 +308,7 @@ impl Case {
     /// Random parameters whose outputs spread over their range.
     fn layer(
         &self,
+        accelerator: &Accelerator,
         random: &mut Random,
         index: usize,
         taps: usize,
@@ -209,22 +320,54 @@ impl Case {
         let weights = weights(random, &weight_format, outputs, taps * inputs);
         let typical = (inputs * taps) as f64;
         let (least, most) = weight_format.range();
-        let largest = f64::from(most).max(-f64::from(least)) * around[0].largest_magnitude() as f64;
-        let factor = around[1].largest_magnitude() as f64 / (largest * typical.sqrt() * 0.5);
+        let largest_weight = weight_format.real(most).max(-weight_format.real(least));
+        let [largest_input, largest_output] = [0, 1].map(|side| largest(&around[side]));
+        let product = largest_weight * largest_input;
+        // Floating-point numbers are seldom as large as they may be.
+        let usual = if around[0].format.float().is_some() { product / 16.0 } else { product };
+        let factor = largest_output / (usual * typical.sqrt() * 0.5);
+        let activation = Format::Scalar(around[0].format.scalar());
+        let mode = accelerator.mode(&activation, weight_format.format());
+        let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
+        let lsb =
+            multiplication.lsb_exponent(activation.lsb_exponent(), weight_format.format().lsb_exponent());
+        let is_float = around[0].format.float().is_some() || weight_format.is_ordered();
+        let unit = if is_float { 2f64.powi(lsb - weight_format.unit_exponent()) } else { 1.0 };
+        let bias = (product / unit).min(1e8);
+        let bias_places = if is_float { ((product / unit).log2() - 29.0).ceil().max(0.0) as u8 } else { 0 };
         QuantizedLayer {
             weight_format,
             weights,
+            // Floating-point biases are of any magnitude too.
             bias: (0..outputs)
-                .map(|_| between(random, -(largest.min(1e8) as i32), largest.min(1e8) as i32))
+                .map(|_| {
+                    let drawn = between(random, -(bias as i32), bias as i32);
+                    if is_float { drawn >> (8 + random.below(16)) } else { drawn }
+                })
                 .collect(),
-            multipliers: vec![Multiplier::nearest(factor).expect("a legal case"); outputs],
+            // Floating-point channels lie in different binades.
+            multipliers: (0..outputs)
+                .map(|output| {
+                    let binade = if around[1].format.float().is_some() { output % 3 * 2 } else { 0 };
+                    Multiplier::nearest(factor / f64::from(1u32 << binade)).expect("a legal case")
+                })
+                .collect(),
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: Vec::new(),
+            arithmetic: Arithmetic { multiplication, bias_places },
             offset: around[1].zero_point,
             low: around[1].min(),
             high: around[1].max(),
         }
     }
+}
+
+/// The largest magnitude of a tensor's numbers.
+fn largest(quantization: &Quantization) -> f64 {
+    [quantization.min(), quantization.max()]
+        .map(|end| quantization.value(end).to_f64().abs())
+        .into_iter()
+        .fold(0.0, f64::max)
 }
 
 fn between(random: &mut Random, low: i32, high: i32) -> i32 {
@@ -259,9 +402,16 @@ fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) 
                 .flat_map(|_| {
                     let values = &choices[random.below(choices.len() as u64) as usize];
                     let (least, most) = values.range();
-                    (0..row)
-                        .map(|_| values.nearest(f64::from(between(random, least.into(), most.into()))))
-                        .collect::<Vec<_>>()
+                    let mut draw = || {
+                        if values.is_ordered() {
+                            // Any of the upper binades: bf16 has more of them below than a sum has places.
+                            let significand = f64::from(between(random, -511, 511)) / 512.0;
+                            let binade = 2f64.powi(-between(random, 0, 7));
+                            return values.nearest(values.real(most) * significand * binade);
+                        }
+                        values.nearest(f64::from(between(random, least.into(), most.into())))
+                    };
+                    (0..row).map(|_| draw()).collect::<Vec<_>>()
                 })
                 .collect()
         }
@@ -281,10 +431,23 @@ fn input(random: &mut Random, network: &QuantizedNetwork) -> Vec<i32> {
     (0..elements).map(draw).collect()
 }
 
+/// Results that are all alike would show nothing.
+fn check_spread(case: &Case, network: &QuantizedNetwork, input: &[i32]) {
+    let tensors = network.run(input).expect("a legal input");
+    for (layer, tensor) in network.graph().layers().iter().zip(&tensors[1..]) {
+        let format = network.quantization(layer.output);
+        let distinct: std::collections::BTreeSet<i32> = tensor.iter().copied().collect();
+        let some = if format.is_binary() { 2 } else { 3 };
+        assert!(distinct.len() >= some, "{} {}: {} of {some} results", case.name, layer.name, distinct.len());
+    }
+}
+
 fn verify(case: &Case, engine: &Engine) -> Result<Verdict, VerificationError> {
     let mut random = Random::new(7);
-    let (accelerator, network) = (case.accelerator(), case.network(&mut random));
+    let accelerator = case.accelerator();
+    let network = case.network(&accelerator, &mut random);
     let input = input(&mut random, &network);
+    check_spread(case, &network, &input);
     let top = accelerator.module().expect("a checked circuit");
     let (accelerator, network) = (&accelerator, &network);
     let verification =
@@ -292,9 +455,14 @@ fn verify(case: &Case, engine: &Engine) -> Result<Verdict, VerificationError> {
     verification.run(engine, &mut |_, _| ())
 }
 
+fn wanted() -> impl Iterator<Item = &'static Case> {
+    let prefix = std::env::var("BITMILL_UNIT").unwrap_or_default();
+    CASES.iter().filter(move |case| case.name.starts_with(&prefix))
+}
+
 #[test]
 fn every_kind_in_the_interpreter() {
-    for case in CASES {
+    for case in wanted() {
         let verdict = verify(case, &Engine::Interpreter).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         println!("{}: {verdict:?}", case.name);
     }
@@ -308,7 +476,7 @@ fn every_kind_in_verilator() {
         Err(error) => panic!("{error}"),
     };
     let engine = Engine::Verilator(verilator);
-    for case in CASES {
+    for case in wanted() {
         let accelerator = case.accelerator();
         let design =
             bitmill_hdl::Design::new(&accelerator.module().expect("a legal case")).expect("a legal case");

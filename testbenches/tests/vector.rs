@@ -3,8 +3,8 @@
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::{
-    ActivationFormat, Multiplier, Network, Operation, Quantization, QuantizedLayer, QuantizedNetwork,
-    Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
+    ActivationFormat, Arithmetic, Multiplier, Network, Operation, Quantization, QuantizedLayer,
+    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use bitmill_sim::Keep;
 use bitmill_testbenches::Verilator;
@@ -29,6 +29,7 @@ fn plain(channels: usize, output: &Quantization, factor: Multiplier, mode: Requa
         multipliers: vec![factor; channels],
         requantization: mode,
         input_multipliers: Vec::new(),
+        arithmetic: Arithmetic::default(),
         offset: output.zero_point,
         low: output.min(),
         high: output.max(),

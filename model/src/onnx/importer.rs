@@ -88,7 +88,7 @@ impl ImportedLayer {
         for (channel, bias) in self.real.bias.iter_mut().enumerate() {
             *bias = *bias * factors[channel] + shifts[channel];
         }
-        let Some(QuantizedWeights { integers, scales, format }) = &mut self.integers else { return };
+        let Some(QuantizedWeights { integers, scales, format, .. }) = &mut self.integers else { return };
         // The most negative integer has no counterpart of its width.
         let (lowest, _) = format.range();
         if let Some(bits) = format.signed_bits().filter(|_| integers.contains(&lowest))

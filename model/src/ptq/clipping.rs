@@ -54,6 +54,9 @@ impl Clipping {
                 samples.iter().map(|sample| f64::from(sample.abs())).sum::<f64>() / samples.len() as f64;
             return Quantization { scale: legal_step(mean), ..unit };
         }
+        if format.float().is_some() {
+            return float_quantization(samples, least.abs().max(most), &unit);
+        }
         let full = range_quantization(least, most, &unit, is_symmetric);
         if self != Self::Mse {
             return full;
@@ -135,6 +138,22 @@ fn range_quantization(least: f64, most: f64, unit: &Quantization, is_symmetric: 
     // Zero must be a code of its own: padding and ReLU stand on it.
     let zero_point = (lowest - (least / scale).round()).clamp(lowest, highest);
     Quantization { scale, zero_point: zero_point as i32, ..*unit }
+}
+
+/// Binades below the largest number of a floating-point format where its largest value may be placed.
+pub(super) const BINADES: i32 = 32;
+
+/// The floating-point quantization with the smallest squared error that keeps `largest`: it stands at a power of two
+/// below the format's largest number, at the smallest of those that serve as well.
+fn float_quantization(samples: &[f32], largest: f64, unit: &Quantization) -> Quantization {
+    let highest = unit.value(unit.max()).to_f64();
+    let candidate = |binade: i32| {
+        let scale = legal_step(largest / (highest * 2f64.powi(-binade)));
+        Quantization { scale, ..*unit }
+    };
+    // No candidate saturates, so a part of the samples shows which is finest.
+    let some: Vec<f32> = samples.iter().copied().step_by(samples.len() / 2048 + 1).collect();
+    best((0..BINADES).map(candidate), |quantization| squared_error(&some, &quantization))
 }
 
 /// `step`, or 1 for a tensor that is all zeros.

@@ -1,12 +1,12 @@
 //! Weights rounded to formats that are no grid of integers: codebooks, minifloats, posits, slices.
 //!
 //! Each output channel has a step of its own, the one with the smallest squared error among fractions of the
-//! step that spans its largest weight. A channel in BitMoD takes the special value that serves it best; Sherry
+//! step that spans its largest weight; in wide floating-point formats, among its multiples by powers of two. A channel in BitMoD takes the special value that serves it best; Sherry
 //! drops the smallest weight of each group of four input channels.
 
-use bitmill_formats::{Format, Sherry};
+use bitmill_formats::{Format, Multiplication, Sherry};
 
-use super::clipping::{Clipping, FRACTIONS, best};
+use super::clipping::{BINADES, Clipping, FRACTIONS, best};
 use crate::network::Operation;
 use crate::quantized::{QuantizedWeights, WeightFormat, weight_channel};
 
@@ -32,13 +32,14 @@ pub(super) fn weights(
             rounded_rows.push(round(&tables[0], row, 1.0));
             continue;
         }
-        let fractions = if clipping == Clipping::MinMax { FRACTIONS..=FRACTIONS } else { 1..=FRACTIONS };
         let candidates = tables.iter().flat_map(|table| {
-            let largest = f64::from(table.values.range().1.max(-table.values.range().0));
-            fractions.clone().map(move |part| (table, most * part as f64 / FRACTIONS as f64 / largest))
+            let (least, greatest) = table.values.range();
+            let largest = table.values.real(greatest).max(-table.values.real(least));
+            parts(clipping, table.values.is_ordered()).map(move |part| (table, most * part / largest))
         });
         let (table, step) = best(candidates, |(table, step)| {
-            let error = |(&weight, rounded): (&f64, i16)| (weight - f64::from(rounded) * step).powi(2);
+            let error =
+                |(&weight, rounded): (&f64, i16)| (weight - table.values.real(rounded) * step).powi(2);
             row.iter().zip(round(table, row, step)).map(error).sum()
         });
         *scale = step;
@@ -52,7 +53,18 @@ pub(super) fn weights(
             rounded_rows[channel][next[channel] - 1]
         })
         .collect();
-    Ok(QuantizedWeights { integers, scales, format: format.clone() })
+    Ok(QuantizedWeights { integers, scales, format: format.clone(), multiplication: Multiplication::EXACT })
+}
+
+/// Steps to try, as multiples of the one that spans the largest weight. A wide floating-point format saturates
+/// nothing: its numbers are finer in some binades than in others.
+fn parts(clipping: Clipping, is_ordered: bool) -> Box<dyn Iterator<Item = f64>> {
+    let fraction = |part: usize| part as f64 / FRACTIONS as f64;
+    match (is_ordered, clipping) {
+        (true, _) => Box::new((0..BINADES).map(|binade| 2f64.powi(binade))),
+        (false, Clipping::MinMax) => Box::new(std::iter::once(1.0)),
+        (false, _) => Box::new((1..=FRACTIONS).map(fraction)),
+    }
 }
 
 /// Values that a channel's weights may take.

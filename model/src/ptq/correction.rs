@@ -16,7 +16,7 @@ pub(super) fn correct_biases(
     let mut runs: Vec<Vec<Vec<i32>>> =
         inputs.iter().map(|input| vec![quantized.quantize_input(input)]).collect();
     for (index, (layer, real)) in network.pairs().enumerate() {
-        let sums: Vec<Vec<i64>> = runs.iter().map(|tensors| quantized.accumulate(index, tensors)).collect();
+        let sums: Vec<Vec<i128>> = runs.iter().map(|tensors| quantized.accumulate(index, tensors)).collect();
         let mut shifts = vec![0i64; quantized.layers()[index].bias.len()];
         if !real.bias.is_empty() {
             let mut means = vec![0.0; shifts.len()];
@@ -24,19 +24,26 @@ pub(super) fn correct_biases(
                 add_channel_means(&mut means, sums.iter().map(|&sum| sum as f64), inputs.len());
             }
             let output = quantized.quantization(layer.output);
-            let multipliers = &quantized.layers()[index].multipliers;
+            let parameters = &quantized.layers()[index];
+            let unit = 2f64.powi(parameters.arithmetic.bias_places.into());
+            let bias_exponent = quantized.sum_exponent(index) + i32::from(parameters.arithmetic.bias_places);
             for (channel, shift) in shifts.iter_mut().enumerate() {
-                // One accumulator unit, in real terms. It is 0 where the multiplier is.
-                let step = multipliers[channel].real() * output.scale;
+                // One unit of the bias, in real terms. It is 0 where the multiplier is.
+                let step = parameters.multipliers[channel].real() * 2f64.powi(bias_exponent) * output.scale;
                 if step > 0.0 {
-                    *shift = (observations.means(index)[channel] / step - means[channel]).round() as i64;
+                    *shift =
+                        (observations.means(index)[channel] / step - means[channel] / unit).round() as i64;
                 }
             }
             quantized.shift_bias(index, &shifts)?;
         }
+        let places = quantized.layers()[index].arithmetic.bias_places;
         for (tensors, mut sums) in runs.iter_mut().zip(sums) {
             for position in sums.chunks_exact_mut(shifts.len()) {
-                position.iter_mut().zip(&shifts).for_each(|(sum, shift)| *sum += shift);
+                position
+                    .iter_mut()
+                    .zip(&shifts)
+                    .for_each(|(sum, &shift)| *sum += i128::from(shift) << places);
             }
             let output = quantized.requantize(index, &sums);
             tensors.push(output);

@@ -9,6 +9,8 @@ mod codebook;
 mod correction;
 mod observe;
 
+use bitmill_formats::Multiplication;
+
 use crate::ModelError;
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Layer, Operation};
@@ -23,8 +25,10 @@ pub struct PtqConfig {
     /// Format of the weights of convolutions and fully connected layers. Lane layers (depthwise, pooling,
     /// addition) have int8.
     pub weights: WeightFormat,
-    /// Format of all activations: integers, or binary.
+    /// Format of all activations: integers, binary, or floating point.
     pub activations: ActivationFormat,
+    /// How activations and weights of convolutions and fully connected layers are multiplied.
+    pub multiplication: Multiplication,
     /// Choice of the weights' range, for each output channel.
     pub weight_clipping: Clipping,
     /// Choice of the activations' range, for each tensor.
@@ -53,6 +57,7 @@ impl PtqConfig {
         Self {
             weights,
             activations,
+            multiplication: Multiplication::EXACT,
             weight_clipping: Clipping::Mse,
             activation_clipping: Clipping::Mse,
             has_symmetric_activations: false,
@@ -116,7 +121,11 @@ fn quantized_weights(
     if real.weights.is_empty() {
         return Ok(None);
     }
-    let format = if layer.operation.is_matrix() { config.weights.clone() } else { WeightFormat::lane() };
+    let (format, multiplication) = match layer.operation.is_matrix() {
+        true => (config.weights.clone(), config.multiplication),
+        false => (WeightFormat::lane(), Multiplication::EXACT),
+    };
     let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, real.bias.len(), &format);
+    let rounded = rounded.map(|weights| QuantizedWeights { multiplication, ..weights });
     rounded.map(Some).map_err(|problem| ModelError::layer(&layer.name, problem))
 }

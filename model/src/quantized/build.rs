@@ -2,8 +2,11 @@
 //! there is one nearest [`QuantizedNetwork`]. Post-training quantization and QDQ import both end here.
 
 use super::thresholds::{self, Channel};
-use super::{Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights, WeightFormat, weight_channel};
-use bitmill_formats::{Multiplier, Requantization};
+use super::{
+    Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
+    WeightFormat, weight_channel,
+};
+use bitmill_formats::{Multiplication, Multiplier, Requantization};
 
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Layer, Operation, TensorId};
@@ -121,6 +124,7 @@ impl Context<'_> {
                 multipliers: vec![multiplier; channels],
                 requantization: Requantization::DyadicHalfUp,
                 input_multipliers: Vec::new(),
+                arithmetic: Arithmetic::default(),
                 offset: self.output.zero_point,
                 low,
                 high,
@@ -178,8 +182,9 @@ impl Context<'_> {
             | Operation::Depthwise { .. }
             | Operation::FullyConnected { .. } => {
                 let weights = weights.ok_or("has no integer weights")?;
-                let (bias, multipliers) = self.affine(real, weights, channels)?;
+                let (bias, bias_places, multipliers) = self.affine(real, weights, channels)?;
                 let (integers, weight_format) = (weights.integers.clone(), weights.format.clone());
+                let multiplication = weights.multiplication;
                 Ok(QuantizedLayer {
                     weight_format,
                     weights: integers,
@@ -187,6 +192,7 @@ impl Context<'_> {
                     multipliers,
                     requantization: Requantization::DyadicHalfUp,
                     input_multipliers: Vec::new(),
+                    arithmetic: Arithmetic { multiplication, bias_places },
                     offset: self.output.zero_point,
                     low,
                     high,
@@ -195,13 +201,14 @@ impl Context<'_> {
         }
     }
 
-    /// Biases and multipliers of a layer with weights, one for each output channel.
+    /// Biases, the places that they stand higher than the sums, and multipliers of a layer with weights, one bias
+    /// and one multiplier for each output channel.
     fn affine(
         &self,
         real: &FloatLayer,
         weights: &QuantizedWeights,
         channels: usize,
-    ) -> Result<(Vec<i32>, Vec<Multiplier>), String> {
+    ) -> Result<(Vec<i32>, u8, Vec<Multiplier>), String> {
         let count = weights.integers.len();
         if weights.scales.len() != channels || count != real.weights.len() {
             return Err(format!(
@@ -213,21 +220,61 @@ impl Context<'_> {
         if let Some(bad) = weights.scales.iter().find(|scale| !scale.is_finite() || **scale <= 0.0) {
             return Err(format!("weight scales must be finite and positive, found {bad}"));
         }
-        let mut weight_sums = vec![0i64; channels];
-        for (index, &weight) in weights.integers.iter().enumerate() {
-            weight_sums[weight_channel(&self.layer.operation, index, count, channels)] += i64::from(weight);
-        }
+        let (corrections, unit) = self.corrections(weights, channels)?;
         let input = self.inputs[0];
-        let channel = |(channel, &sum): (usize, &i64)| {
+        let channel = |(channel, &correction): (usize, &i128)| {
             let step = input.scale * weights.scales[channel];
             // A float converts to the nearest integer, saturating: far beyond 32 bits it is refused below.
-            let bias = (f64::from(real.bias[channel]) / step).round_ties_even() as i64;
-            let folded = bias.saturating_sub(i64::from(input.zero_point) * sum);
-            Ok((fit_bias(folded)?, Multiplier::nearest(step / self.output.scale)?))
+            let bias = (f64::from(real.bias[channel]) / step / unit).round_ties_even() as i128;
+            Ok((bias.saturating_sub(correction), Multiplier::nearest(step / self.output.scale)?))
         };
-        let channels = weight_sums.iter().enumerate().map(channel);
-        Ok(channels.collect::<Result<Vec<_>, String>>()?.into_iter().unzip())
+        let channels = corrections.iter().enumerate().map(channel);
+        let (bias, multipliers): (Vec<i128>, Vec<_>) =
+            channels.collect::<Result<Vec<_>, String>>()?.into_iter().unzip();
+        let (bias, bias_places) = fit_biases(&bias, unit != 1.0)?;
+        Ok((bias, bias_places, multipliers))
     }
+
+    /// What the zero point adds to the sums of each output channel, and what 1 in a sum stands for, in units of
+    /// input and weight.
+    fn corrections(&self, weights: &QuantizedWeights, channels: usize) -> Result<(Vec<i128>, f64), String> {
+        let input = self.inputs[0];
+        let QuantizedWeights { integers, format, multiplication, .. } = weights;
+        let is_wide =
+            input.format.float().is_some() || format.is_ordered() || *multiplication != Multiplication::EXACT;
+        let lsb = multiplication.lsb_exponent(input.format.lsb_exponent(), format.format().lsb_exponent());
+        let zero_point = input.value(input.zero_point);
+        let mut sums = vec![0; channels];
+        for (index, &weight) in integers.iter().enumerate() {
+            let product = match is_wide {
+                false => i128::from(input.zero_point) * i128::from(weight),
+                true => multiplication
+                    .units(&zero_point, &format.value(weight), lsb)
+                    .ok_or("its products do not fit 128 bits")?,
+            };
+            sums[weight_channel(&self.layer.operation, index, integers.len(), channels)] += product;
+        }
+        let unit = if is_wide { 2f64.powi(lsb - format.unit_exponent()) } else { 1.0 };
+        Ok((sums, unit))
+    }
+}
+
+/// Biases in 32 bits. Where sums are wide, they stand as much higher as they need.
+fn fit_biases(biases: &[i128], is_wide: bool) -> Result<(Vec<i32>, u8), String> {
+    let most = biases.iter().map(|bias| bias.unsigned_abs()).max().unwrap_or(0);
+    let places = (u128::BITS - most.leading_zeros()).saturating_sub(30);
+    if places == 0 || !is_wide {
+        let narrow = biases.iter().map(|&bias| fit_bias(i64::try_from(bias).unwrap_or(i64::MAX)));
+        return Ok((narrow.collect::<Result<_, _>>()?, 0));
+    }
+    if places > MAX_BIAS_PLACES.into() {
+        return Err(format!(
+            "biases stand up to {places} places above the last place of a product, up to {MAX_BIAS_PLACES} are legal: cut \
+             the products' last places, as a processing element for such a format does"
+        ));
+    }
+    let rounded = |&bias: &i128| ((bias + (1 << (places - 1))) >> places) as i32;
+    Ok((biases.iter().map(rounded).collect(), places as u8))
 }
 
 fn fit_bias(bias: i64) -> Result<i32, String> {

@@ -1,9 +1,11 @@
 //! The golden executor: what the accelerator must compute, in plain loops over exact integers.
 //!
+//! Numbers that are no 16-bit integers are summed in `wide.rs`.
+//!
 //! The trick that keeps it both plain and fast: the inputs of one output position are gathered into a
 //! patch of 16-bit integers, so that the sum is a dot product of two contiguous slices.
 
-use bitmill_formats::requantize;
+use bitmill_formats::{Multiplier, requantize};
 
 use super::{QuantizedLayer, QuantizedNetwork};
 use crate::ModelError;
@@ -52,23 +54,40 @@ impl QuantizedNetwork {
 
     /// Accumulators of layer `index`, bias included, in the order of its output tensor. `tensors` holds all
     /// earlier tensors.
-    pub(crate) fn accumulate(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i64> {
+    pub(crate) fn accumulate(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i128> {
         let layer = &self.graph().layers()[index];
         let parameters = &self.layers()[index];
         let input_id = layer.inputs[0];
         let input = Input {
-            integers: &tensors[input_id.index()],
+            elements: &tensors[input_id.index()][..],
             shape: self.graph().shape(input_id),
-            zero_point: self.quantization(input_id).zero_point,
+            padding: self.quantization(input_id).zero_point,
             output: self.graph().shape(layer.output),
         };
-        let mut sums = match layer.operation {
+        let mut sums: Vec<i128> = if self.is_wide(index) {
+            self.accumulate_wide(index, tensors)
+        } else {
+            self.accumulate_integers(index, &input, tensors).into_iter().map(i128::from).collect()
+        };
+        for position in sums.chunks_exact_mut(parameters.bias.len()) {
+            for (sum, &bias) in position.iter_mut().zip(&parameters.bias) {
+                *sum += i128::from(bias) << parameters.arithmetic.bias_places;
+            }
+        }
+        sums
+    }
+
+    /// Sums of products of 16-bit integers, without bias.
+    fn accumulate_integers(&self, index: usize, input: &Input, tensors: &[Vec<i32>]) -> Vec<i64> {
+        let (layer, parameters) = (&self.graph().layers()[index], &self.layers()[index]);
+        let input_id = layer.inputs[0];
+        match layer.operation {
             Operation::Convolution { window, groups, .. } => {
                 let is_narrow = self.accumulator_bits(index) <= 32;
-                convolution(&input, &parameters.weights, &window, groups, is_narrow)
+                convolution(input, &parameters.weights, &window, groups, is_narrow)
             }
             Operation::FullyConnected { .. } => {
-                let features = Input { shape: Shape::vector(input.shape.elements()), ..input };
+                let features = Input { shape: Shape::vector(input.shape.elements()), ..*input };
                 let is_narrow = self.accumulator_bits(index) <= 32;
                 convolution(&features, &parameters.weights, &Window::square(1), 1, is_narrow)
             }
@@ -83,14 +102,14 @@ impl QuantizedNetwork {
             }
             Operation::MaxPool { window } => {
                 let lowest = self.quantization(input_id).min();
-                let padded = Input { zero_point: lowest, ..input };
+                let padded = Input { padding: lowest, ..*input };
                 padded.fold(&window, i64::from(lowest), |most, raw, _, _| most.max(i64::from(raw)))
             }
             Operation::Add if !parameters.input_multipliers.is_empty() => {
                 let (other, zero_point) = self.second(layer, tensors);
                 let factors = [parameters.input_multipliers[0], parameters.input_multipliers[1]];
-                let zero_points = [input.zero_point, zero_point].map(i64::from);
-                let pairs = input.integers.iter().zip(other);
+                let zero_points = [input.padding, zero_point].map(i64::from);
+                let pairs = input.elements.iter().zip(other);
                 let add = |(&a, &b): (&i32, &i32)| {
                     let centred = [i64::from(a) - zero_points[0], i64::from(b) - zero_points[1]];
                     requantize::add(parameters.requantization, centred, factors)
@@ -99,9 +118,9 @@ impl QuantizedNetwork {
             }
             Operation::Multiply => {
                 let (other, zero_point) = self.second(layer, tensors);
-                let pairs = input.integers.iter().zip(other);
+                let pairs = input.elements.iter().zip(other);
                 let centred = |a: i32, zero_point: i32| i64::from(a) - i64::from(zero_point);
-                pairs.map(|(&a, &b)| centred(a, input.zero_point) * centred(b, zero_point)).collect()
+                pairs.map(|(&a, &b)| centred(a, input.padding) * centred(b, zero_point)).collect()
             }
             Operation::Concatenate | Operation::ResizeNearest { .. } => {
                 let moved = moved_elements(self.graph(), layer);
@@ -112,7 +131,7 @@ impl QuantizedNetwork {
                 let centred = |a: i32, zero_point: i32| i64::from(a) - i64::from(zero_point);
                 MatrixPairs::new(self.graph(), layer, is_transposed).map(|pairs| {
                     let product = |(a, b): (usize, usize)| {
-                        centred(input.integers[a], input.zero_point) * centred(other[b], zero_point)
+                        centred(input.elements[a], input.padding) * centred(other[b], zero_point)
                     };
                     pairs.map(product).sum()
                 })
@@ -120,21 +139,15 @@ impl QuantizedNetwork {
             Operation::Lookup { .. } => {
                 let lowest = self.quantization(input_id).min();
                 let entry = |&raw: &i32| i64::from(parameters.weights[(raw - lowest) as usize]);
-                input.integers.iter().map(entry).collect()
+                input.elements.iter().map(entry).collect()
             }
             Operation::Add => {
                 let [left, right] = [parameters.weights[0], parameters.weights[1]].map(i64::from);
                 let other = &tensors[layer.inputs[1].index()];
-                let pairs = input.integers.iter().zip(other);
+                let pairs = input.elements.iter().zip(other);
                 pairs.map(|(&a, &b)| i64::from(a) * left + i64::from(b) * right).collect()
             }
-        };
-        for position in sums.chunks_exact_mut(parameters.bias.len()) {
-            for (sum, &bias) in position.iter_mut().zip(&parameters.bias) {
-                *sum += i64::from(bias);
-            }
         }
-        sums
     }
 
     /// Integers and zero point of a layer's second input.
@@ -144,13 +157,25 @@ impl QuantizedNetwork {
     }
 
     /// The output integers of layer `index` for its accumulators.
-    pub(crate) fn requantize(&self, index: usize, accumulators: &[i64]) -> Vec<i32> {
+    pub(crate) fn requantize(&self, index: usize, accumulators: &[i128]) -> Vec<i32> {
+        let layer = &self.graph().layers()[index];
+        let exponent = self.sum_exponent(index);
         let QuantizedLayer { multipliers, requantization, offset, low, high, .. } = &self.layers()[index];
-        let [offset, low, high] = [*offset, *low, *high].map(i64::from);
+        let output = self.quantization(layer.output);
         let channels = multipliers.iter().cycle();
-        let scale = |(&sum, &factor)| requantization.scale(sum, factor).saturating_add(offset);
+        if let Some(format) = output.format.float().filter(|_| layer.operation.sums_values()) {
+            let encode = |(&sum, &factor)| requantize::encode(sum, exponent, factor, format);
+            return accumulators.iter().zip(channels).map(encode).map(|y| y.clamp(*low, *high)).collect();
+        }
+        let [offset, low, high] = [*offset, *low, *high].map(i64::from);
+        let scale = |(&sum, &factor): (&i128, &Multiplier)| {
+            let scaled = match i64::try_from(sum) {
+                Ok(narrow) if exponent == 0 => requantization.scale(narrow, factor),
+                _ => requantization.scale_wide(sum, exponent, factor),
+            };
+            scaled.saturating_add(offset)
+        };
         let clamped = accumulators.iter().zip(channels).map(scale).map(|value| value.clamp(low, high) as i32);
-        let output = self.quantization(self.graph().layers()[index].output);
         if output.is_binary() {
             clamped.map(|value| output.admitted(value)).collect()
         } else {
@@ -159,56 +184,66 @@ impl QuantizedNetwork {
     }
 }
 
-/// The input of a windowed layer, and the shape of its output.
+/// The input of a windowed layer, integers or numbers, and the shape of its output.
 #[derive(Clone, Copy)]
-struct Input<'a> {
-    integers: &'a [i32],
-    shape: Shape,
+pub(super) struct Input<'a, T = i32> {
+    pub elements: &'a [T],
+    pub shape: Shape,
     /// What a tap in the padding reads.
-    zero_point: i32,
-    output: Shape,
+    pub padding: T,
+    pub output: Shape,
 }
 
-impl Input<'_> {
+impl<T: Copy> Input<'_, T> {
     /// Output positions (row, column) in order.
-    fn positions(&self) -> impl Iterator<Item = (usize, usize)> {
+    pub fn positions(&self) -> impl Iterator<Item = (usize, usize)> {
         let Shape { height, width, .. } = self.output;
         (0..height).flat_map(move |row| (0..width).map(move |column| (row, column)))
     }
 
-    /// Folds `step(sum, raw, tap, channel)` over the taps of each output, channel by channel.
-    fn fold(&self, window: &Window, initial: i64, step: impl Fn(i64, i32, usize, usize) -> i64) -> Vec<i64> {
+    /// Folds `step(sum, element, tap, channel)` over the taps of each output, channel by channel.
+    pub fn fold<S: Copy>(
+        &self,
+        window: &Window,
+        initial: S,
+        step: impl Fn(S, T, usize, usize) -> S,
+    ) -> Vec<S> {
         let channels = self.shape.channels;
         let mut sums = vec![initial; self.output.elements()];
         for (position, at) in sums.chunks_exact_mut(channels).zip(self.positions()) {
             for tap in 0..window.kernel.area() {
-                let tap_position = (tap / window.kernel.width, tap % window.kernel.width);
-                let source = window.position(at, tap_position, self.shape);
-                let start = source.map(|(row, column)| self.shape.offset(row, column, 0));
+                let start = self.start(window, at, tap, 0);
                 for (channel, sum) in position.iter_mut().enumerate() {
-                    let raw = start.map_or(self.zero_point, |start| self.integers[start + channel]);
-                    *sum = step(*sum, raw, tap, channel);
+                    let element = start.map_or(self.padding, |start| self.elements[start + channel]);
+                    *sum = step(*sum, element, tap, channel);
                 }
             }
         }
         sums
     }
 
+    /// Where tap `tap` of output position `at` reads, from `channel` on; `None` in the padding.
+    pub fn start(&self, window: &Window, at: (usize, usize), tap: usize, channel: usize) -> Option<usize> {
+        let tap_position = (tap / window.kernel.width, tap % window.kernel.width);
+        let source = window.position(at, tap_position, self.shape);
+        source.map(|(row, column)| self.shape.offset(row, column, channel))
+    }
+}
+
+impl Input<'_> {
     /// Gathers what output position `at` reads of the channels from `first_channel` on, as many as `patch`
     /// holds for each tap, in `[kernel height][kernel width][channels]` order.
     fn gather(&self, window: &Window, at: (usize, usize), first_channel: usize, patch: &mut [i16]) {
         let taps = window.kernel.area();
         let channels = patch.len() / taps;
         for (tap, values) in patch.chunks_exact_mut(channels).enumerate() {
-            let tap_position = (tap / window.kernel.width, tap % window.kernel.width);
-            match window.position(at, tap_position, self.shape) {
-                Some((row, column)) => {
-                    let start = self.shape.offset(row, column, first_channel);
-                    for (value, &raw) in values.iter_mut().zip(&self.integers[start..][..channels]) {
+            match self.start(window, at, tap, first_channel) {
+                Some(start) => {
+                    for (value, &raw) in values.iter_mut().zip(&self.elements[start..][..channels]) {
                         *value = raw as i16;
                     }
                 }
-                None => values.fill(self.zero_point as i16),
+                None => values.fill(self.padding as i16),
             }
         }
     }

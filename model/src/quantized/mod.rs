@@ -34,6 +34,18 @@
 //!
 //! `offset` is the output's zero point, unless the layer works on raw integers (TFLite's average pool). A ReLU
 //! is `low = z_out`; ReLU6 lowers `high`. In `binary`, y becomes +1 unless it is negative.
+//!
+//! **Floating point.** Activations may be minifloats and posits, held as ordinals (`quantization.rs`), and weights
+//! too wide for 16-bit integers as well. Sums of products are exact integers all the same, in units of 2^e
+//! ([`QuantizedNetwork::sum_exponent`]), up to 96 bits; products are those of the layer's
+//! [`Arithmetic`], which may be L-Mul's. A floating-point output is rounded once:
+//!
+//! ```text
+//! y = clamp(nearest(accumulator · 2^e · m / 2^s), low, high)
+//! ```
+//!
+//! with low and high as ordinals, and without a zero point. The maximum of floating-point numbers is that of their
+//! ordinals; concatenation, multiplication, resizing and lookup of them are refused.
 
 mod build;
 mod execute;
@@ -43,8 +55,9 @@ mod single_precision;
 mod thresholds;
 mod weight_format;
 mod weights;
+mod wide;
 
-use bitmill_formats::{Multiplier, Requantization};
+use bitmill_formats::{Multiplication, Multiplier, Ordered, Requantization, Rule};
 
 use crate::ModelError;
 use crate::network::{Layer, Network, Operation, TensorId};
@@ -53,8 +66,9 @@ pub use quantization::{ActivationFormat, Quantization};
 pub use weight_format::WeightFormat;
 pub use weights::QuantizedWeights;
 pub(crate) use weights::{largest_integer, weight_channel};
+pub use wide::{Arithmetic, MAX_BIAS_PLACES, MAX_WIDE_ACCUMULATOR_BITS};
 
-/// Widest accumulator that the requantizer takes.
+/// Widest accumulator of integers that the requantizer takes.
 pub const MAX_ACCUMULATOR_BITS: u32 = 47;
 
 /// Integer parameters of one layer. What they mean stands at the head of this module.
@@ -62,10 +76,10 @@ pub const MAX_ACCUMULATOR_BITS: u32 = 47;
 pub struct QuantizedLayer {
     /// Format of the weights; [`WeightFormat::lane`] for lane layers, that of the output for a lookup.
     pub weight_format: WeightFormat,
-    /// Weights in units of the format's last place, in the order of [`Operation`]; the two factors of an
+    /// Weights as the format holds them, mostly in units of its last place, in the order of [`Operation`]; the two factors of an
     /// addition; the table of a lookup, from the smallest input on; else empty.
     pub weights: Vec<i16>,
-    /// One for each output channel.
+    /// One for each output channel, in the arithmetic's unit.
     pub bias: Vec<i32>,
     /// One for each output channel.
     pub multipliers: Vec<Multiplier>,
@@ -73,6 +87,8 @@ pub struct QuantizedLayer {
     pub requantization: Requantization,
     /// Factors that bring the two inputs of an addition to one step, in place of its `weights`; else empty.
     pub input_multipliers: Vec<Multiplier>,
+    /// How sums are made.
+    pub arithmetic: Arithmetic,
     /// Added to the scaled accumulator: the output's zero point, but for a mean of raw integers.
     pub offset: i32,
     /// Smallest output.
@@ -114,8 +130,8 @@ impl QuantizedNetwork {
             }
         }
         let network = Self { graph, quantizations, layers };
-        for (layer, parameters) in network.pairs() {
-            if let Some(problem) = network.problem(layer, parameters) {
+        for (index, layer) in network.graph.layers().iter().enumerate() {
+            if let Some(problem) = network.problem(index) {
                 return Err(ModelError::layer(&layer.name, problem));
             }
         }
@@ -145,10 +161,13 @@ impl QuantizedNetwork {
     /// Bits that hold the accumulator of the layer at `index` for every input and at every step of the sum,
     /// in whatever order its terms are added: signed, bias included.
     pub fn accumulator_bits(&self, index: usize) -> u32 {
+        if self.is_wide(index) {
+            return self.wide_accumulator_bits(index).unwrap_or(u32::MAX);
+        }
         accumulator_bits(&self.graph, &self.graph.layers()[index], &self.layers[index], &self.quantizations)
     }
 
-    /// Adds `shifts` to the biases of the layer at `index`.
+    /// Adds `shifts`, in units of the biases, to the biases of the layer at `index`.
     ///
     /// # Errors
     /// When a bias leaves its 32 bits, or the sums their width.
@@ -159,14 +178,15 @@ impl QuantizedNetwork {
             *bias =
                 shifted.map_err(|_| ModelError::layer(&name, "its corrected bias does not fit 32 bits"))?;
         }
-        match self.problem(&self.graph.layers()[index], &self.layers[index]) {
+        match self.problem(index) {
             Some(problem) => Err(ModelError::layer(&name, problem)),
             None => Ok(()),
         }
     }
 
-    /// In words, which rule the parameters of `layer` break.
-    fn problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
+    /// In words, which rule the parameters of the layer at `index` break.
+    fn problem(&self, index: usize) -> Option<String> {
+        let (layer, parameters) = (&self.graph.layers()[index], &self.layers[index]);
         let QuantizedLayer {
             weight_format,
             weights,
@@ -174,6 +194,7 @@ impl QuantizedNetwork {
             multipliers,
             requantization,
             input_multipliers,
+            arithmetic,
             offset,
             low,
             high,
@@ -214,16 +235,68 @@ impl QuantizedNetwork {
         if let Some(problem) = factors.find_map(|factor| factor.problem(*requantization)) {
             return Some(problem);
         }
-        let bits = accumulator_bits(&self.graph, layer, parameters, &self.quantizations);
-        if bits > MAX_ACCUMULATOR_BITS {
-            return Some(format!("sums may need {bits} bits, the requantizer takes {MAX_ACCUMULATOR_BITS}"));
+        if let Some(problem) = self.float_problem(layer, parameters) {
+            return Some(problem);
+        }
+        let most_places = if self.is_wide(index) { MAX_BIAS_PLACES } else { 0 };
+        if arithmetic.bias_places > most_places {
+            return Some(format!(
+                "biases {} places up: up to {most_places} are legal",
+                arithmetic.bias_places
+            ));
+        }
+        let bits = self.accumulator_bits(index);
+        let legal = if self.is_wide(index) { MAX_WIDE_ACCUMULATOR_BITS } else { MAX_ACCUMULATOR_BITS };
+        if bits == u32::MAX {
+            return Some(format!("sums may need more than 128 bits, the requantizer takes {legal}"));
+        }
+        if bits > legal {
+            return Some(format!("sums may need {bits} bits, the requantizer takes {legal}"));
         }
         let output = self.quantization(layer.output);
+        if output.format.float().is_some() && *offset != 0 {
+            return Some(format!("offset {offset} with {}: floating point has none", output.format));
+        }
         if *low > *high || *low < output.min() || *high > output.max() {
             return Some(format!("clamp {low}..={high} must be a range within {}", output.format));
         }
         (*offset < output.min() || *offset > output.max())
             .then(|| format!("offset {offset} does not fit {}", output.format))
+    }
+}
+
+impl QuantizedNetwork {
+    /// In words, what floating-point tensors do not allow.
+    fn float_problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
+        let QuantizedLayer { arithmetic, input_multipliers, .. } = parameters;
+        let formats = |id: &TensorId| self.quantization(*id).format;
+        let all = layer.inputs.iter().chain([&layer.output]);
+        let float = all.map(formats).find(|format| format.float().is_some());
+        let is_exact = arithmetic.multiplication == Multiplication::EXACT;
+        if !is_exact && !layer.operation.is_matrix() {
+            return Some("only a matrix layer has products of its own kind".to_owned());
+        }
+        if let Rule::LMul(l_mul) | Rule::LMulWide(l_mul) = arithmetic.multiplication.rule {
+            let input = formats(&layer.inputs[0]);
+            if input.float() != Some(Ordered::Minifloat(l_mul.format())) {
+                return Some(format!("L-Mul of {} takes such activations, found {input}", l_mul.format()));
+            }
+        }
+        let (first, float) = (formats(&layer.inputs[0]), float?);
+        match layer.operation {
+            Operation::Add if !input_multipliers.is_empty() => {
+                Some(format!("only integers are added in one step, and {float} is none"))
+            }
+            Operation::Add if layer.inputs.iter().any(|id| formats(id) != first) => {
+                Some(format!("an addition takes inputs of one format where one is {float}"))
+            }
+            Operation::MaxPool { .. } if formats(&layer.output) != first => {
+                Some(format!("a max pool keeps its input's format, {first}"))
+            }
+            Operation::MaxPool { .. } => None,
+            operation if operation.sums_values() => None,
+            operation => Some(format!("{} has no meaning in {float}; integers are legal", operation.name())),
+        }
     }
 }
 

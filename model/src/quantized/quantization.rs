@@ -1,16 +1,30 @@
 //! How the integers of a tensor stand for real numbers.
+//!
+//! Floating-point tensors hold *ordinals* ([`Ordered`]): integers in the order of the format's numbers, 0 for zero.
+//! So clamps and maxima are the same for all formats, and a code is an ordinal's other spelling.
 
 use std::fmt;
 
-use bitmill_formats::{Codebook, Family, Format, Integer, Scalar};
+use bitmill_formats::{Codebook, Family, Format, Integer, Ordered, Scalar, Value};
 
-/// A format of activations, whose codes stand for integers.
+/// Largest magnitude of a floating-point activation or weight before its scale. Scales are free, so that nothing is
+/// lost by it; and sums of bf16 and posit16_1, whose numbers reach far beyond, stay narrow.
+const LARGEST_FLOAT: f64 = 65536.0;
+
+/// Smallest and largest ordinal of a floating-point activation or weight.
+pub(super) fn float_range(format: Ordered) -> (i32, i32) {
+    [-LARGEST_FLOAT, LARGEST_FLOAT].map(|bound| format.nearest(&Value::from_f64(bound))).into()
+}
+
+/// A format of activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ActivationFormat {
     /// `int2` to `int16`, `uint1` to `uint15`.
     Integer(Integer),
     /// `binary`: −1 and +1.
     Binary,
+    /// Minifloats and posits of up to 16 bits, within ±65536, held as ordinals.
+    Float(Ordered),
 }
 
 impl ActivationFormat {
@@ -24,11 +38,15 @@ impl ActivationFormat {
                 let is_narrow = integer.is_signed() || integer.bits() < 16;
                 (integer.fraction_bits() == 0 && is_narrow).then_some(Self::Integer(*integer))
             }
-            Format::Scalar(scalar) => (*scalar == Self::Binary.scalar()).then_some(Self::Binary),
+            Format::Scalar(scalar) if *scalar == Self::Binary.scalar() => Some(Self::Binary),
+            Format::Scalar(scalar) => Ordered::new(scalar).map(Self::Float),
             _ => None,
         };
         legal.ok_or_else(|| {
-            format!("int2 to int16, uint1 to uint15 and binary are legal for activations, found {format}")
+            format!(
+                "int2 to int16, uint1 to uint15, binary, and minifloats and posits of up to 16 bits are legal for \
+                 activations, found {format}"
+            )
         })
     }
 
@@ -48,6 +66,7 @@ impl ActivationFormat {
         match self {
             Self::Integer(integer) => Scalar::Integer(integer),
             Self::Binary => Scalar::Codebook(Codebook::binary()),
+            Self::Float(ordered) => ordered.scalar(),
         }
     }
 
@@ -56,14 +75,26 @@ impl ActivationFormat {
         match self {
             Self::Integer(integer) => integer.bits(),
             Self::Binary => 1,
+            Self::Float(ordered) => ordered.bits(),
         }
     }
 
-    /// Smallest and largest integer.
+    /// The floating-point format, if it is one.
+    pub fn float(self) -> Option<Ordered> {
+        if let Self::Float(ordered) = self { Some(ordered) } else { None }
+    }
+
+    /// Every value is a multiple of 2^this.
+    pub fn lsb_exponent(self) -> i32 {
+        self.float().map_or(0, |ordered| ordered.scalar().extremes().lsb_exponent)
+    }
+
+    /// Smallest and largest integer, or ordinal.
     fn range(self) -> (i32, i32) {
         match self {
             Self::Integer(integer) => (integer.range().0 as i32, integer.range().1 as i32),
             Self::Binary => (-1, 1),
+            Self::Float(ordered) => float_range(ordered),
         }
     }
 }
@@ -74,14 +105,15 @@ impl fmt::Display for ActivationFormat {
     }
 }
 
-/// How an activation tensor's integers stand for real numbers: `real = scale · (integer − zero_point)`.
+/// How an activation tensor's integers stand for real numbers: `real = scale · (integer − zero_point)`, or in
+/// floating point `real = scale · number`, where the integer is the number's ordinal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quantization {
     /// Format of the integers.
     pub format: ActivationFormat,
-    /// Real step between neighbouring integers, finite and positive.
+    /// Real step between neighbouring integers, finite and positive; in floating point the real value of 1.
     pub scale: f64,
-    /// Integer that stands for 0.0.
+    /// Integer that stands for 0.0; 0 in floating point.
     pub zero_point: i32,
 }
 
@@ -132,8 +164,19 @@ impl Quantization {
         u64::from(self.min().unsigned_abs().max(self.max().unsigned_abs()))
     }
 
+    /// The number that enters a sum for this integer: the zero point is not subtracted.
+    pub fn value(&self, integer: i32) -> Value {
+        match self.format {
+            ActivationFormat::Float(ordered) => ordered.value(integer),
+            _ => Value::from_integer(integer.into()),
+        }
+    }
+
     /// The nearest integer for `real`, halves to even as ONNX's QuantizeLinear does, saturated to the format.
     pub fn quantize(&self, real: f64) -> i32 {
+        if let ActivationFormat::Float(ordered) = self.format {
+            return ordered.nearest(&Value::from_f64(real / self.scale)).clamp(self.min(), self.max());
+        }
         let integer = (real / self.scale).round_ties_even() + f64::from(self.zero_point);
         self.admitted(integer.clamp(f64::from(self.min()), f64::from(self.max())) as i32)
     }
@@ -141,19 +184,24 @@ impl Quantization {
     /// An integer in range as the format holds it: in `binary`, +1 unless it is negative.
     pub(crate) fn admitted(&self, integer: i32) -> i32 {
         match self.format {
-            ActivationFormat::Integer(_) => integer,
+            ActivationFormat::Integer(_) | ActivationFormat::Float(_) => integer,
             ActivationFormat::Binary => integer.signum() | 1,
         }
     }
 
     /// Whether the format has this integer.
     pub fn holds(&self, integer: i32) -> bool {
-        (self.min()..=self.max()).contains(&integer) && self.admitted(integer) == integer
+        (self.min()..=self.max()).contains(&integer)
+            && self.admitted(integer) == integer
+            && self.format.float().is_none_or(|ordered| ordered.holds(integer))
     }
 
     /// The real number that `integer` stands for.
     pub fn dequantize(&self, integer: i32) -> f64 {
-        self.scale * f64::from(integer - self.zero_point)
+        match self.format {
+            ActivationFormat::Float(ordered) => self.scale * ordered.value(integer).to_f64(),
+            _ => self.scale * f64::from(integer - self.zero_point),
+        }
     }
 
     /// In words, what is wrong with the scale or the zero point.
@@ -161,7 +209,10 @@ impl Quantization {
         if !self.scale.is_finite() || self.scale <= 0.0 {
             return Some(format!("activation scale must be finite and positive, found {}", self.scale));
         }
-        let legal = self.min()..=self.max();
+        let legal = match self.format {
+            ActivationFormat::Float(_) => 0..=0,
+            _ => self.min()..=self.max(),
+        };
         (!legal.contains(&self.zero_point))
             .then(|| format!("zero point must lie in {legal:?}, found {}", self.zero_point))
     }

@@ -143,6 +143,7 @@ mod tests {
             multipliers: vec![Multiplier::ONE],
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: vec![],
+            arithmetic: crate::quantized::Arithmetic::default(),
             offset: 0,
             low,
             high,

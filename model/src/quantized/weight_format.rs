@@ -1,19 +1,26 @@
-//! The format of a layer's weights, whose values are integer multiples of one power of two.
+//! The format of a layer's weights, and the 16-bit integers that they are held as.
+//!
+//! Where a format's values are 16-bit multiples of its last place, they are held as these multiples: integers,
+//! codebooks, narrow minifloats and posits. Where they are not (fp8_e4m3 reaches 448 · 2^9), they are held as
+//! ordinals ([`Ordered`]), within ±65536.
 
 use std::fmt;
 
-use bitmill_formats::{Dyadic, Family, Format, Integer, Scalar};
+use super::quantization::float_range;
+use bitmill_formats::{Dyadic, Family, Format, Integer, Ordered, Scalar, Value};
 
-/// A format of weights, and the integers that it stands for in units of 2^lsb.
+/// A format of weights, and the integers that stand for its values.
 ///
-/// Scalar formats of up to 16 bits whose values fit 16-bit integers, `sherry` and `ifairy`; in the last two a
-/// weight is −1, 0 or 1, and which of them may stand together is the format's rule.
+/// Scalar formats of up to 16 bits, `sherry` and `ifairy`; in the last two a weight is −1, 0 or 1, and which of
+/// them may stand together is the format's rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightFormat {
     format: Format,
     /// Ascending; empty where they are a whole range.
     values: Vec<i16>,
     range: (i16, i16),
+    /// The format of ordinals; `None` where integers are multiples of the last place.
+    ordered: Option<Ordered>,
 }
 
 impl WeightFormat {
@@ -55,7 +62,7 @@ impl WeightFormat {
                 let (least, most) = integer.range();
                 let narrow = |bound: i64| i16::try_from(bound).map_err(|_| beyond());
                 let range = (narrow(least)?, narrow(most)?);
-                return Ok(Self { format, values: Vec::new(), range });
+                return Ok(Self { format, values: Vec::new(), range, ordered: None });
             }
             Format::Scalar(_) => {
                 let codes = choices
@@ -75,9 +82,19 @@ impl WeightFormat {
             let units = value.scale_by_power(-lsb).to_f64();
             (units.abs() <= f64::from(i16::MAX)).then_some(units as i16).ok_or_else(beyond)
         };
-        let values = values.iter().map(integer).collect::<Result<Vec<i16>, _>>()?;
-        let range = (values[0], values[values.len() - 1]);
-        Ok(Self { format, values, range })
+        match values.iter().map(integer).collect::<Result<Vec<i16>, _>>() {
+            Ok(values) => {
+                let range = (values[0], values[values.len() - 1]);
+                Ok(Self { format, values, range, ordered: None })
+            }
+            Err(beyond) => {
+                let ordered = format.scalar("weights").ok().and_then(Ordered::of_wide).ok_or(beyond)?;
+                let (least, most) = float_range(ordered);
+                // Ordinals have as many bits as codes, 16 at most.
+                let range = (least as i16, most as i16);
+                Ok(Self { format, values: Vec::new(), range, ordered: Some(ordered) })
+            }
+        }
     }
 
     /// Signed integers of `bits`, 2..=16.
@@ -93,6 +110,7 @@ impl WeightFormat {
             format: Format::Scalar(Scalar::Integer(format)),
             values: Vec::new(),
             range: (-limit - 1, limit),
+            ordered: None,
         })
     }
 
@@ -130,11 +148,42 @@ impl WeightFormat {
 
     /// Whether every integer of the range is a weight.
     pub fn is_uniform(&self) -> bool {
-        self.values.is_empty()
+        self.values.is_empty() && self.ordered.is_none()
     }
 
-    /// The weight nearest to `units`, the smaller of two equally near ones.
-    pub fn nearest(&self, units: f64) -> i16 {
+    /// Whether integers are ordinals, not multiples of the last place.
+    pub fn is_ordered(&self) -> bool {
+        self.ordered.is_some()
+    }
+
+    /// What `integer` stands for, in units of 2^[`Self::unit_exponent`]: itself, or the number of the ordinal.
+    pub fn real(&self, integer: i16) -> f64 {
+        self.ordered.map_or(f64::from(integer), |ordered| ordered.value(integer.into()).to_f64())
+    }
+
+    /// The power of two in which [`Self::real`] counts.
+    pub fn unit_exponent(&self) -> i32 {
+        if self.is_ordered() { 0 } else { self.format.lsb_exponent() }
+    }
+
+    /// The number that `integer` stands for, exactly.
+    pub fn value(&self, integer: i16) -> Value {
+        match self.ordered {
+            Some(ordered) => ordered.value(integer.into()),
+            None => {
+                let units = Dyadic::from_integer(integer.into());
+                Value::Finite(units.scale_by_power(self.unit_exponent()))
+            }
+        }
+    }
+
+    /// The integer of the weight nearest to `real` (see [`Self::real`]), the smaller of two equally near ones; of
+    /// ordinals the one with the even code.
+    pub fn nearest(&self, real: f64) -> i16 {
+        if let Some(ordered) = self.ordered {
+            return (ordered.nearest(&Value::from_f64(real)) as i16).clamp(self.range.0, self.range.1);
+        }
+        let units = real;
         let (least, most) = (f64::from(self.range.0), f64::from(self.range.1));
         if self.is_uniform() {
             return units.round_ties_even().clamp(least, most) as i16;
@@ -151,7 +200,10 @@ impl WeightFormat {
         let (least, most) = self.range;
         let fits = |weight: &i16| {
             (least..=most).contains(weight)
-                && (self.is_uniform() || self.values.binary_search(weight).is_ok())
+                && match self.ordered {
+                    Some(ordered) => ordered.holds((*weight).into()),
+                    None => self.is_uniform() || self.values.binary_search(weight).is_ok(),
+                }
         };
         weights.iter().copied().find(|weight| !fits(weight))
     }

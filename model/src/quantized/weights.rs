@@ -1,17 +1,21 @@
 //! Integer weights: rounding real ones to the values of a format with one step an output channel.
 
+use bitmill_formats::Multiplication;
+
 use super::WeightFormat;
 use crate::network::Operation;
 
-/// Integer weights of one layer: multiples of the last place of a format.
+/// Integer weights of one layer, as a format holds them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedWeights {
     /// Integers in the order of [`Operation`].
     pub integers: Vec<i16>,
-    /// Real step of each output channel: finite and positive.
+    /// Real value of 1 ([`WeightFormat::real`]) in each output channel: finite and positive.
     pub scales: Vec<f64>,
     /// Their format.
     pub format: WeightFormat,
+    /// What becomes of an activation and a weight.
+    pub multiplication: Multiplication,
 }
 
 impl QuantizedWeights {
@@ -27,7 +31,12 @@ impl QuantizedWeights {
             let scale = scales[weight_channel(operation, index, real.len(), scales.len())];
             (f64::from(weight) / scale).round_ties_even().clamp(-limit, limit) as i16
         };
-        Self { integers: real.iter().enumerate().map(round).collect(), scales, format }
+        Self {
+            integers: real.iter().enumerate().map(round).collect(),
+            scales,
+            format,
+            multiplication: Multiplication::EXACT,
+        }
     }
 
     /// The integers nearest to `real`, with the finest steps that saturate no weight.

@@ -7,7 +7,9 @@ pub mod scale_sim;
 pub use layer_sets::{LAYER_SETS, LayerSet};
 
 use crate::network::{Network, Operation, Tensor, TensorId};
-use crate::quantized::{ActivationFormat, Quantization, QuantizedLayer, QuantizedNetwork, WeightFormat};
+use crate::quantized::{
+    ActivationFormat, Arithmetic, Quantization, QuantizedLayer, QuantizedNetwork, WeightFormat,
+};
 use crate::shape::{Shape, Window};
 use crate::{ModelError, Multiplier, Requantization};
 
@@ -63,6 +65,7 @@ impl ShapeLayer {
             multipliers: vec![Multiplier::ONE; channels],
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: Vec::new(),
+            arithmetic: Arithmetic::default(),
             offset: 0,
             low: quantization.min(),
             high: quantization.max(),

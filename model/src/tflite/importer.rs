@@ -8,7 +8,7 @@ use super::schema::{ElementType, ModelInfo, OperatorInfo, TensorInfo};
 use super::softmax::Softmax;
 use crate::float::FloatLayer;
 use crate::network::{Network, Operation, TensorId};
-use crate::quantized::{Quantization, QuantizedLayer, WeightFormat};
+use crate::quantized::{Arithmetic, Quantization, QuantizedLayer, WeightFormat};
 use crate::shape::{Padding, Shape};
 use crate::{ModelError, Tensor};
 
@@ -295,6 +295,7 @@ pub(super) fn lane(
         multipliers: vec![factor; channels],
         requantization,
         input_multipliers: Vec::new(),
+        arithmetic: Arithmetic::default(),
         offset: clamp.zero_point,
         low: clamp.low,
         high: clamp.high,

@@ -121,15 +121,15 @@ pub struct Compute {
     pub weight_step: bool,
     /// Whether every tile starts again at the first weight line (else only every pixel group).
     pub weight_reset: bool,
-    /// Activation that taps outside the input read.
+    /// Code of the activation that taps outside the input read.
     pub pad_value: i32,
     /// How scaled sums are rounded.
     pub rounding: Requantization,
     /// Output zero point.
     pub zero_point: i32,
-    /// Smallest output.
+    /// Smallest output; an ordinal in floating point.
     pub low: i32,
-    /// Largest output.
+    /// Largest output; an ordinal in floating point.
     pub high: i32,
     /// Taps a row.
     pub kernel_width: u32,

@@ -42,7 +42,8 @@ fn default_clock_mhz() -> u32 {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Precision {
-    /// Formats of the activations, as `bitmill formats` lists them: one name or a list.
+    /// Formats of the activations, as `bitmill formats` lists them: one name or a list. Integers of up to 16 bits,
+    /// binary, and minifloats and posits of up to 16 bits, as far as the processing element runs them.
     pub activations: Formats,
     /// Formats of the weights.
     pub weights: Formats,
@@ -105,7 +106,7 @@ pub struct Scratchpads {
     pub banks_per_row: u32,
     /// Weights, in KiB: those that are computed on and those that are loaded meanwhile.
     pub weights_kib: u32,
-    /// Biases and scales, in KiB: 9 bytes an output channel, loaded as the weights are.
+    /// Biases and scales, in KiB: 9 bytes an output channel (10 where sums are wide), loaded as the weights are.
     #[serde(default = "default_parameters_kib")]
     pub parameters_kib: u32,
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use bitmill_formats::Format;
+use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::{HdlError, Module, bits_for};
 use bitmill_units::common::pair::Pair;
 use bitmill_units::common::ram::Ram;
-use bitmill_units::common::requantizer::Requantizer;
+use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, Requantizer};
 use bitmill_units::pe::lane::{LANE_WEIGHT_BITS, VectorLane};
 use bitmill_units::pe::{Element, Kind, Mode, PeTiming, ProcessingElement, Request};
 
@@ -17,8 +18,8 @@ use crate::command::fields;
 use crate::configuration::illegal;
 use crate::{ComputeKind, Configuration, ConfigurationError, Target, WordLayout, hardware};
 
-/// Bits of the parameters of one output channel: bias 32, multiplier 31, shift 6, padded to whole bytes.
-pub const PARAMETER_BITS: u32 = 72;
+/// Most bits of a sum on the vector unit; it has no floating point.
+const MOST_LANE_BITS: u32 = 64;
 
 /// Scratchpad lines are addressed by 16-bit command fields.
 const MOST_LINES: u32 = 1 << 16;
@@ -59,10 +60,14 @@ impl Accelerator {
         let vector_bits = words.iter().filter(|word| word.is_signed_integer()).map(WordLayout::bits).max();
         let pair_bits = vector_bits.filter(|_| vector.elementwise);
         let pair = pair_bits.map(|bits| Pair::new(bits, vector.rounding)).transpose()?;
-        let lane = VectorLane::new(vector_bits.unwrap_or(2), pe.accumulator_bits, pair.is_some())?;
+        let lane_bits = pe.accumulator_bits.min(MOST_LANE_BITS);
+        let lane = VectorLane::new(vector_bits.unwrap_or(2), lane_bits, pair.is_some())?;
         let accumulator_bits = pair.map_or(0, |pair| pair.result_bits()).max(pe.accumulator_bits);
         let value_bits = words.iter().map(WordLayout::value_bits).max().unwrap_or(2);
-        let requantizer = Requantizer::new(accumulator_bits, value_bits, vector.rounding)?;
+        let floats = words.iter().filter_map(WordLayout::float).collect();
+        let requantizer = Requantizer::new(accumulator_bits, value_bits, vector.rounding)
+            .and_then(|requantizer| requantizer.with_formats(floats))
+            .map_err(|error| in_section("pe", error))?;
         let configuration_hash = configuration_hash(&configuration)?;
         let accelerator = Accelerator {
             pe: element,
@@ -239,6 +244,18 @@ impl Accelerator {
         self.configuration.pe.accumulator_bits
     }
 
+    /// Bits of a sum on the vector unit.
+    pub fn lane_accumulator_bits(&self) -> u32 {
+        self.accumulator_bits().min(MOST_LANE_BITS)
+    }
+
+    /// Bits of the parameters of one output channel, padded to whole bytes: bias 32, multiplier 31, shift 6; where
+    /// sums are wide, shift 8 and bias places 6.
+    pub fn parameter_bits(&self) -> u32 {
+        let places = if self.requantizer.is_wide() { BIAS_PLACES_BITS } else { 0 };
+        (BIAS_BITS + MULTIPLIER_BITS + self.requantizer.shift_bits() + places).next_multiple_of(8)
+    }
+
     /// Bits of a beat on the memory port.
     pub fn beat_bits(&self) -> u32 {
         self.configuration.memory.width_bits
@@ -277,7 +294,7 @@ impl Accelerator {
                 let lanes = self.vector_word().map_or(0, |word| word.channels);
                 (self.columns() * self.weight_word_bits()).max(lanes * LANE_WEIGHT_BITS)
             }
-            Target::Parameters => self.most_channels() * PARAMETER_BITS,
+            Target::Parameters => self.most_channels() * self.parameter_bits(),
         }
     }
 
@@ -365,6 +382,11 @@ fn words<'f>(
     let mut words = Vec::new();
     for format in formats {
         let channels = modes.iter().filter(|mode| mode.activation == *format).map(Mode::channels).max();
+        if let Format::Block(_) = format {
+            let legal = "results have no scale for each block of channels; integers, binary, and minifloats and posits \
+                         of up to 16 bits are legal";
+            return Err(illegal(KEY, format, legal));
+        }
         let word = WordLayout {
             format: format
                 .scalar("activations")
@@ -373,7 +395,8 @@ fn words<'f>(
             channels: channels.unwrap_or(1),
         };
         if !word.is_legal() {
-            return Err(illegal(KEY, format, "integers, and binary, are legal"));
+            let legal = "integers, binary, and minifloats and posits of up to 16 bits are legal";
+            return Err(illegal(KEY, format, legal));
         }
         words.push(word);
     }

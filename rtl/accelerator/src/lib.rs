@@ -23,7 +23,7 @@ pub use configuration::{
     Array, Configuration, ConfigurationError, Formats, MemoryPort, Pe, Precision, Scratchpads, Vector,
 };
 pub use fault::Fault;
-pub use geometry::{Accelerator, PARAMETER_BITS};
+pub use geometry::Accelerator;
 pub use hardware::{Event, RUN_DONE_PORT, RUN_START_PORT, timing};
 pub use register_map::{Access, Bits, Counters, MAGIC, REGISTER_ADDRESS_BITS, Register, VERSION, registers};
 pub use word::WordLayout;

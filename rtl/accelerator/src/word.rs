@@ -1,6 +1,6 @@
 //! How the activations of one format lie in a word of the activation scratchpad.
 
-use bitmill_formats::{Family, Format, Scalar, Value};
+use bitmill_formats::{Family, Format, Ordered, Scalar, Value};
 
 /// A format of activations in a word: one channel above the other, channel 0 lowest, nothing between them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,6 +15,11 @@ impl WordLayout {
     /// Bits of an activation.
     pub fn bits(&self) -> u32 {
         self.format.bits()
+    }
+
+    /// The order of the format's numbers, if it is floating point: results are ordinals before they become codes.
+    pub fn float(&self) -> Option<Ordered> {
+        Ordered::new(&self.format)
     }
 
     /// Bits of the two's complement integer that becomes an activation.
@@ -35,24 +40,30 @@ impl WordLayout {
         self.bits() == 1 && self.format.decode(0).is_negative()
     }
 
-    /// Whether the format stands for integers that the requantizer makes.
+    /// Whether the format stands for what the requantizer makes.
     pub(crate) fn is_legal(&self) -> bool {
         match &self.format {
             Scalar::Integer(integer) => integer.fraction_bits() == 0,
-            _ => self.is_bipolar(),
+            _ => self.is_bipolar() || self.float().is_some(),
         }
     }
 
-    /// The code of an integer value.
+    /// The code of an integer value; in floating point, of an ordinal.
     pub fn code(&self, value: i32) -> u32 {
+        if let Some(ordered) = self.float() {
+            return ordered.code(value);
+        }
         if let Scalar::Integer(integer) = &self.format {
             return value as u32 & ((1 << integer.bits()) - 1);
         }
         self.format.encode(&Value::from_integer(value.into()), bitmill_formats::Rounding::NearestEven)
     }
 
-    /// The integer that a code stands for.
+    /// The integer that a code stands for; in floating point, its ordinal.
     pub fn value(&self, code: u32) -> i32 {
+        if let Some(ordered) = self.float() {
+            return ordered.ordinal(code);
+        }
         if let Scalar::Integer(integer) = &self.format {
             return integer.integer(code) as i32;
         }

@@ -96,6 +96,28 @@ fn wrong_values_name_what_is_legal() {
 }
 
 #[test]
+fn formats_that_results_cannot_have_are_refused() {
+    let with = |precision: &str, pe: &str| {
+        let yaml = GOOD
+            .replace("{activations: int8, weights: int8}", precision)
+            .replace("{kind: integer, lanes: 4}", pe);
+        let error = Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed"));
+        error.expect_err("an illegal configuration").to_string()
+    };
+    let blocks = with(
+        "{activations: mxfp8_e4m3, weights: mxfp8_e4m3}",
+        "{kind: block_dot, lanes: 4, accumulator_bits: 64}",
+    );
+    assert!(
+        blocks.contains("precision.activations: mxfp8_e4m3 is not legal: results have no scale"),
+        "{blocks}"
+    );
+    let wide =
+        with("{activations: fp16, weights: int8}", "{kind: float_mac, lanes: 4, accumulator_bits: 97}");
+    assert_eq!(wide, "pe: accumulator = 97: 8 to 96 bits are legal");
+}
+
+#[test]
 fn malformed_files_name_the_line() {
     for (from, to, parts) in [
         ("lanes: 4", "lanes: 4, depth: 2", ["unknown field `depth`", "3"]),

@@ -3,6 +3,8 @@
 //! Most multiply exactly. L-Mul adds codes instead, and a fixed-point register may leave out the lowest places of
 //! each product. Whoever computes what a processing element computes asks here.
 
+use std::fmt;
+
 use crate::family::Family;
 use crate::{Dyadic, LMul, Rounding, Value};
 
@@ -71,6 +73,17 @@ impl Multiplication {
         let magnitude = i128::try_from(product.significand()).ok()?;
         let shifted = places.filter(|&places| places < magnitude.leading_zeros()).map(|p| magnitude << p)?;
         Some(if product.is_negative() { -shifted } else { shifted })
+    }
+}
+
+impl fmt::Display for Multiplication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rule {
+            Rule::Exact => f.write_str("exact")?,
+            Rule::LMul(l_mul) => write!(f, "by L-Mul in {}", l_mul.format())?,
+            Rule::LMulWide(l_mul) => write!(f, "by L-Mul beyond the range of {}", l_mul.format())?,
+        }
+        self.cut.map_or(Ok(()), |cut| write!(f, ", cut below 2^{cut}"))
     }
 }
 

@@ -9,8 +9,8 @@ use std::fmt;
 
 use bitmill_hdl::{ModuleBuilder, Signal};
 
-use crate::family::Family;
-use crate::{Minifloat, Overflow, Posit, Rounding, Scalar, Value};
+use crate::family::{Extremes, Family};
+use crate::{Dyadic, Minifloat, Overflow, Posit, Rounding, Scalar, Value};
 
 /// Widest code, in bits.
 const MOST_BITS: u32 = 16;
@@ -33,6 +33,14 @@ impl Ordered {
             Scalar::Posit(posit) => Some(Self::Posit(*posit)),
             _ => None,
         }
+    }
+
+    /// The order of `format`, if its numbers are no 16-bit multiples of its last place: weights in such a format are
+    /// held as ordinals.
+    pub fn of_wide(format: &Scalar) -> Option<Self> {
+        let Extremes { lowest, highest, lsb_exponent, .. } = format.extremes();
+        let is_wide = |end: Dyadic| end.scale_by_power(-lsb_exponent).to_f64().abs() > f64::from(i16::MAX);
+        Self::new(format).filter(|_| is_wide(lowest) || is_wide(highest))
     }
 
     /// The format among all others.
@@ -215,6 +223,14 @@ mod tests {
                 assert_eq!(format.nearest(&format.value(ordinal)), ordinal, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn wide_formats_are_those_whose_multiples_need_more_than_16_bits() {
+        let is_wide = |name: &str| Ordered::of_wide(&name.parse().unwrap()).is_some();
+        let wide = ["fp8_e4m3", "fp8_e5m2", "bf16", "fp16", "posit16_1", "fp7_e4m2"];
+        let narrow = ["fp4_e2m1", "fp6_e3m2", "posit8_0", "posit4_1", "int16", "bitmod_fp4"];
+        assert!(wide.into_iter().all(is_wide) && !narrow.into_iter().any(is_wide));
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod words;
 
 use std::sync::Arc;
 
-use bitmill_formats::Format;
+use bitmill_formats::{Format, Multiplication};
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module, bits_for};
 
@@ -78,11 +78,6 @@ impl Mode {
     pub fn channels(&self) -> u32 {
         self.lanes * self.weight.parts()
     }
-
-    /// `result_o` is the sum of products of codes, in units of the two formats, times 2^this.
-    pub fn result_shift(&self) -> u32 {
-        (self.activation.lsb_exponent() + self.weight.lsb_exponent() - self.lsb_exponent) as u32
-    }
 }
 
 /// What the array and its simulator ask of a PE.
@@ -112,6 +107,16 @@ pub trait ProcessingElement: Unit + std::fmt::Debug {
     fn phase_bits(&self) -> u32 {
         let last = self.timing().interval_cycles - 1;
         if last == 0 { 0 } else { bits_for(last.into()) }
+    }
+    /// What becomes of an activation and a weight in a mode.
+    fn multiplication(&self, _mode: &Mode) -> Multiplication {
+        Multiplication::EXACT
+    }
+    /// `result_o` is the sum of products, in units of the last place that they have, times 2^this.
+    fn result_shift(&self, mode: &Mode) -> u32 {
+        let [activation, weight] = [&mode.activation, &mode.weight].map(Format::lsb_exponent);
+        let products = self.multiplication(mode).lsb_exponent(activation, weight);
+        u32::try_from(products - mode.lsb_exponent).expect("no product ends below the last bit of a sum")
     }
     /// Sums that leave a PE, in the order of its output ports; each is the output of a channel of its own.
     fn results(&self) -> u32 {

@@ -5,8 +5,7 @@ use bitmill_accelerator::{
 };
 use bitmill_formats::Format;
 use bitmill_model::{
-    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
-    WeightFormat, Window,
+    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, TensorId, WeightFormat, Window,
 };
 use bitmill_units::pe::Mode;
 
@@ -63,7 +62,7 @@ pub(super) fn chunks(
     let sources = if layer.operation == Operation::Concatenate { layer.inputs.len() } else { 1 };
     let mut chunks = Vec::new();
     for source in 0..sources {
-        let context = Context { accelerator, network, layer, parameters, places, source, mode };
+        let context = Context { accelerator, network, index, layer, parameters, places, source, mode };
         let mapping = context.mapping()?;
         let tiles_at_once = context.tiles_at_once(&mapping)?;
         let place = if sources == 1 { context.output() } else { context.input() };
@@ -100,7 +99,7 @@ pub(super) fn mode<'a>(
         let needed = weight.signed_bits()?;
         modes.filter(|mode| bits(&mode.weight) >= Some(needed)).min_by_key(|mode| bits(&mode.weight))
     };
-    exact.or_else(wider).map(Some).ok_or_else(|| SimulationError::Format {
+    let mode = exact.or_else(wider).ok_or_else(|| SimulationError::Format {
         layer: layer.name.clone(),
         what: "a pair of activations and weights",
         found: format!("{activation} and {weight}"),
@@ -112,18 +111,25 @@ pub(super) fn mode<'a>(
                 .collect();
             pairs.join("; ")
         },
-    })
+    })?;
+    let (found, legal) =
+        (network.layers()[index].arithmetic.multiplication, accelerator.pe().multiplication(mode));
+    if found != legal {
+        return Err(SimulationError::Multiplication { layer: layer.name.clone(), found, legal });
+    }
+    Ok(Some(mode))
 }
 
 pub(super) struct Context<'a> {
     pub accelerator: &'a Accelerator,
     pub network: &'a QuantizedNetwork,
+    pub index: usize,
     pub layer: &'a Layer,
     pub parameters: &'a QuantizedLayer,
     places: &'a [TensorPlace],
     /// The input that is read first.
     source: usize,
-    mode: Option<&'a Mode>,
+    pub mode: Option<&'a Mode>,
 }
 
 impl Context<'_> {
@@ -221,7 +227,10 @@ impl Context<'_> {
                 layer: self.layer.name.clone(),
                 what: "an input or output of the vector unit",
                 found: other.format.to_string(),
-                legal: legal.map_or("no such layers".to_owned(), |word| format!("{} there", word.format)),
+                legal: legal.map_or(
+                    "none there, for want of signed integers in precision.activations".to_owned(),
+                    |word| format!("{} there", word.format),
+                ),
             }),
         }
     }
@@ -370,61 +379,6 @@ impl Context<'_> {
     fn output_format(&self) -> u32 {
         let place = self.accelerator.words().iter().position(|word| *word == self.output().word);
         place.expect("the output's word is one of the accelerator's") as u32
-    }
-
-    /// Parameters of `blocks` output blocks. `corrections` are added to the biases, by channel of the chunk.
-    fn parameter_lines(
-        &self,
-        first_block: u32,
-        blocks: u32,
-        corrections: &[i64],
-    ) -> Result<Lines, SimulationError> {
-        let lanes = self.output().word.channels;
-        let shift = self.mode.map_or(0, Mode::result_shift);
-        let mut lines = Lines::new(self.accelerator, Target::Parameters, blocks);
-        for block in 0..blocks {
-            for lane in 0..lanes {
-                let channel = ((first_block + block) * lanes + lane) as usize;
-                if let (Some(&bias), Some(&multiplier)) =
-                    (self.parameters.bias.get(channel), self.parameters.multipliers.get(channel))
-                {
-                    let correction = corrections.get((block * lanes + lane) as usize).copied().unwrap_or(0);
-                    let bias = (i64::from(bias) + correction) << shift;
-                    let (bias, multiplier) = self.in_units_of_the_pe(channel, bias, multiplier, shift)?;
-                    lines.put_parameters(block, lane, bias, multiplier);
-                }
-            }
-        }
-        Ok(lines)
-    }
-
-    /// Bias and multiplier for sums that count in units 2^-shift of the network's.
-    fn in_units_of_the_pe(
-        &self,
-        channel: usize,
-        bias: i64,
-        multiplier: Multiplier,
-        shift: u32,
-    ) -> Result<(i32, Multiplier), SimulationError> {
-        let refused =
-            |what: String| SimulationError::Weights { layer: self.layer.name.clone(), channel, what };
-        let narrow = i32::try_from(bias).map_err(|_| {
-            refused(format!("bias {bias} does not fit 32 bits; use wider activations or weights"))
-        })?;
-        let deeper = u32::from(multiplier.shift) + shift;
-        let legal = u32::from(bitmill_formats::requantize::MAX_SHIFT);
-        if deeper > legal {
-            return Err(refused(format!(
-                "scale {} is too small: its shift {deeper} exceeds {legal}",
-                multiplier.real()
-            )));
-        }
-        if shift > 0 && self.parameters.requantization == Requantization::DoubleRounding {
-            let what =
-                "its sums count in finer units than its codes, which double rounding would round otherwise";
-            return Err(refused(what.to_owned()));
-        }
-        Ok((narrow, Multiplier { shift: deeper as u8, ..multiplier }))
     }
 
     fn weights(

@@ -111,8 +111,8 @@ fn unrolling(accelerator: &Accelerator, network: &QuantizedNetwork) -> Option<(U
 mod tests {
     use bitmill_accelerator::{Accelerator, Configuration};
     use bitmill_model::{
-        ActivationFormat, Extent, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
-        QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
+        ActivationFormat, Arithmetic, Extent, Multiplier, Network, Operation, Padding, Quantization,
+        QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
     };
 
     use super::unroll;
@@ -142,6 +142,7 @@ mod tests {
             multipliers: vec![Multiplier::nearest(0.004).expect("a legal factor"); 5],
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: Vec::new(),
+            arithmetic: Arithmetic::default(),
             offset: -3,
             low: -128,
             high: 127,

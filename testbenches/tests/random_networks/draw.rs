@@ -3,8 +3,8 @@
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_hdl::unit::Random;
 use bitmill_model::{
-    ActivationFormat, Extent, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
-    QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
+    ActivationFormat, Arithmetic, Extent, Multiplier, Network, Operation, Padding, Quantization,
+    QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 
 /// Roundings that every drawn accelerator has.
@@ -173,6 +173,7 @@ fn parameters(
             }
             false => Vec::new(),
         },
+        arithmetic: Arithmetic::default(),
         offset: output.zero_point,
         low: if relu { output.zero_point } else { low },
         high,

@@ -1,5 +1,7 @@
 //! Weights in the network's order, real and, where the file has them, integer.
 
+use bitmill_formats::Multiplication;
+
 use crate::onnx::constant::{Constant, Values};
 use crate::onnx::node::Node;
 use crate::quantized::QuantizedWeights;
@@ -34,7 +36,7 @@ pub(super) fn read(node: Node, constant: &Constant, order: &[usize]) -> Result<W
             let scales = rows.iter().map(|row| f64::from(row[0])).collect();
             let integers = fitted(node, &integers, kind.bits)?;
             let format = WeightFormat::signed(kind.bits).map_err(|problem| node.error(problem))?;
-            Some(QuantizedWeights { integers, scales, format })
+            Some(QuantizedWeights { integers, scales, format, multiplication: Multiplication::EXACT })
         }
         _ => None,
     };

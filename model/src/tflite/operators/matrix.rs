@@ -9,7 +9,7 @@ use crate::ModelError;
 use crate::float::FloatLayer;
 use crate::network::{Operation, TensorId};
 use crate::quantized::proof::proved_multiplier;
-use crate::quantized::{Quantization, QuantizedLayer, WeightFormat, weight_channel};
+use crate::quantized::{Arithmetic, Quantization, QuantizedLayer, WeightFormat, weight_channel};
 use crate::shape::{Extent, Padding, Window};
 use crate::tflite::importer::{Clamp, Importer, Node};
 use crate::tflite::schema::{ElementType, TensorInfo};
@@ -111,6 +111,7 @@ fn affine(
         multipliers,
         requantization: *requantization,
         input_multipliers: Vec::new(),
+        arithmetic: Arithmetic::default(),
         offset: output.zero_point,
         low: clamp.low,
         high: clamp.high,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, signed, unsigned};
-use bitmill_units::common::requantizer::{BIAS_BITS, ROUNDING_BITS, SHIFT_BITS};
+use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, ROUNDING_BITS};
 
 use super::array::result_port;
+use super::by_output;
 use super::drain::block_bits;
 use super::pairing::Pairing;
 use super::scratchpad::{across, group_bits};
-use crate::geometry::PARAMETER_BITS;
 use crate::{Accelerator, Target, WordLayout};
 
 pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
@@ -43,22 +43,24 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         settings.push(("rounding_i", m.input("rounding_i", unsigned(ROUNDING_BITS))));
     }
     let pairing = accelerator.pair().map(|unit| Pairing::new(&m, accelerator, unit, &settings));
+    settings.extend(float_format(&m, accelerator, format).map(|number| ("format_i", number)));
     m.group("Parameters of the block's channels, in slices");
     let slice_bits = accelerator.beat_bits().min(accelerator.line_bits(Target::Parameters));
     let slices: Vec<Signal> = (0..accelerator.beats_per_line(Target::Parameters))
         .map(|s| m.input(&format!("parameter_{s}_i"), unsigned(slice_bits)))
         .collect();
-    let inputs = |prefix: &str, channels: u32| -> Vec<Vec<Signal>> {
+    let inputs = |prefix: &str, channels: u32, bits: u32| -> Vec<Vec<Signal>> {
         let heading = format!("Results of the {prefix}");
         m.group(&heading);
         let port = |row, channel| {
             let name = result_port(row, channel).replace("result", prefix).replace("_o", "_i");
-            m.input(&name, signed(accelerator.accumulator_bits()))
+            m.input(&name, signed(bits))
         };
         (0..rows).map(|row| (0..channels).map(|channel| port(row, channel)).collect()).collect()
     };
-    let array = inputs("array", outputs);
-    let vector = accelerator.vector_word().map(|word| inputs("vector", word.channels));
+    let array = inputs("array", outputs, accelerator.accumulator_bits());
+    let lane_bits = accelerator.lane_accumulator_bits();
+    let vector = accelerator.vector_word().map(|word| inputs("vector", word.channels, lane_bits));
     if vector.is_none() {
         m.ignore(is_matrix);
     }
@@ -78,13 +80,8 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
                 }
             };
             let accumulator = accumulator.named(&format!("accumulator_{drain_row}_{lane}"));
-            let base = lane * PARAMETER_BITS;
-            let mut connections = vec![
-                ("accumulator_i", accumulator),
-                ("bias_i", across(&m, &slices, base, BIAS_BITS).as_signed()),
-                ("multiplier_i", across(&m, &slices, base + BIAS_BITS, MULTIPLIER_BITS)),
-                ("shift_i", across(&m, &slices, base + BIAS_BITS + MULTIPLIER_BITS, SHIFT_BITS)),
-            ];
+            let mut connections = vec![("accumulator_i", accumulator)];
+            connections.extend(parameters(&m, accelerator, &slices, lane));
             connections.extend(&settings);
             let instance =
                 m.instance(&format!("i_requantizer_{drain_row}_{lane}"), &requantizer, &connections);
@@ -97,6 +94,47 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.output(&format!("word_{row}_o"), word);
     }
     m.finish()
+}
+
+/// The parameters of channel `lane` of the block, by port of its requantizer.
+fn parameters<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    slices: &[Signal<'m>],
+    lane: u32,
+) -> Vec<(&'static str, Signal<'m>)> {
+    let requantizer = accelerator.requantizer();
+    let mut fields =
+        vec![("bias_i", BIAS_BITS), ("multiplier_i", MULTIPLIER_BITS), ("shift_i", requantizer.shift_bits())];
+    if requantizer.is_wide() {
+        fields.push(("bias_places_i", BIAS_PLACES_BITS));
+    }
+    let mut next = lane * accelerator.parameter_bits();
+    let mut take = |(port, bits): (&'static str, u32)| {
+        let field = across(m, slices, next, bits);
+        next += bits;
+        (port, if port == "bias_i" { field.as_signed() } else { field })
+    };
+    fields.into_iter().map(&mut take).collect()
+}
+
+/// The requantizer's number of the results' format, where it has several: 0 for integers, else as they come.
+fn float_format<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    format: Option<Signal<'m>>,
+) -> Option<Signal<'m>> {
+    let requantizer = accelerator.requantizer();
+    if requantizer.formats().is_empty() {
+        return None;
+    }
+    let number = |word: &WordLayout| {
+        let place = requantizer.formats().iter().position(|format| Some(*format) == word.float());
+        place.map_or(0, |place| place as u64 + 1)
+    };
+    let numbers = by_output(accelerator, number);
+    let width = requantizer.format_bits();
+    Some(format.map_or_else(|| m.lit(width, numbers[0]), |format| super::choose(m, format, &numbers, width)))
 }
 
 /// Width of the port `output_format_i`, if there are several formats.
@@ -151,10 +189,10 @@ fn select_result<'m>(accelerator: &Accelerator, drain_row: u32, lane: u32, chunk
     let Some(from_vector) = rows.iter().map(|&row| vector[row].get(lane as usize).copied()).collect() else {
         return from_array;
     };
-    chunk.is_matrix.mux(from_array, choose(chunk.group, from_vector))
+    chunk.is_matrix.mux(from_array, choose(chunk.group, from_vector).extend(from_array.width()))
 }
 
-/// The activation word of the requantized integers, in the chosen format.
+/// The activation word of the requantized integers (or ordinals), in the chosen format.
 fn word<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
@@ -162,7 +200,12 @@ fn word<'m>(
     format: Option<Signal<'m>>,
 ) -> Signal<'m> {
     let code = |word: &WordLayout, integer: Signal<'m>| {
-        if word.is_bipolar() { integer.msb().not() } else { integer.as_unsigned().truncate(word.bits()) }
+        let bits = integer.as_unsigned().truncate(word.bits());
+        match word.float() {
+            Some(ordered) => ordered.code_circuit(m, bits),
+            None if word.is_bipolar() => integer.msb().not(),
+            None => bits,
+        }
     };
     let words: Vec<Signal> = accelerator
         .words()

@@ -19,22 +19,28 @@
 //! the multiplier as one more partial product. Single precision rounds accumulator and product to 24
 //! bits on the way and needs a sticky bit: an option with a stage before and one behind the multiplier.
 //!
-//! Timing: a value every cycle, six cycles from input to output, eight with single precision.
+//! Results in floating point branch off behind the multiplier into a [`ResultEncoder`], whose ordinals are clamped
+//! like integers. Sums for them are wide: the shift has eight bits then, and the bias stands `bias_places` higher.
+//!
+//! Timing: a value every cycle, six cycles from input to output, two more with single precision and one more with
+//! floating point.
 
 mod roundings;
+mod scaling;
 mod single_precision;
 
 use std::sync::Arc;
 
-use bitmill_formats::circuits::shift_right_jamming;
 use bitmill_formats::requantize::{MULTIPLIER_BITS, SINGLE_PRECISION_BITS};
-use bitmill_formats::{Multiplier, Requantization};
+use bitmill_formats::{Multiplier, Ordered, Requantization, requantize};
 use bitmill_hdl::unit::{Model, Pipeline, Random, Unit, Values, number, signed_number, to_bits};
-use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
+use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, bits_for, signed, unsigned};
 
+use super::result_encoder::{self, ResultEncoder};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 pub use roundings::Roundings;
-use single_precision::round_to_24_bits;
+pub(super) use scaling::rounding_constant;
+use scaling::{Flags, Scaling};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -44,8 +50,8 @@ pub const ENTRY: Entry = Entry {
         Parameter {
             name: "accumulator",
             default: "32",
-            help: "bits of the signed accumulator, 8 to 48",
-            legal: Legal::Numbers(8, 48),
+            help: "bits of the signed accumulator, 8 to 96; above 48 with a shift of eight bits and bias places",
+            legal: Legal::Numbers(8, 96),
         },
         Parameter {
             name: "activation_bits",
@@ -64,6 +70,12 @@ pub const ENTRY: Entry = Entry {
                 "single_precision",
             ]),
         },
+        Parameter {
+            name: "formats",
+            default: "none",
+            help: "none, or minifloats and posits that results may have instead of integers, with commas between",
+            legal: Legal::OneOf(&["none", "none", "fp8_e4m3", "posit8_0,fp4_e2m1"]),
+        },
     ],
     examples: &[
         "",
@@ -72,25 +84,34 @@ pub const ENTRY: Entry = Entry {
         "accumulator=16 rounding=half_away_from_zero",
         "rounding=single_precision",
         "accumulator=40 activation_bits=12 rounding=dyadic_half_up,double_rounding,half_away_from_zero,single_precision",
+        "accumulator=96 rounding=dyadic_half_up",
+        "accumulator=48 formats=fp8_e4m3 rounding=half_away_from_zero",
+        "accumulator=96 activation_bits=16 formats=fp8_e4m3,posit16_1,bf16",
+        "accumulator=30 formats=fp4_e2m1,posit8_0 rounding=double_rounding,single_precision",
     ],
     build: |settings| Ok(Box::new(Requantizer::from_settings(settings)?)),
 };
 
 /// Bits of the bias.
 pub const BIAS_BITS: u32 = 32;
-/// Bits of the shift.
+/// Bits of the shift where sums are narrow.
 pub const SHIFT_BITS: u32 = 6;
+/// Bits of the places by which a bias stands higher than a wide sum.
+pub const BIAS_PLACES_BITS: u32 = 6;
+/// Widest accumulator of integers alone, in bits.
+const NARROW_BITS: u32 = 48;
+/// Widest accumulator, in bits: its product with a multiplier has 128.
+const WIDEST_BITS: u32 = requantize::WIDEST_SUM_BITS - 1;
 /// Bits of a mode's number.
 pub const ROUNDING_BITS: u32 = 2;
-/// Bits of the multiplier's low half; both halves are multiplied at once and added a cycle later.
-const LOW_HALF_BITS: u32 = 16;
 
 /// Parameters of a requantizer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Requantizer {
     accumulator_bits: u32,
     activation_bits: u32,
     roundings: Roundings,
+    encoder: Option<ResultEncoder>,
 }
 
 /// What a command sets for all of its channels.
@@ -109,32 +130,78 @@ impl Requantizer {
     /// modes of `roundings`.
     ///
     /// # Errors
-    /// An accumulator outside 8 to 48 bits or activations outside 2 to 16 bits.
+    /// An accumulator outside 8 to 96 bits or activations outside 2 to 16 bits.
     pub fn new(
         accumulator_bits: u32,
         activation_bits: u32,
         roundings: Roundings,
     ) -> Result<Requantizer, UnitError> {
-        if !(8..=48).contains(&accumulator_bits) {
-            return Err(UnitError::illegal("accumulator", accumulator_bits, "8 to 48 bits are legal"));
+        if !(8..=WIDEST_BITS).contains(&accumulator_bits) {
+            return Err(UnitError::illegal("accumulator", accumulator_bits, "8 to 96 bits are legal"));
         }
         if !(2..=16).contains(&activation_bits) {
             return Err(UnitError::illegal("activation_bits", activation_bits, "2 to 16 bits are legal"));
         }
-        Ok(Requantizer { accumulator_bits, activation_bits, roundings })
+        Ok(Requantizer { accumulator_bits, activation_bits, roundings, encoder: None })
+    }
+
+    /// The same with results in `formats` too, if there are any; `format_i` numbers them from 1, 0 are integers.
+    ///
+    /// # Errors
+    /// A format with more bits than the activations.
+    pub fn with_formats(self, formats: Vec<Ordered>) -> Result<Requantizer, UnitError> {
+        if let Some(wide) = formats.iter().find(|format| format.bits() > self.activation_bits) {
+            let legal =
+                format!("activations have {} bits, formats up to as many are legal", self.activation_bits);
+            return Err(UnitError::illegal("formats", wide, legal));
+        }
+        let product_bits = self.biased_bits() + MULTIPLIER_BITS;
+        let encoder = (!formats.is_empty()).then(|| ResultEncoder::new(product_bits, formats)).transpose()?;
+        Ok(Requantizer { encoder, ..self })
     }
 
     fn from_settings(settings: &Settings) -> Result<Requantizer, UnitError> {
         let names = settings.text("rounding");
         let roundings = Roundings::from_names(names.split(','))
             .map_err(|problem| UnitError::illegal("rounding", names, problem))?;
-        let accumulator_bits = settings.number("accumulator", 8..=48)?;
-        Requantizer::new(accumulator_bits, settings.number("activation_bits", 2..=16)?, roundings)
+        let accumulator_bits = settings.number("accumulator", 8..=WIDEST_BITS)?;
+        let formats = match settings.text("formats") {
+            "none" => Vec::new(),
+            names => result_encoder::parse(names)?,
+        };
+        Requantizer::new(accumulator_bits, settings.number("activation_bits", 2..=16)?, roundings)?
+            .with_formats(formats)
     }
 
     /// Cycles from input to output.
     pub fn latency_cycles(&self) -> u32 {
-        if self.has_single_precision() { 8 } else { 6 }
+        6 + 2 * u32::from(self.has_single_precision()) + u32::from(self.encoder.is_some())
+    }
+
+    /// Whether it takes wide sums: a shift of eight bits, and the port `bias_places_i`.
+    pub fn is_wide(&self) -> bool {
+        self.accumulator_bits > NARROW_BITS || self.encoder.is_some()
+    }
+
+    /// Bits of the shift.
+    pub fn shift_bits(&self) -> u32 {
+        if self.is_wide() { result_encoder::SHIFT_BITS } else { SHIFT_BITS }
+    }
+
+    /// Formats of results beside integers, numbered from 1 by the port `format_i`, which stands where there are any.
+    pub fn formats(&self) -> &[Ordered] {
+        self.encoder.as_ref().map_or(&[], ResultEncoder::formats)
+    }
+
+    /// Bits of `format_i`.
+    pub fn format_bits(&self) -> u32 {
+        bits_for(self.formats().len() as u64)
+    }
+
+    /// Bits of a sum with its bias.
+    fn biased_bits(&self) -> u32 {
+        // What a bias of 63 places adds to a narrower sum, nobody asks for: it wraps around.
+        self.accumulator_bits.max(BIAS_BITS) + 1
     }
 
     /// The modes it offers.
@@ -151,7 +218,7 @@ impl Requantizer {
         self.roundings.contains(Requantization::SinglePrecision)
     }
 
-    /// The meaning, on numbers.
+    /// The meaning for integers, on numbers.
     pub fn requantize(
         mode: Requantization,
         accumulator: i64,
@@ -159,7 +226,18 @@ impl Requantizer {
         factor: Multiplier,
         output: OutputRange,
     ) -> i64 {
-        let scaled = i128::from(mode.scale(accumulator + bias, factor)) + i128::from(output.zero_point);
+        Requantizer::requantize_wide(mode, (accumulator + bias).into(), 0, factor, output)
+    }
+
+    /// The same for a sum of any width, `sum` · 2^−`deeper` with the bias.
+    fn requantize_wide(
+        mode: Requantization,
+        sum: i128,
+        deeper: i32,
+        factor: Multiplier,
+        output: OutputRange,
+    ) -> i64 {
+        let scaled = i128::from(mode.scale_wide(sum, -deeper, factor)) + i128::from(output.zero_point);
         scaled.max(output.low.into()).min(output.high.into()) as i64
     }
 }
@@ -168,8 +246,9 @@ impl Unit for Requantizer {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let (acc_bits, bits) = (self.accumulator_bits, self.activation_bits);
         let modes: Vec<&str> = self.roundings.iter().map(short_name).collect();
+        let formats: Vec<String> = self.formats().iter().map(|format| format!("_{format}")).collect();
         let m = ModuleBuilder::new(
-            format!("bitmill_requantizer_acc{acc_bits}_a{bits}_{}", modes.join("_")),
+            format!("bitmill_requantizer_acc{acc_bits}_a{bits}_{}{}", modes.join("_"), formats.concat()),
             format!(
                 "clamp(round((accumulator + bias) * multiplier / 2^shift) + zero point).\nLatency {} cycles, interval 1.",
                 self.latency_cycles()
@@ -180,20 +259,39 @@ impl Unit for Requantizer {
         m.group("Scale of the channel");
         let bias = m.input("bias_i", signed(BIAS_BITS));
         let multiplier = m.input("multiplier_i", unsigned(MULTIPLIER_BITS));
-        let shift = m.input("shift_i", unsigned(SHIFT_BITS));
+        let shift = m.input("shift_i", unsigned(self.shift_bits()));
+        let places = self.is_wide().then(|| {
+            m.input_with_comment(
+                "bias_places_i",
+                unsigned(BIAS_PLACES_BITS),
+                "the bias stands so much higher",
+            )
+        });
         m.group("Settings of the command");
         let rounding = self
             .has_choice()
             .then(|| m.input_with_comment("rounding_i", unsigned(ROUNDING_BITS), "number of the mode"));
+        let format = self.encoder.is_some().then(|| {
+            let comment = "0: integers, else a floating-point format; held until the results are out";
+            m.input_with_comment("format_i", unsigned(self.format_bits()), comment)
+        });
         let [zero_point, low, high] = ["zero_point_i", "low_i", "high_i"]
             .map(|port| m.input_with_comment(port, signed(bits), "held until the results are out"));
+        let is_encoded = format.map(|format| format.any().named("is_encoded"));
 
         m.comment("Bias.");
+        let biased = match places {
+            None => accumulator.add(bias),
+            Some(places) => {
+                let wide = bias.extend(self.biased_bits()).shift_left(places).named("placed_bias");
+                accumulator.extend(self.biased_bits()).add_wrapping(wide)
+            }
+        };
         let mut scaling = Scaling {
-            value: m.delay_data("biased_q", accumulator.add(bias)),
+            value: m.delay_data("biased_q", biased),
             multiplier: m.delay_data("multiplier_q", multiplier),
             shift: m.delay_data("shift_q", shift),
-            flags: self.flags(&m, rounding, shift),
+            flags: self.flags(&m, rounding, is_encoded, shift),
         };
         if let Some(single) = scaling.flags.single {
             m.comment("Single precision: the accumulator has 24 significant bits.");
@@ -204,8 +302,15 @@ impl Unit for Requantizer {
             m.comment("Single precision: so has the product.");
             scaling.round_value(&m, "product", single);
         }
+        let ordinal =
+            self.encoder.as_ref().zip(format).map(|(encoder, format)| encode(&m, encoder, &scaling, format));
         let scaled = scaling.shift(&m, bits);
-        let sum_q = m.delay_data("sum_q", scaled.add(zero_point));
+        let mut sum_q = m.delay_data("sum_q", scaled.add(zero_point));
+        if let Some((ordinal, is_encoded)) = ordinal.transpose()?.zip(is_encoded) {
+            m.comment("Whichever is meant.");
+            let integer_q = m.delay_data("integer_q", sum_q);
+            sum_q = is_encoded.mux(ordinal.extend(integer_q.width()), integer_q).named("result");
+        }
         m.comment("Clamp.");
         let [low, high] = [low, high].map(|bound| bound.extend(sum_q.width()));
         let floored = sum_q.lt(low).mux(low, sum_q).named("floored");
@@ -215,23 +320,31 @@ impl Unit for Requantizer {
     }
 
     fn model(&self) -> Box<dyn Model> {
-        let unit = *self;
-        // Zero point and clamp act in the last cycles; the stimulus holds them still.
+        let unit = self.clone();
+        // Format, zero point and clamp act in the last cycles; the stimulus holds them still.
         Box::new(Pipeline::new(self.latency_cycles() as usize, 1, move |inputs: &[BigUint]| {
             let (data, range) = inputs.split_at(inputs.len() - 3);
-            let number_of = |index: usize| number(&data[index]);
-            let mode = match data.get(4) {
-                Some(chosen) => Requantization::ALL[number(chosen) as usize],
-                None => unit.roundings.iter().next().expect("a set of roundings is not empty"),
+            let mut data = data.iter();
+            let mut next = || data.next().expect("the ports in their order");
+            let accumulator = signed_wide(next(), unit.accumulator_bits);
+            let bias = i128::from(signed_number(next(), BIAS_BITS));
+            let multiplier = number(next()) as u32;
+            let deeper = number(next()) as i32;
+            let sum = accumulator + (bias << if unit.is_wide() { number(next()) } else { 0 });
+            let mode = match unit.has_choice() {
+                true => Requantization::ALL[number(next()) as usize],
+                false => unit.roundings.iter().next().expect("a set of roundings is not empty"),
             };
+            let format = unit.encoder.as_ref().map_or(0, |_| number(next()) as usize);
             let narrow = |index: usize| signed_number(&range[index], unit.activation_bits);
-            let y = Requantizer::requantize(
-                mode,
-                signed_number(&data[0], unit.accumulator_bits),
-                signed_number(&data[1], BIAS_BITS),
-                Multiplier { multiplier: number_of(2) as u32, shift: number_of(3) as u8 },
-                OutputRange { zero_point: narrow(0), low: narrow(1), high: narrow(2) },
-            );
+            let output = OutputRange { zero_point: narrow(0), low: narrow(1), high: narrow(2) };
+            let factor = Multiplier { multiplier, shift: 0 };
+            let y = match format.checked_sub(1).map(|index| unit.formats()[index]) {
+                Some(format) => i64::from(requantize::encode(sum, -deeper, factor, format))
+                    .max(output.low)
+                    .min(output.high),
+                None => Requantizer::requantize_wide(mode, sum, deeper, factor, output),
+            };
             vec![Some(to_bits(i128::from(y), unit.activation_bits))]
         }))
     }
@@ -245,6 +358,7 @@ impl Unit for Requantizer {
             to_bits((1 << (bits - 1)) - 2, bits),
         ];
         let modes: Vec<Requantization> = self.roundings.iter().collect();
+        let format = random.below(self.formats().len() as u64 + 1);
         (0..cycles)
             .map(|_| {
                 let mode = modes[random.below(modes.len() as u64) as usize];
@@ -252,11 +366,38 @@ impl Unit for Requantizer {
                 if self.has_choice() {
                     values.push(BigUint::from(mode as u8));
                 }
+                if self.encoder.is_some() {
+                    values.push(format.into());
+                }
                 values.extend(range.iter().cloned());
                 values
             })
             .collect()
     }
+}
+
+/// The ordinal of the scaled sum in the chosen format.
+fn encode<'m>(
+    m: &'m ModuleBuilder,
+    encoder: &ResultEncoder,
+    scaling: &Scaling<'m>,
+    format: Signal<'m>,
+) -> Result<Signal<'m>, HdlError> {
+    let product = scaling.value.resize(encoder.product_bits());
+    let mut inputs = vec![("product_i", product), ("shift_i", scaling.shift)];
+    if encoder.format_bits() > 0 {
+        let number = format.sub_wrapping(m.lit(format.width(), 1)).truncate(encoder.format_bits());
+        inputs.push(("format_i", number));
+    }
+    Ok(m.instance("i_encoder", &encoder.module()?, &inputs).output("ordinal_o").as_signed())
+}
+
+/// A two's complement number of up to 128 bits.
+fn signed_wide(bits: &BigUint, width: u32) -> i128 {
+    let digits = bits.to_u64_digits();
+    let digit = |index: usize| u128::from(digits.get(index).copied().unwrap_or(0));
+    let unused = 128 - width;
+    ((digit(1) << 64 | digit(0)) << unused) as i128 >> unused
 }
 
 impl Requantizer {
@@ -268,9 +409,9 @@ impl Requantizer {
             _ => MULTIPLIER_BITS,
         };
         let narrow = 1 + random.below(u64::from(self.accumulator_bits)) as u32;
-        let accumulator = widen(&random.corner_bits(narrow), narrow, self.accumulator_bits);
+        let accumulator = to_bits(signed_wide(&random.corner_bits(narrow), narrow), self.accumulator_bits);
         let bias_bits = narrow.min(BIAS_BITS);
-        let bias = widen(&random.corner_bits(bias_bits), bias_bits, BIAS_BITS);
+        let bias = to_bits(signed_wide(&random.corner_bits(bias_bits), bias_bits), BIAS_BITS);
         // A power of two times a small accumulator meets ties; a shift near the product's bits, the range.
         let multiplier = match random.below(3) {
             0 => BigUint::from(1u8) << random.below(u64::from(bits)),
@@ -278,19 +419,35 @@ impl Requantizer {
             _ => random.bits(bits) | BigUint::from(1u8) << (bits - 1),
         };
         let near = u64::from(narrow) + multiplier.bits().saturating_sub(random.below(20));
-        let shift = if random.one_in(8) { random.below(63) } else { near.min(62) };
-        vec![accumulator, bias, multiplier, BigUint::from(shift)]
+        let most = if self.is_wide() { 190 } else { 62 };
+        let shift = if random.one_in(8) { random.below(most + 1) } else { near.min(most) };
+        let mut values = vec![accumulator, bias, multiplier, BigUint::from(shift)];
+        if self.is_wide() {
+            // A placed bias stays within a sum.
+            let most = (self.accumulator_bits - 1).saturating_sub(bias_bits).min(63);
+            values.push(random.below(u64::from(most) + 1).into());
+        }
+        values
     }
 
     /// What the modes that it offers need to know of a value, a cycle later.
-    fn flags<'m>(&self, m: &'m ModuleBuilder, rounding: Option<Signal<'m>>, shift: Signal<'m>) -> Flags<'m> {
+    fn flags<'m>(
+        &self,
+        m: &'m ModuleBuilder,
+        rounding: Option<Signal<'m>>,
+        is_encoded: Option<Signal<'m>>,
+        shift: Signal<'m>,
+    ) -> Flags<'m> {
         let is = |mode: Requantization| {
             let chosen = rounding.map_or_else(|| m.bit(true), |number| number.eq_value(mode as i128));
+            // An encoder rounds in its own way.
+            let chosen = is_encoded.map_or(chosen, |is_encoded| chosen.and(is_encoded.not()));
             self.roundings.contains(mode).then_some(chosen)
         };
         let away = is(Requantization::HalfAwayFromZero).map(|is| is.and(shift.any()));
-        // The highest bit of the shift says that it is above 31.
-        let twice = is(Requantization::DoubleRounding).map(|is| is.and(shift.bit(SHIFT_BITS - 1)));
+        // The highest bits of the shift say that it is above 31.
+        let above_31 = shift.slice(SHIFT_BITS - 1, shift.width() - SHIFT_BITS + 1).any();
+        let twice = is(Requantization::DoubleRounding).map(|is| is.and(above_31));
         let single = is(Requantization::SinglePrecision);
         Flags {
             away: away.map(|flag| m.delay_data("away_q", flag)),
@@ -298,122 +455,6 @@ impl Requantizer {
             single: single.map(|flag| m.delay_data("single_q", flag)),
         }
     }
-}
-
-/// How the value beside it rounds; `None` where no mode needs to know.
-#[derive(Clone, Copy)]
-struct Flags<'m> {
-    /// Halves go away from zero, and there are some.
-    away: Option<Signal<'m>>,
-    /// The high word was rounded before.
-    twice: Option<Signal<'m>>,
-    /// Single precision.
-    single: Option<Signal<'m>>,
-}
-
-/// A value on its way through the pipeline, with what has yet to be done to it.
-struct Scaling<'m> {
-    value: Signal<'m>,
-    multiplier: Signal<'m>,
-    shift: Signal<'m>,
-    flags: Flags<'m>,
-}
-
-impl<'m> Scaling<'m> {
-    /// What waits beside the value is a cycle older; `name` says what the value has become.
-    fn advance(&mut self, m: &'m ModuleBuilder, name: &str) {
-        self.shift = m.delay_data(&format!("{name}_shift_q"), self.shift);
-        self.flags.single = self.flags.single.map(|flag| m.delay_data(&format!("{name}_single_q"), flag));
-    }
-
-    /// Rounds the value to 24 significant bits where `single` says so: a cycle.
-    fn round_value(&mut self, m: &'m ModuleBuilder, name: &str, single: Signal<'m>) {
-        let rounded = round_to_24_bits(m, &format!("{name}_rounded"), self.value);
-        let value = single.mux(rounded, self.value.extend(rounded.width()));
-        self.value = m.delay_data(&format!("{name}_single_precision_q"), value);
-        self.advance(m, name);
-        if name == "accumulator" {
-            self.multiplier = m.delay_data("accumulator_multiplier_q", self.multiplier);
-            for (flag, what) in [(&mut self.flags.away, "away"), (&mut self.flags.twice, "twice")] {
-                *flag = flag.map(|flag| m.delay_data(&format!("accumulator_{what}_q"), flag));
-            }
-        }
-    }
-
-    /// Multiplies by both halves of the multiplier, adds the constant of the rounding, then joins the
-    /// halves: two cycles.
-    fn multiply(&mut self, m: &'m ModuleBuilder) {
-        m.comment("Multiply by both halves; the rounding's constant is one more partial product.");
-        let multiplier_bits = self.multiplier.width();
-        let high = self.multiplier.slice(LOW_HALF_BITS, multiplier_bits - LOW_HALF_BITS);
-        let low = self.value.mul(self.multiplier.truncate(LOW_HALF_BITS).to_signed()).named("low_product");
-        let high = self.value.mul(high.to_signed()).named("high_product");
-        let Flags { away, twice, .. } = self.flags;
-        let low = match rounding_constant(m, self.value.msb(), away, twice, MULTIPLIER_BITS - 1) {
-            // The zero bit that makes the half signed leaves the product room for the constant.
-            Some(constant) => low.add_wrapping(constant.extend(low.width())),
-            None => low,
-        };
-        let low_q = m.delay_data("low_product_q", low);
-        let high_q = m.delay_data("high_product_q", high);
-        self.advance(m, "halves");
-        m.comment("Join the halves.");
-        let product = low_q.add(high_q.shl(LOW_HALF_BITS)).truncate(self.value.width() + multiplier_bits);
-        self.value = m.delay_data("product_q", product);
-        self.advance(m, "joined");
-    }
-
-    /// Shifts right and rounds with the last bit that is shifted out, saturating what lies far beyond the
-    /// range of `bits`: a cycle, and an addition in the next.
-    fn shift(&mut self, m: &'m ModuleBuilder, bits: u32) -> Signal<'m> {
-        m.comment(
-            "Shift right by all but one place, saturated to a width at which the clamp sees no difference.",
-        );
-        let (shifted, sticky) = match self.flags.single {
-            None => (self.value.shl(1).shift_right(self.shift).named("shifted"), None),
-            Some(_) => {
-                let jammed = shift_right_jamming(m, self.value.shl(2), self.shift).named("jammed");
-                (jammed.shr(1), Some(jammed.bit(0)))
-            }
-        };
-        // The result, two bits for the zero point and saturation, and the bit that rounds.
-        let kept_bits = bits + 3;
-        let above = shifted.slice(kept_bits - 1, shifted.width() - kept_bits + 1);
-        let fits = above.all().or(above.any().not()).named("fits");
-        let negative = shifted.msb();
-        let limit = m.concat(&[negative, negative.not().replicate(kept_bits - 1)]);
-        let kept = fits.mux(shifted.as_unsigned().truncate(kept_bits), limit);
-        let kept_q = m.delay_data("shifted_q", kept).as_signed();
-        m.comment("Round with the last place: halves up, or to even in single precision.");
-        let up = match (self.flags.single, sticky) {
-            (Some(single), Some(sticky)) => {
-                let sticky_q = m.delay_data("sticky_q", sticky);
-                let single_q = m.delay_data("shifted_single_q", single);
-                m.any(&[single_q.not(), sticky_q, kept_q.bit(1)])
-            }
-            _ => m.bit(true),
-        };
-        kept_q.add(up.to_signed()).shr(1).named("scaled")
-    }
-}
-
-/// −1, ±2^`places` or 0, see the head of the file, for a product of the sign `negative`; `None` where it is 0 in
-/// every mode.
-pub(super) fn rounding_constant<'m>(
-    m: &'m ModuleBuilder,
-    negative: Signal<'m>,
-    away: Option<Signal<'m>>,
-    twice: Option<Signal<'m>>,
-    places: u32,
-) -> Option<Signal<'m>> {
-    let away = away.map(|away| away.and(negative).named("away_from_zero"));
-    let parts = match (away, twice) {
-        (None, None) => return None,
-        (Some(away), None) => return Some(away.as_signed()),
-        (None, Some(twice)) => [twice.and(negative), twice, m.lit(places, 0)],
-        (Some(away), Some(twice)) => [away.or(twice.and(negative)), away.or(twice), away.replicate(places)],
-    };
-    Some(m.concat(&parts).as_signed().named("rounding_constant"))
 }
 
 /// The mode in the module's name.
@@ -424,8 +465,4 @@ fn short_name(mode: Requantization) -> &'static str {
         Requantization::HalfAwayFromZero => "away",
         Requantization::SinglePrecision => "single",
     }
-}
-
-fn widen(bits: &BigUint, from: u32, to: u32) -> BigUint {
-    to_bits(signed_number(bits, from).into(), to)
 }

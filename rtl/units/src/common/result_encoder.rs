@@ -89,6 +89,16 @@ impl ResultEncoder {
         ResultEncoder::new(settings.number("product_bits", 8..=128)?, parse(settings.text("formats"))?)
     }
 
+    /// Bits of the product.
+    pub fn product_bits(&self) -> u32 {
+        self.product_bits
+    }
+
+    /// The formats, in the order of their numbers.
+    pub fn formats(&self) -> &[Ordered] {
+        &self.formats
+    }
+
     /// Cycles from input to output.
     pub fn latency_cycles(&self) -> u32 {
         3

@@ -8,7 +8,7 @@
 //! multiplier stands. Timing: a step every cycle; two cycles to an exact sum, three to a rounded one.
 
 use bitmill_formats::circuits::{self, Exponent, Unpacked};
-use bitmill_formats::{AccumulatorShape, Family, LMul, Minifloat, Scalar, Value};
+use bitmill_formats::{AccumulatorShape, Family, LMul, Minifloat, Rule, Scalar, Value};
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{BigUint, HdlError, ModuleBuilder, Signal, bits_for};
 
@@ -165,6 +165,13 @@ impl Product for LMulProduct {
         [&self.operand, &self.operand]
     }
 
+    fn rule(&self) -> Rule {
+        match self.range {
+            Range::Format => Rule::LMul(self.arithmetic),
+            Range::Wide => Rule::LMulWide(self.arithmetic),
+        }
+    }
+
     fn value(&self, activation: u32, weight: u32) -> Value {
         match self.range {
             Range::Format => self.operand.decode(self.arithmetic.multiply(activation, weight)),
@@ -196,6 +203,9 @@ impl Product for LMulProduct {
         let sum = self.largest_sum();
         let significand = BigUint::from((1u64 << mantissa_bits) | (sum & ((1 << mantissa_bits) - 1)));
         let largest = (significand << ((sum >> mantissa_bits) - 2)) * products;
-        AccumulatorShape { lsb_exponent: self.offset() + 2, width_bits: largest.bits() as u32 + 1 }
+        AccumulatorShape {
+            lsb_exponent: self.arithmetic.unbounded_lsb_exponent(),
+            width_bits: largest.bits() as u32 + 1,
+        }
     }
 }

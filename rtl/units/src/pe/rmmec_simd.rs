@@ -21,8 +21,8 @@ mod quire;
 
 use std::sync::Arc;
 
-use bitmill_formats::Family;
 use bitmill_formats::circuits::RoundingMode;
+use bitmill_formats::{Family, Multiplication};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, pack};
 use bitmill_hdl::{BigUint, HdlError, Module};
 
@@ -177,6 +177,13 @@ impl ProcessingElement for RmmecSimd {
 
     fn modes(&self) -> Vec<Mode> {
         self.modes.iter().map(LaneMode::declared).collect()
+    }
+
+    fn multiplication(&self, mode: &Mode) -> Multiplication {
+        // The quire ends above the last place of bf16's products alone.
+        let cut = (mode.activation.lsb_exponent() + mode.weight.lsb_exponent() < mode.lsb_exponent)
+            .then_some(mode.lsb_exponent);
+        Multiplication { cut, ..Multiplication::EXACT }
     }
 
     fn mode_bits(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bitmill_formats::{Family, Scalar};
+use bitmill_formats::{Family, Ordered, Scalar};
 use bitmill_hdl::BigUint;
 
 use super::sum::fixed_point;
@@ -10,11 +10,11 @@ use super::sum::fixed_point;
 /// Makes the word that stands for some weights.
 ///
 /// It takes a row of weights for each of the PE's results, a weight for each channel of a step, in units of
-/// 2^lsb of the weight format. A weight that is `None` meets no channel and may be anything: the packer writes
+/// 2^lsb of the weight format, or as ordinals where 16 bits do not hold these ([`Ordered::of_wide`]). A weight that is `None` meets no channel and may be anything: the packer writes
 /// in what it chose. It returns nothing if no word stands for the weights.
 pub type WeightPacker = Box<dyn Fn(&mut [Vec<Option<i64>>]) -> Option<BigUint> + Send + Sync>;
 
-/// Codes of a scalar format by value, in units of 2^lsb.
+/// Codes of a scalar format by value, in units of 2^lsb or as ordinals.
 pub(super) struct Codes {
     by_value: HashMap<i64, u32>,
     /// What stands where nothing is asked for: the value of the smallest magnitude.
@@ -25,9 +25,14 @@ pub(super) struct Codes {
 impl Codes {
     /// The codes of `format`, in units of 2^`lsb_exponent`. Infinities and NaN are left out.
     pub fn new(format: &Scalar, lsb_exponent: i32) -> Codes {
+        let ordered = Ordered::of_wide(format);
         let finite = (0..=format.largest_code()).rev().filter_map(|code| {
             let value = format.decode(code);
-            value.finite().map(|_| (fixed_point(&value, lsb_exponent) as i64, code))
+            let held = match ordered {
+                Some(ordered) => ordered.ordinal(code).into(),
+                None => fixed_point(&value, lsb_exponent) as i64,
+            };
+            value.finite().map(|_| (held, code))
         });
         // The lowest code of equal values wins.
         let by_value: HashMap<i64, u32> = finite.collect();

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use bitmill_formats::circuits::Unpacked;
-use bitmill_formats::{AccumulatorShape, Family, Format, Scalar, Value};
+use bitmill_formats::{AccumulatorShape, Family, Format, Multiplication, Rule, Scalar, Value};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, lane, pack};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 
@@ -31,6 +31,10 @@ pub trait Product: Clone + std::fmt::Debug + 'static {
     fn purpose(&self) -> String;
     /// Formats of activation and weight.
     fn operands(&self) -> [&Scalar; 2];
+    /// The rule of a product.
+    fn rule(&self) -> Rule {
+        Rule::Exact
+    }
     /// The meaning.
     fn value(&self, activation: u32, weight: u32) -> Value;
     /// The circuit; `lane` is for the names of its signals.
@@ -255,5 +259,13 @@ impl<P: Product> ProcessingElement for DotProduct<P> {
             Accumulation::InFormat(rounded) => rounded.format.extremes().lsb_exponent,
         };
         vec![Mode { code: 0, activation, weight, lanes: self.lanes, interval_cycles: 1, lsb_exponent }]
+    }
+
+    fn multiplication(&self, _: &Mode) -> Multiplication {
+        let cut = match self.accumulation {
+            Accumulation::Exact { dropped_bits, .. } if dropped_bits > 0 => Some(self.lsb_exponent()),
+            _ => None,
+        };
+        Multiplication { rule: self.product.rule(), cut }
     }
 }
