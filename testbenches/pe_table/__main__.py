@@ -32,8 +32,8 @@ def emit(requests, folder):
     return [line.split() for line in ran.stdout.splitlines()]
 
 
-def measure_all(wanted, data, jobs, cache, only_cached):
-    """The figures of every design, by its key; `None` where they are wanted from the cache and not there."""
+def measure_all(wanted, data, jobs, cache, technologies):
+    """The figures of every design, by its key; `None` for other technologies than those wanted, if not in the cache."""
     import libraries
     import mapping
 
@@ -51,9 +51,10 @@ def measure_all(wanted, data, jobs, cache, only_cached):
             tasks = {}
             for request in requests:
                 members = [design for design in wanted if design.request == request]
-                for technology in ("xcup", *designs.LIBRARIES):
+                for technology in designs.TECHNOLOGIES:
                     fixed = [design.fixed for design in members]
-                    task = pool.submit(mapping.measure, (cache, only_cached), technology, *sources[request], fixed)
+                    caching = cache, technology not in technologies
+                    task = pool.submit(mapping.measure, caching, technology, *sources[request], fixed)
                     tasks[task] = members, technology
             for done in concurrent.futures.as_completed(tasks):
                 members, technology = tasks[done]
@@ -70,7 +71,8 @@ def main():
     parser.add_argument("--only", default="", help="measure the designs whose name contains this, and print")
     parser.add_argument("--jobs", type=int, default=2, help="designs measured at once")
     parser.add_argument("--cache", help="folder that keeps figures by the content of the Verilog, to go on after a stop")
-    parser.add_argument("--cached", action="store_true", help="measure nothing: write what the cache holds")
+    parser.add_argument("--technologies", nargs="*", choices=designs.TECHNOLOGIES, default=designs.TECHNOLOGIES,
+                        help="measure these; of the others, or of all if none is named, take what the cache holds")
     arguments = parser.parse_args()
     if not (Path(arguments.data) / "liberty").is_dir():
         print(f"skipped: no Liberty files in {arguments.data}", file=sys.stderr)
@@ -81,8 +83,8 @@ def main():
     import report
 
     wanted = [design for design in designs.DESIGNS if arguments.only in design.key]
-    figures = measure_all(wanted, arguments.data, arguments.jobs, arguments.cache, arguments.cached)
-    wanted = [design for design in wanted if None not in figures[design.key].values()]
+    figures = measure_all(wanted, arguments.data, arguments.jobs, arguments.cache, arguments.technologies)
+    wanted = [design for design in wanted if any(figures[design.key].values())]
     text = report.page(wanted, figures, importlib.metadata.version("pyosys"))
     if arguments.only:
         print(text)

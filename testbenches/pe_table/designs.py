@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 LIBRARIES = ("sky130hd", "asap7")
+TECHNOLOGIES = ("xcup", *LIBRARIES)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Areas are cells before layout, delays the longest path that ABC reports after si
 pyosys {pyosys}, flattened, no wires. Energy is that of a cycle with random operands at every port, simulated gate by
 gate without delay (glitches are not counted; the clock is), divided by the multiplications a cycle. LC are the logic
 cells that Yosys estimates after `synth_xilinx -family xcup -nodsp`, where two small look-up tables share one; beside them
-all LUTs, in brackets carry chains, and flip-flops."""
+all LUTs, in brackets carry chains, and flip-flops. A dash stands for what was not measured."""
 
 COLUMNS = (
     "| design | sky130 µm² | ns | pJ/MAC | ASAP7 µm² | ns | pJ/MAC | LC | LUT (carry) | FF | peer, LC |\n"
@@ -71,9 +71,9 @@ def row(design, found):
     cells = [design.key]
     for library in designs.LIBRARIES:
         f = found[library]
-        cells += [f"{f['area_um2']:.4g}", f"{f['delay_ns']:.3g}", f"{f['energy_pj'] / design.macs:.3g}"]
+        cells += [f"{f['area_um2']:.4g}", f"{f['delay_ns']:.3g}", f"{f['energy_pj'] / design.macs:.3g}"] if f else ["–"] * 3
     luts = found["xcup"]
-    cells += [str(luts["logic_cells"]), f"{luts['luts']} ({luts['carries']})", str(luts["flip_flops"])]
+    cells += [str(luts["logic_cells"]), f"{luts['luts']} ({luts['carries']})", str(luts["flip_flops"])] if luts else ["–"] * 3
     peer = designs.PEERS.get(design.key)
     cells.append(f"{peer[0]} {peer[1]}" if peer else "")
     return "| " + " | ".join(cells) + " |"
@@ -89,7 +89,7 @@ def ratios(figures):
     for name, paper, ours in CLAIMS:
         try:
             found = [f"{ours(lambda key: figures[key][library]['area_um2']):.3f}" for library in designs.LIBRARIES]
-        except KeyError:
+        except (KeyError, TypeError):
             continue  # not all of its designs were measured
         lines.append(f"| {name} | {paper} | {found[0]} | {found[1]} |")
     lines += ["", CLAIMS_NOTE]
