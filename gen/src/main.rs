@@ -11,7 +11,9 @@ mod workload;
 mod commands {
     pub mod cost;
     pub mod demo;
+    pub mod diff;
     pub mod disassemble;
+    pub mod explain;
     pub mod explore;
     pub mod formats;
     pub mod generate;
@@ -36,6 +38,8 @@ struct Program {
 enum Command {
     Generate(commands::generate::GenerateArgs),
     Simulate(commands::simulate::SimulateArgs),
+    Explain(commands::explain::ExplainArgs),
+    Diff(commands::diff::DiffArgs),
     Verify(commands::verify::VerifyArgs),
     Disassemble(commands::disassemble::DisassembleArgs),
     Cost(commands::cost::CostArgs),
@@ -50,6 +54,8 @@ fn main() -> ExitCode {
     let result = match Program::parse().command {
         Command::Generate(args) => commands::generate::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
+        Command::Diff(args) => commands::diff::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Disassemble(args) => commands::disassemble::run(&args),
         Command::Cost(args) => commands::cost::run(&args),

@@ -69,9 +69,19 @@ fn text_of(folder: &Path, file: &str) -> String {
 #[test]
 fn every_command_has_help_with_examples() {
     let here = tempfile::tempdir().unwrap();
-    for command in
-        ["generate", "simulate", "verify", "disassemble", "cost", "explore", "units", "formats", "demo"]
-    {
+    for command in [
+        "generate",
+        "simulate",
+        "explain",
+        "diff",
+        "verify",
+        "disassemble",
+        "cost",
+        "explore",
+        "units",
+        "formats",
+        "demo",
+    ] {
         let help = succeeds(here.path(), &[command, "--help"]);
         assert!(help.contains("Examples:"), "{command}");
         assert!(help.contains(&format!("bitmill {command}")), "{command}");
@@ -179,6 +189,48 @@ fn simulation_and_verification_count_the_same_cycles() {
     let trace = text_of(here.path(), "trace.csv");
     assert_eq!(trace.lines().next(), Some("command,queue,layer,start_cycle,done_cycle"));
     assert!(trace.lines().count() > layers.len());
+}
+
+#[test]
+fn runs_are_explained_compared_and_drawn_over_time() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let arguments = ["simulate", &config, "--timing-only", "--json", "--timeline", "run.json"];
+    let simulated = json(&succeeds(here.path(), &arguments));
+    let (first, cycles) = (&simulated["layers"][0], simulated["cycles"].as_u64().unwrap());
+
+    // Slices of one queue do not overlap, and the last ends with the run or before.
+    let timeline = json(&text_of(here.path(), "run.json"));
+    let mut ends: std::collections::BTreeMap<u64, u64> = std::collections::BTreeMap::new();
+    for event in timeline["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X") {
+        let number = |key: &str| event["args"][key].as_u64().unwrap();
+        let end = ends.entry(event["tid"].as_u64().unwrap()).or_default();
+        assert!(number("start_cycle") >= *end && number("done_cycle") <= cycles, "{event}");
+        *end = number("done_cycle");
+    }
+    assert_eq!(ends.len(), 3, "all queues worked");
+
+    // The causes add up to the layer's cycles.
+    let name = first["name"].as_str().unwrap();
+    let explained = succeeds(here.path(), &["explain", &config, name]);
+    let causes = explained.lines().filter(|line| line.starts_with("  "));
+    let sum: u64 =
+        causes.map(|l| l.split_whitespace().next().unwrap().replace(',', "").parse::<u64>().unwrap()).sum();
+    assert_eq!(Some(sum), first["cycles"].as_u64(), "{explained}");
+    assert!(explained.contains("limit: "), "{explained}");
+    assert_eq!(succeeds(here.path(), &["explain", &config, "1"]), explained, "by number too");
+    let error = fails(here.path(), &["explain", &config, "conv99"]);
+    assert!(error.contains("`conv99`") && error.contains(name), "{error}");
+
+    fs::write(here.path().join("a.json"), simulated.to_string()).unwrap();
+    let other = configuration("digits_int4.yaml");
+    let other = json(&succeeds(here.path(), &["simulate", &other, "--timing-only", "--json"]));
+    fs::write(here.path().join("b.json"), other.to_string()).unwrap();
+    let compared = json(&succeeds(here.path(), &["diff", "a.json", "b.json", "--json"]));
+    assert_eq!((&compared["a_cycles"], &compared["b_cycles"]), (&simulated["cycles"], &other["cycles"]));
+    assert_eq!(compared["layers"][0]["b_cycles"], other["layers"][0]["cycles"]);
+    let error = fails(here.path(), &["diff", "a.json", "run.json"]);
+    assert!(error.contains("run.json") && error.contains("simulate --json"), "{error}");
 }
 
 #[test]

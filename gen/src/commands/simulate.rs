@@ -1,5 +1,6 @@
 //! `bitmill simulate`: cycles, utilisation and traffic of a network, layer by layer.
 
+mod timeline;
 mod topology;
 
 use std::error::Error;
@@ -22,6 +23,7 @@ Examples:
   bitmill simulate examples/digits_int8.yaml
   bitmill simulate my.yaml --model net.onnx --calibration inputs.npy --json
   bitmill simulate my.yaml --timing-only --trace commands.csv
+  bitmill simulate my.yaml --timeline run.json              open it in https://ui.perfetto.dev
   bitmill simulate my.yaml --topology resnet18.csv          layers of a SCALE-Sim topology, weights left out
   bitmill simulate my.yaml --layers mobilenet_v2 --json     layers of a well-known network
 
@@ -39,6 +41,9 @@ pub struct SimulateArgs {
     /// Write the start and end cycle of every command as CSV
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
+    /// Write the commands of each queue over time in Chrome's trace format, for Perfetto
+    #[arg(long, value_name = "FILE")]
+    timeline: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,6 +67,9 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     let (program, trace, report) = simulate(&accelerator, &network)?;
     if let Some(path) = &args.trace {
         write_file(path, trace_csv(&network, &program, &trace).as_bytes())?;
+    }
+    if let Some(path) = &args.timeline {
+        write_file(path, timeline::timeline(&accelerator, &network, &program, &trace).as_bytes())?;
     }
     let accuracy = if args.timing_only { None } else { Accuracy::of(&model, &network)? };
     if args.json {

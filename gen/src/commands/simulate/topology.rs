@@ -32,10 +32,10 @@ pub struct Topology {
 #[group(multiple = false)]
 pub struct TopologyArgs {
     /// Layers of a SCALE-Sim topology file (CSV of convolutions or of matrix products), each by itself
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "trace", "timeline"])]
     topology: Option<PathBuf>,
     /// Layers of a well-known network, each by itself
-    #[arg(long, value_name = "NAME", conflicts_with = "model",
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["model", "trace", "timeline"],
         value_parser = PossibleValuesParser::new(LAYER_SETS.iter().map(|set| set.name)))]
     layers: Option<String>,
 }

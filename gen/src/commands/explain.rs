@@ -1,0 +1,179 @@
+//! `bitmill explain`: where a layer's cycles went, in words, and which limit binds.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use bitmill_accelerator::Accelerator;
+use bitmill_model::QuantizedNetwork;
+use bitmill_sim::{LayerReport, simulate};
+use clap::Args;
+
+use crate::output::print;
+use crate::source::accelerator;
+use crate::table::grouped;
+use crate::workload::{Model, ModelArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  bitmill explain examples/digits_int8.yaml conv1
+  bitmill explain my.yaml 3 --model net.onnx --calibration inputs.npy
+
+A layer is named as in `bitmill simulate`, or by its number there, from 1.";
+
+/// Says where a layer's cycles went and which limit binds.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ExplainArgs {
+    /// Configuration of the accelerator, YAML
+    config: PathBuf,
+    /// The layer: its name, or its number from 1
+    layer: String,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// Runs `bitmill explain`.
+///
+/// # Errors
+/// What `bitmill simulate` refuses, or a layer that the network does not have.
+pub fn run(args: &ExplainArgs) -> Result<(), Box<dyn Error>> {
+    let accelerator = accelerator(&args.config)?;
+    let model = Model::load(&args.model)?;
+    let network = model.quantized(&accelerator)?;
+    let (.., report) = simulate(&accelerator, &network)?;
+    let index = find(&report.layers, &args.layer)?;
+    let explained = Explained::new(&accelerator, &network, index, &report.layers[index]);
+    Ok(print(&explained.text(report.cycles))?)
+}
+
+fn find(layers: &[LayerReport], wanted: &str) -> Result<usize, String> {
+    let named = layers.iter().position(|layer| layer.name == wanted);
+    let numbered =
+        || wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|&n| n < layers.len());
+    named.or_else(numbered).ok_or_else(|| {
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        format!("no layer is called `{wanted}`; there are 1 to {}: {}", layers.len(), names.join(", "))
+    })
+}
+
+/// A layer's cycles by cause.
+struct Explained<'a> {
+    layer: &'a LayerReport,
+    /// Cycles that the array or the vector unit would take if every lane were useful in every one.
+    full_cycles: u64,
+    /// Cycles in which no compute command ran.
+    waiting_cycles: u64,
+    /// Cycles that its beats take on the memory port, the longer of both directions.
+    memory_cycles: u64,
+    /// How full rows and columns are: used and there.
+    rows: [u64; 2],
+    columns: [u64; 2],
+}
+
+impl<'a> Explained<'a> {
+    fn new(
+        accelerator: &Accelerator,
+        network: &QuantizedNetwork,
+        index: usize,
+        layer: &'a LayerReport,
+    ) -> Explained<'a> {
+        let node = &network.graph().layers()[index];
+        let output = network.graph().shape(node.output);
+        let (pixels, channels) = ((output.height * output.width) as u64, output.channels as u64);
+        let filled = |used: u64, size: u64| [used, used.next_multiple_of(size)];
+        let interval = u64::from(accelerator.configuration().memory.beat_interval_cycles);
+        let beats = layer.read_bytes.max(layer.written_bytes) / u64::from(accelerator.beat_bytes());
+        let columns = if node.operation.is_matrix() { u64::from(accelerator.outputs()) } else { 1 };
+        Explained {
+            layer,
+            full_cycles: layer.macs.div_ceil(accelerator.peak_macs()),
+            waiting_cycles: layer.cycles.saturating_sub(layer.compute.duration_cycles()),
+            memory_cycles: beats * interval,
+            rows: filled(pixels, u64::from(accelerator.rows())),
+            columns: filled(channels, columns),
+        }
+    }
+
+    /// Cycles by cause, in words, whatever took any.
+    fn causes(&self) -> Vec<(u64, String)> {
+        let compute = &self.layer.compute;
+        let full = self.full_cycles.min(compute.step_cycles);
+        let causes = [
+            (full, "useful work: what the multiplications would take if they filled every lane".to_owned()),
+            (compute.step_cycles - full, format!("steps that are not full: {}", self.fill())),
+            (
+                compute.conflict_cycles,
+                "bank conflicts: rows that read the same bank of activations".to_owned(),
+            ),
+            (compute.drain_cycles, "drain: the tile before was still leaving the array".to_owned()),
+            (compute.setup_cycles, "setup: rows finding their first pixels".to_owned()),
+            (compute.finish_cycles, "finish: the last results on their way to the scratchpad".to_owned()),
+            (
+                self.waiting_cycles,
+                format!(
+                    "waiting for loads, stores and commands: {} bytes read and {} written take {} cycles of the port",
+                    grouped(self.layer.read_bytes),
+                    grouped(self.layer.written_bytes),
+                    grouped(self.memory_cycles)
+                ),
+            ),
+        ];
+        causes.into_iter().filter(|(cycles, _)| *cycles > 0).collect()
+    }
+
+    fn fill(&self) -> String {
+        let part = |what: &str, [used, there]: [u64; 2]| {
+            format!("{} of {} {what} ({:.0} %)", used, there, 100.0 * used as f64 / there as f64)
+        };
+        format!(
+            "{}, {}, the rest input channels and taps",
+            part("pixels", self.rows),
+            part("channels", self.columns)
+        )
+    }
+
+    /// The limit that binds, and what would move it.
+    fn limit(&self) -> String {
+        let compute = &self.layer.compute;
+        let stalls = [
+            (
+                compute.step_cycles,
+                "computing: more rows, columns or lanes, or shapes that fill them, would help",
+            ),
+            (compute.conflict_cycles, "bank conflicts: scratchpads.banks_per_row would help"),
+            (compute.drain_cycles, "draining: vector.rows would help"),
+            (
+                compute.setup_cycles + compute.finish_cycles,
+                "the ends of commands: fewer, larger commands would help",
+            ),
+        ];
+        let binding = stalls.into_iter().max_by_key(|(cycles, _)| *cycles).unwrap_or_default();
+        if self.waiting_cycles <= binding.0 {
+            return binding.1.to_owned();
+        }
+        if self.memory_cycles * 10 >= self.waiting_cycles * 8 {
+            "memory bandwidth: memory.width_bits, or weights of fewer bits, would help".to_owned()
+        } else {
+            "memory latency: memory.outstanding_reads, or larger scratchpads to load ahead, would help"
+                .to_owned()
+        }
+    }
+
+    fn text(&self, run_cycles: u64) -> String {
+        let layer = self.layer;
+        let share = |cycles: u64, of: u64| 100.0 * cycles as f64 / of.max(1) as f64;
+        let head = format!(
+            "{} ({}, output {}): {} cycles, {:.1} % of the run's {}\n",
+            layer.name,
+            layer.operation.replace('_', " "),
+            layer.output,
+            grouped(layer.cycles),
+            share(layer.cycles, run_cycles),
+            grouped(run_cycles),
+        );
+        let lines = self.causes().into_iter().map(|(cycles, cause)| {
+            format!("  {:>12}  {:>5.1} %  {cause}\n", grouped(cycles), share(cycles, layer.cycles))
+        });
+        format!("{head}{}limit: {}\n", lines.collect::<String>(), self.limit())
+    }
+}
