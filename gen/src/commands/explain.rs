@@ -15,7 +15,7 @@ use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  bitmill explain examples/digits_int8.yaml conv1
+  bitmill explain examples/digits_int8.yaml stem
   bitmill explain my.yaml 3 --model net.onnx --calibration inputs.npy
 
 A layer is named as in `bitmill simulate`, or by its number there, from 1.";
