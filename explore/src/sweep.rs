@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bitmill_accelerator::{Accelerator, Configuration, Precision};
+use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_cost_model::{Technology, energy, estimate};
-use bitmill_formats::Multiplication;
+use bitmill_formats::{Format, Multiplication};
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::simulate;
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::pareto::{Goal, front};
+use crate::workload::arithmetic;
 use crate::{ExploreError, Space, Workload};
 
 /// One configuration with what it does and costs.
@@ -103,27 +104,31 @@ pub fn sweep(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Sweep, ExploreError> {
     let configurations = space.points();
-    let networks = networks(&configurations, workload)?;
+    let accelerators: Vec<Result<Accelerator, Refusal>> =
+        configurations.iter().map(|c| Accelerator::new(c.clone()).map_err(|e| refused(c, e))).collect();
+    let networks = networks(accelerators.iter().flatten(), workload)?;
     let done = AtomicUsize::new(0);
-    let results: Vec<Result<Point, Refusal>> = configurations
-        .par_iter()
-        .map(|configuration| {
-            let (network, accuracy) = &networks[&configuration.precision];
-            let result = evaluate(configuration, network, *accuracy, technology)
-                .map_err(|reason| Refusal { name: configuration.name.clone(), reason });
+    let results: Vec<Result<Point, Refusal>> = accelerators
+        .into_par_iter()
+        .map(|accelerator| {
+            let result = accelerator.and_then(|accelerator| {
+                let (network, accuracy) = &networks[&owned(arithmetic(&accelerator))];
+                evaluate(&accelerator, network, *accuracy, technology)
+                    .map_err(|reason| refused(accelerator.configuration(), reason))
+            });
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, configurations.len());
             result
         })
         .collect();
-    let (mut points, mut refused) = (Vec::new(), Vec::new());
+    let (mut points, mut refusals) = (Vec::new(), Vec::new());
     for result in results {
         match result {
             Ok(point) => points.push(point),
-            Err(refusal) => refused.push(refusal),
+            Err(refusal) => refusals.push(refusal),
         }
     }
     if points.is_empty() {
-        let Refusal { name, reason } = refused.swap_remove(0);
+        let Refusal { name, reason } = refusals.swap_remove(0);
         return Err(ExploreError::NoLegalPoint { name, reason });
     }
     let mut objectives = vec![Objective::Latency, Objective::Energy, Objective::Area];
@@ -133,41 +138,49 @@ pub fn sweep(
     let goals: Vec<Goal> = objectives.iter().map(|o| o.goal()).collect();
     let values: Vec<Vec<f64>> = points.iter().map(|p| objectives.iter().map(|o| o.of(p)).collect()).collect();
     let front = front(&values, &goals)?;
-    Ok(Sweep { technology: technology.name.clone(), objectives, points, refused, front })
+    Ok(Sweep { technology: technology.name.clone(), objectives, points, refused: refusals, front })
 }
 
-/// The network at every precision of the space, with its accuracy: they do not depend on the array. All layers have
-/// the first format of the weights, all tensors the first of the activations. Products are exact: an accelerator that
-/// multiplies otherwise refuses the network.
-fn networks(
-    configurations: &[Configuration],
+fn refused(configuration: &Configuration, reason: impl ToString) -> Refusal {
+    Refusal { name: configuration.name.clone(), reason: reason.to_string() }
+}
+
+/// What a network is quantized for: formats of activations and weights, and their products.
+type Arithmetic = (Format, Format, Multiplication);
+
+fn owned((activation, weight, multiplication): (&Format, &Format, Multiplication)) -> Arithmetic {
+    (activation.clone(), weight.clone(), multiplication)
+}
+
+/// The network for every arithmetic of the space, with its accuracy: they do not depend on the array. All layers have
+/// the first format of the weights, all tensors the first of the activations.
+fn networks<'a>(
+    accelerators: impl Iterator<Item = &'a Accelerator>,
     workload: &Workload,
-) -> Result<HashMap<Precision, (QuantizedNetwork, Option<f64>)>, ExploreError> {
-    let mut all: Vec<&Precision> = Vec::new();
-    for Configuration { precision, .. } in configurations {
-        if !all.contains(&precision) {
-            all.push(precision);
+) -> Result<HashMap<Arithmetic, (QuantizedNetwork, Option<f64>)>, ExploreError> {
+    let mut all: Vec<Arithmetic> = Vec::new();
+    for accelerator in accelerators {
+        let arithmetic = owned(arithmetic(accelerator));
+        if !all.contains(&arithmetic) {
+            all.push(arithmetic);
         }
     }
-    let quantize = |precision: &Precision| -> Result<_, ExploreError> {
-        let network = {
-            let (activation, weight) = (precision.activations.first(), precision.weights.first());
-            workload.quantized(activation, weight, Multiplication::EXACT)?
-        };
+    let quantize = |arithmetic: Arithmetic| -> Result<_, ExploreError> {
+        let network = workload.quantized(&arithmetic.0, &arithmetic.1, arithmetic.2)?;
         let accuracy = workload.quantized_accuracy_percent(&network)?;
-        Ok((precision.clone(), (network, accuracy)))
+        Ok((arithmetic, (network, accuracy)))
     };
     all.into_par_iter().map(quantize).collect()
 }
 
 fn evaluate(
-    configuration: &Configuration,
+    accelerator: &Accelerator,
     network: &QuantizedNetwork,
     accuracy_percent: Option<f64>,
     technology: &Technology,
 ) -> Result<Point, String> {
-    let accelerator = Accelerator::new(configuration.clone()).map_err(|e| e.to_string())?;
-    let (_, _, report) = simulate(&accelerator, network).map_err(|e| e.to_string())?;
+    let configuration = accelerator.configuration();
+    let (_, _, report) = simulate(accelerator, network).map_err(|e| e.to_string())?;
     let design = accelerator.module().and_then(|top| Design::new(&top)).map_err(|e| e.to_string())?;
     let cost = estimate(&design, technology);
     let clock_mhz = f64::from(configuration.clock_mhz).min(cost.clock_mhz());

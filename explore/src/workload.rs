@@ -1,5 +1,6 @@
 //! What is run on the hardware: a network, the inputs that quantize it, and inputs whose answers are known.
 
+use bitmill_accelerator::Accelerator;
 use bitmill_formats::{Format, Multiplication};
 use bitmill_model::{
     ActivationFormat, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, quantize,
@@ -17,6 +18,15 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// The network at the first precision of `accelerator`, with the products of its processing elements.
+    ///
+    /// # Errors
+    /// As [`Workload::quantized`].
+    pub fn quantized_for(&self, accelerator: &Accelerator) -> Result<QuantizedNetwork, ModelError> {
+        let (activation, weight, multiplication) = arithmetic(accelerator);
+        self.quantized(activation, weight, multiplication)
+    }
+
     /// The network with activations and weights in these formats, whose products are `multiplication`'s.
     ///
     /// # Errors
@@ -63,6 +73,15 @@ impl Workload {
         }
         Ok((!self.test.is_empty()).then(|| 100.0 * f64::from(right) / self.test.len() as f64))
     }
+}
+
+/// The first formats of activations and weights, and what the processing elements make of a pair of them.
+pub(crate) fn arithmetic(accelerator: &Accelerator) -> (&Format, &Format, Multiplication) {
+    let precision = &accelerator.configuration().precision;
+    let (activation, weight) = (precision.activations.first(), precision.weights.first());
+    let mode = accelerator.mode(activation, weight);
+    let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
+    (activation, weight, multiplication)
 }
 
 /// Position of the largest value, the first of equal ones.

@@ -2,7 +2,7 @@
 
 use bitmill_cost_model::Technology;
 use bitmill_explore::{ExploreError, Objective, Space, Workload, csv, sweep};
-use bitmill_model::{import, npy};
+use bitmill_model::{FloatLayer, FloatNetwork, Network, Operation, Shape, Tensor, TensorId, import, npy};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/digits");
 
@@ -67,4 +67,27 @@ fn without_answers_accuracy_is_no_objective_and_without_legal_points_there_is_no
         matches!(&refused, ExploreError::NoLegalPoint { name, .. } if name == "digits_a8w8_4x9_l4_v1"),
         "{refused}"
     );
+}
+
+#[test]
+fn points_multiply_as_their_processing_elements_do() {
+    let space = "
+base:
+  name: products
+  precision: {activations: fp8_e4m3, weights: fp8_e4m3}
+  pe: {kind: l_mul, lanes: 4, accumulator_bits: 52, options: {range: wide}}
+  array: {rows: 4, columns: 8}
+  scratchpads: {activations_kib: 16, weights_kib: 16}
+vary: {}
+";
+    let shape = Shape::vector(16);
+    let mut graph = Network::new("products", Tensor { name: "x".to_owned(), shape }).unwrap();
+    graph.push("classes", Operation::FullyConnected { out_features: 4 }, vec![TensorId::INPUT]).unwrap();
+    let weights = (0..64).map(|i| ((i * 37 % 23) as f32 - 11.0) / 8.0).collect();
+    let network = FloatNetwork::new(graph, vec![FloatLayer::weighted(weights, vec![0.0; 4])]).unwrap();
+    let calibration: Vec<Vec<f32>> = vec![(0..16).map(|i| i as f32 / 16.0).collect()];
+    let workload = Workload { network, calibration, test: Vec::new() };
+    let technology = Technology::named("sky130hd").unwrap();
+    let found = sweep(&Space::from_yaml(space).unwrap(), &workload, &technology, &|_, _| ()).unwrap();
+    assert_eq!((found.points.len(), found.refused.len()), (1, 0), "{:?}", found.refused);
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_explore::Workload;
-use bitmill_formats::{Format, Multiplication};
 use bitmill_model::{ModelError, QuantizedNetwork, TensorId, import, npy};
 use bitmill_sim::has_formats;
 use clap::Args;
@@ -117,30 +116,22 @@ impl Model {
     /// # Errors
     /// A float network without calibration inputs, or one that cannot be quantized.
     pub fn quantized(&self, accelerator: &Accelerator) -> Result<QuantizedNetwork, LoadError> {
-        let precision = &accelerator.configuration().precision;
         if let Some(given) = self.given.as_ref().filter(|network| has_formats(accelerator, network)) {
             return Ok(given.clone());
         }
-        let (activation, weight) = (precision.activations.first(), precision.weights.first());
-        let mode = accelerator.mode(activation, weight);
-        let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
-        self.quantized_to(activation, weight, multiplication)
+        self.check_calibration()?;
+        Ok(self.workload.quantized_for(accelerator)?)
     }
 
-    /// The network quantized to these formats, for such products.
+    /// Whether there are inputs to quantize with.
     ///
     /// # Errors
-    /// As [`Model::quantized`].
-    pub fn quantized_to(
-        &self,
-        activation: &Format,
-        weight: &Format,
-        multiplication: Multiplication,
-    ) -> Result<QuantizedNetwork, LoadError> {
-        if self.workload.calibration.is_empty() {
-            return Err(LoadError::NoCalibration(self.name.clone()));
+    /// There are none.
+    pub fn check_calibration(&self) -> Result<(), LoadError> {
+        match self.workload.calibration.is_empty() {
+            true => Err(LoadError::NoCalibration(self.name.clone())),
+            false => Ok(()),
         }
-        Ok(self.workload.quantized(activation, weight, multiplication)?)
     }
 
     /// An input to run: the first test input, else the first calibration input, else zeros.

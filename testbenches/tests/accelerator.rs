@@ -1,18 +1,20 @@
 //! Whole networks on whole accelerators: the circuit does what the simulator predicts, to the cycle and to
 //! the bit.
 
+#[path = "common/broken.rs"]
+mod broken;
+mod common;
 #[path = "common/digits.rs"]
 mod digits;
 
-use std::sync::Arc;
-
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_hdl::{Design, Module, Node, Op};
+use bitmill_hdl::{Design, Op};
 use bitmill_model::{QuantizedLayer, QuantizedNetwork, Requantization};
 use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
-use bitmill_testbenches::{Sources, Verilator, readers};
-use digits::{ROOT, configuration, digits, images};
+use bitmill_testbenches::{Sources, readers};
+use broken::broken;
+use digits::{configuration, digits, images};
 
 fn verification<'a>(
     accelerator: &'a Accelerator,
@@ -36,18 +38,9 @@ fn check(accelerator: &Accelerator, network: &QuantizedNetwork, keep: Keep, engi
     verification.run(engine, &mut |_, _| ()).unwrap_or_else(|difference| panic!("{difference}"))
 }
 
-/// Verilator with the tests' cache, or `None` with a visible line where it is not installed.
+/// Whole networks under Verilator, or `None` with a visible line where it is not installed.
 fn verilator() -> Option<Engine> {
-    match Verilator::find() {
-        Ok(found) => {
-            Some(Engine::Verilator(found.with_default_cache(format!("{ROOT}/target/verilator-cache"))))
-        }
-        Err(error) if error.is_missing_tool() => {
-            println!("skipped: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
+    common::verilator_for("whole networks on whole accelerators").map(Engine::Verilator)
 }
 
 #[test]
@@ -160,35 +153,6 @@ fn digits_under_verilator() {
     }
 }
 
-/// `top` with one operation changed: the first one of `from` that drives the signal called `signal` in the
-/// module at `path`, through the expression in front of it.
-fn mutated(top: &Arc<Module>, path: &[&str], signal: &str, from: Op, to: Op) -> Arc<Module> {
-    let mut module = Module::clone(top);
-    if let [instance, rest @ ..] = path {
-        let child = module.instances.iter_mut().find(|i| i.name == *instance).expect("the instance");
-        child.module = mutated(&child.module, rest, signal, from, to);
-        // The other instances of the module are broken alike: a module has one description.
-        let (name, broken) = (child.module.name.clone(), Arc::clone(&child.module));
-        module
-            .instances
-            .iter_mut()
-            .filter(|i| i.module.name == name)
-            .for_each(|i| i.module = Arc::clone(&broken));
-        return Arc::new(module);
-    }
-    let id = module.signals.iter().position(|s| s.name.as_deref() == Some(signal)).expect("the signal");
-    let mut work = vec![id];
-    while let Some(index) = work.pop() {
-        let Node::Operation(op, operands) = &mut module.signals[index].node else { continue };
-        if *op == from {
-            *op = to;
-            return Arc::new(module);
-        }
-        work.extend(operands.iter().map(|o| o.index()));
-    }
-    panic!("no {from:?} behind {signal}");
-}
-
 #[test]
 fn a_broken_circuit_is_caught_and_located() {
     let Some(engine) = verilator() else { return };
@@ -202,7 +166,7 @@ fn a_broken_circuit_is_caught_and_located() {
         (&["i_drain"], "block_stride", Op::Add, Op::Sub, "bitmill_t8_4x4_drain", "i_drain."),
     ] {
         let mut verification = verification(&accelerator, &network, &input, Keep::Every);
-        verification.top = mutated(&verification.top, path, signal, from, to);
+        verification.top = broken(&verification.top, path, signal, from, to);
         let scratch = tempfile::tempdir().unwrap();
         let waves = scratch.path().join("difference.fst");
         verification.waves = Some(waves.clone());

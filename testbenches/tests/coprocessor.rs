@@ -1,6 +1,8 @@
 //! The accelerator as a coprocessor: random delays on every channel, faults, resets, the registers, and the
 //! rules of AXI. Each case runs in the interpreter and, where it is installed, under Verilator.
 
+#[path = "common/broken.rs"]
+mod broken;
 mod common;
 #[path = "common/digits.rs"]
 mod digits;
@@ -8,13 +10,14 @@ mod digits;
 use std::sync::Arc;
 
 use bitmill_accelerator::{Accelerator, COMMAND_WORDS, Fault, Field, MAGIC, Queue, fields, registers};
-use bitmill_hdl::{Module, Node, Op};
+use bitmill_hdl::{Module, Op};
 use bitmill_sim::{Keep, Program, Trace, lower, run, unpack_tensor};
 use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{
     Conditions, Execution, MemoryFault, Session, Step, interpret, outcome_registers, run_once,
     start_and_wait, verilate,
 };
+use broken::broken;
 use digits::{configuration, digits, images};
 
 /// One inference of the digits network.
@@ -294,28 +297,6 @@ fn outstanding_reads_save_cycles() {
     assert!(counts.windows(2).all(|pair| pair[1].1 <= pair[0].1) && counts[2].1 < counts[0].1);
 }
 
-/// `module` with the first operation `from` behind output or register `signal` of the instance `path` replaced.
-fn mutated(module: &Arc<Module>, path: &[&str], signal: &str, from: Op, to: Op) -> Arc<Module> {
-    let mut module = Module::clone(module);
-    if let [instance, rest @ ..] = path {
-        let child = module.instances.iter_mut().find(|i| i.name == *instance).expect("the instance");
-        child.module = mutated(&child.module, rest, signal, from, to);
-        return Arc::new(module);
-    }
-    let named = module.signals.iter().position(|s| s.name.as_deref() == Some(signal)).expect("the signal");
-    let register = module.registers.iter().find(|r| r.q.index() == named).and_then(|r| r.next);
-    let mut work = vec![register.map_or(named, |next| next.index())];
-    while let Some(index) = work.pop() {
-        let Node::Operation(op, operands) = &mut module.signals[index].node else { continue };
-        if *op == from {
-            *op = to;
-            return Arc::new(module);
-        }
-        work.extend(operands.iter().map(|o| o.index()));
-    }
-    panic!("no {from:?} behind {signal}");
-}
-
 #[test]
 fn the_rules_of_axi_are_checked() {
     let Some(verilator) = common::verilator_for("the rules of AXI") else { return };
@@ -327,7 +308,7 @@ fn the_rules_of_axi_are_checked() {
         ("i_store", "is_last", Op::Equal, Op::Less, "AXI rule: WLAST is misplaced"),
         ("i_lite", "writes", Op::And, Op::Or, "AXI4-Lite rule"),
     ] {
-        let top = mutated(&bench.top, &[path], signal, from, to);
+        let top = broken(&bench.top, &[path], signal, from, to);
         let conditions = Conditions { seed: Some(5), fault: None };
         let error = run_broken(&verilator, &bench, &top, conditions);
         assert!(error.contains(rule), "{path}.{signal}: {error}");

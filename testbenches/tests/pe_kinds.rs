@@ -4,6 +4,8 @@
 //! Under Verilator the quick suite takes the first case of each kind, `BITMILL_FULL` takes all. `BITMILL_UNIT=l_mul`
 //! narrows both to cases whose names start so.
 
+mod common;
+
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_formats::{Complex, Format, Sherry};
 use bitmill_hdl::unit::Random;
@@ -13,9 +15,7 @@ use bitmill_model::{
 };
 use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
-use bitmill_testbenches::{Sources, Verilator, readers};
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+use bitmill_testbenches::{Sources, readers};
 
 /// An accelerator and the formats of its layers: an activation format for each tensor, a weight format for each
 /// layer. Channels run through `channels`.
@@ -476,11 +476,7 @@ fn every_kind_in_the_interpreter() {
 
 #[test]
 fn every_kind_in_verilator() {
-    let verilator = match Verilator::find() {
-        Ok(found) => found.with_default_cache(format!("{ROOT}/target/verilator-cache")),
-        Err(error) if error.is_missing_tool() => return println!("skipped: {error}"),
-        Err(error) => panic!("{error}"),
-    };
+    let Some(verilator) = common::verilator_for("every kind of processing element") else { return };
     let engine = Engine::Verilator(verilator);
     let is_first = |case: &Case| {
         CASES.iter().find(|other| other.kind() == case.kind()).map(|c| c.name) == Some(case.name)

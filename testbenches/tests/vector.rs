@@ -1,13 +1,14 @@
 //! Operators of the vector unit, one small network each: the circuit does what the simulator predicts, to the
 //! cycle and to the bit.
 
+mod common;
+
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::{
     ActivationFormat, Arithmetic, Multiplier, Network, Operation, Quantization, QuantizedLayer,
     QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 use bitmill_sim::Keep;
-use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{Engine, Verification};
 
 /// An accelerator of 4 × 8 PEs with 4 lanes.
@@ -166,24 +167,10 @@ fn operators_in_the_interpreter() {
     }
 }
 
-/// Verilator with the tests' cache, or `None` with a visible line where it is not installed.
-fn verilator() -> Option<Engine> {
-    match Verilator::find() {
-        Ok(found) => {
-            let cache = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/verilator-cache");
-            Some(Engine::Verilator(found.with_default_cache(cache)))
-        }
-        Err(error) if error.is_missing_tool() => {
-            println!("skipped: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
 #[test]
 fn operators_under_verilator() {
-    let Some(engine) = verilator() else { return };
+    let Some(verilator) = common::verilator_for("operators of the vector unit") else { return };
+    let engine = Engine::Verilator(verilator);
     let accelerator = accelerator(8, "vector: {rows: 2}\n");
     for (what, network) in
         [additions(8, &INTEGER_MODES), products(8), concatenations(8)].into_iter().flatten()

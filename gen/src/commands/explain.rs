@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
-use bitmill_model::QuantizedNetwork;
+use bitmill_model::{Layer, Operation, QuantizedNetwork};
 use bitmill_sim::{LayerReport, simulate};
 use clap::Args;
 
@@ -56,6 +56,14 @@ fn find(layers: &[LayerReport], wanted: &str) -> Result<usize, String> {
     })
 }
 
+/// Elements that the vector unit reads for one of a layer's output.
+fn elements_read(layer: &Layer) -> usize {
+    match layer.operation {
+        Operation::Add | Operation::Multiply => layer.inputs.len(),
+        operation => operation.window().map_or(1, |window| window.kernel.area()),
+    }
+}
+
 /// A layer's cycles by cause.
 struct Explained<'a> {
     layer: &'a LayerReport,
@@ -68,6 +76,8 @@ struct Explained<'a> {
     /// How full rows and columns are: used and there.
     rows: [u64; 2],
     columns: [u64; 2],
+    /// What else fills lanes.
+    rest: &'static str,
 }
 
 impl<'a> Explained<'a> {
@@ -83,14 +93,22 @@ impl<'a> Explained<'a> {
         let filled = |used: u64, size: u64| [used, used.next_multiple_of(size)];
         let interval = u64::from(accelerator.configuration().memory.beat_interval_cycles);
         let beats = layer.read_bytes.max(layer.written_bytes) / u64::from(accelerator.beat_bytes());
-        let columns = if node.operation.is_matrix() { u64::from(accelerator.outputs()) } else { 1 };
+        let (full_cycles, columns, rest) = if node.operation.is_matrix() {
+            let full_cycles = layer.macs.div_ceil(accelerator.peak_macs());
+            (full_cycles, u64::from(accelerator.outputs()), ", the rest input channels and taps")
+        } else {
+            let lanes = accelerator.vector_lanes();
+            let elements = pixels * channels * elements_read(node) as u64;
+            (elements.div_ceil(lanes), lanes / u64::from(accelerator.rows()), "")
+        };
         Explained {
             layer,
-            full_cycles: layer.macs.div_ceil(accelerator.peak_macs()),
+            full_cycles,
             waiting_cycles: layer.cycles.saturating_sub(layer.compute.duration_cycles()),
             memory_cycles: beats * interval,
             rows: filled(pixels, u64::from(accelerator.rows())),
             columns: filled(channels, columns),
+            rest,
         }
     }
 
@@ -99,7 +117,7 @@ impl<'a> Explained<'a> {
         let compute = &self.layer.compute;
         let full = self.full_cycles.min(compute.step_cycles);
         let causes = [
-            (full, "useful work: what the multiplications would take if they filled every lane".to_owned()),
+            (full, "useful work: what it would take if it filled every lane in every cycle".to_owned()),
             (compute.step_cycles - full, format!("steps that are not full: {}", self.fill())),
             (
                 compute.conflict_cycles,
@@ -125,11 +143,7 @@ impl<'a> Explained<'a> {
         let part = |what: &str, [used, there]: [u64; 2]| {
             format!("{} of {} {what} ({:.0} %)", used, there, 100.0 * used as f64 / there as f64)
         };
-        format!(
-            "{}, {}, the rest input channels and taps",
-            part("pixels", self.rows),
-            part("channels", self.columns)
-        )
+        format!("{}, {}{}", part("pixels", self.rows), part("channels", self.columns), self.rest)
     }
 
     /// The limit that binds, and what would move it.

@@ -12,7 +12,7 @@ use crate::plot;
 use crate::progress;
 use crate::source::in_file;
 use crate::table::Table;
-use crate::workload::{LoadError, Model, ModelArgs, read};
+use crate::workload::{Model, ModelArgs, read};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,9 +71,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
 /// # Errors
 /// A float network without calibration inputs, or no legal point.
 pub fn evaluate(space: &Space, model: &Model, technology: &Technology) -> Result<Sweep, Box<dyn Error>> {
-    if model.workload.calibration.is_empty() {
-        return Err(LoadError::NoCalibration(model.name.clone()).into());
-    }
+    model.check_calibration()?;
     let bar = progress::bar("evaluating points", space.points().len() as u64);
     let found = sweep(space, &model.workload, technology, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();

@@ -229,6 +229,11 @@ impl Accelerator {
         u64::from(self.rows() * self.outputs()) * fastest
     }
 
+    /// Lanes of the vector unit: elements that it takes in a cycle.
+    pub fn vector_lanes(&self) -> u64 {
+        self.vector_word().map_or(0, |word| u64::from(self.rows() * word.channels))
+    }
+
     /// Cycles of a step on the array.
     pub fn interval_cycles(&self, mode: u32) -> u32 {
         self.mode_of(mode).interval_cycles

@@ -3,8 +3,7 @@
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::{PtqConfig, QuantizedNetwork, import, npy, quantize};
 
-#[allow(dead_code, reason = "not every test builds elsewhere")]
-pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn file(name: &str) -> Vec<u8> {
     std::fs::read(format!("{ROOT}/examples/digits/{name}")).expect("a file of the digits example")
