@@ -98,7 +98,6 @@ pub fn unpack_tensor(accelerator: &Accelerator, place: &TensorPlace, bytes: &[u8
 pub(crate) struct Lines {
     bytes: Vec<u8>,
     line_bytes: usize,
-    beats_per_line: u32,
     parameter_bits: u32,
     shift_bits: u32,
 }
@@ -115,12 +114,10 @@ pub(crate) struct ChannelParameters {
 
 impl Lines {
     pub fn new(accelerator: &Accelerator, target: Target, lines: u32) -> Lines {
-        let beats_per_line = accelerator.beats_per_line(target);
-        let line_bytes = (beats_per_line * accelerator.beat_bytes()) as usize;
+        let line_bytes = (accelerator.beats_per_line(target) * accelerator.beat_bytes()) as usize;
         Lines {
             bytes: vec![0; line_bytes * lines as usize],
             line_bytes,
-            beats_per_line,
             parameter_bits: accelerator.parameter_bits(),
             shift_bits: accelerator.requantizer().shift_bits(),
         }
@@ -152,10 +149,6 @@ impl Lines {
             }
             at += bits;
         }
-    }
-
-    pub fn beats(&self) -> u32 {
-        (self.bytes.len() / self.line_bytes) as u32 * self.beats_per_line
     }
 
     pub fn into_bytes(self) -> Vec<u8> {

@@ -5,6 +5,7 @@
 //! those that follow, are loaded behind it as soon as there is room.
 
 mod allocate;
+mod image;
 mod layer;
 mod matrix;
 mod parameters;
@@ -13,16 +14,16 @@ mod ring;
 mod unroll;
 
 use bitmill_accelerator::timing::TOKEN_BITS;
-use bitmill_accelerator::{Accelerator, Command, Queue, Target, Tokens, Transfer};
+use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Command, Queue, Target, Tokens, Transfer};
 use bitmill_formats::Format;
 use bitmill_formats::requantize::ADDITION_SHIFT;
 use bitmill_model::{
     Extent, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
 };
 
-use crate::layout::pack_tensor;
 use crate::program::{MemoryBuilder, MemoryTensor};
 use crate::{PlannedCommand, Program, SimulationError, TensorPlace};
+pub(crate) use image::ChunkContent;
 use layer::Chunk;
 use ring::Ring;
 pub use unroll::Unrolling;
@@ -37,6 +38,8 @@ pub enum Keep {
 }
 
 /// Lowers `network` to commands for `accelerator`.
+///
+/// Weights are packed by [`Program::memory_image`]: no command and no time depends on them.
 ///
 /// # Errors
 /// A network whose formats are not the accelerator's, or that does not fit its scratchpads.
@@ -72,16 +75,14 @@ pub fn lower(
             outputs.push(tensor);
         }
     }
-    let commands = plan.commands;
-    let mut bytes = Vec::new();
-    for planned in &commands {
-        let name = || network.graph().layers()[planned.layer].name.clone();
-        let words =
-            planned.command.encode().map_err(|source| SimulationError::Command { layer: name(), source })?;
-        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
-    }
-    let command_address = memory.add(&bytes)?;
-    Ok(Program { commands, command_address, memory: memory.finish(), input, unrolling, outputs })
+    let Plan { commands, chunks, .. } = plan;
+    let command_address = memory.add(commands.len() as u64 * COMMAND_BYTES)?;
+    let memory_bytes = memory.bytes();
+    let program =
+        Program { commands, command_address, memory_bytes, input, unrolling, outputs, places, chunks };
+    // Every number must fit its field.
+    program.command_bytes(network)?;
+    Ok(program)
 }
 
 fn memory_tensor(
@@ -90,7 +91,7 @@ fn memory_tensor(
     tensor: TensorId,
     place: TensorPlace,
 ) -> Result<MemoryTensor, SimulationError> {
-    let address = memory.add(&pack_tensor(accelerator, &place, &[]))?;
+    let address = memory.add(place.bytes(accelerator) as u64)?;
     Ok(MemoryTensor { tensor, address, place })
 }
 
@@ -161,6 +162,7 @@ struct Plan<'a> {
     parameters: Ring,
     /// The compute command of each chunk, by its place among the commands.
     computes: Vec<usize>,
+    chunks: Vec<ChunkContent>,
     /// Chunks that have been computed on when the next load starts: a load has waited for the last of them.
     computed: usize,
 }
@@ -180,6 +182,7 @@ impl Plan<'_> {
             weights: Ring::new(accelerator.lines(Target::Weights)),
             parameters: Ring::new(accelerator.lines(Target::Parameters)),
             computes: Vec::new(),
+            chunks: Vec::new(),
             computed: 0,
         }
     }
@@ -213,17 +216,27 @@ impl Plan<'_> {
         let mut loads = Vec::new();
         let mut needed = (number + 1).saturating_sub(MOST_CHUNKS_AHEAD);
         for (target, ring, lines, first_line) in [
-            (Target::Weights, &mut self.weights, chunk.weights, &mut compute.weight_line),
-            (Target::Parameters, &mut self.parameters, Some(chunk.parameters), &mut compute.parameter_line),
+            (Target::Weights, &mut self.weights, chunk.weight_lines, &mut compute.weight_line),
+            (Target::Parameters, &mut self.parameters, chunk.parameter_lines, &mut compute.parameter_line),
         ] {
-            let Some(lines) = lines else { continue };
-            let beats = lines.beats();
-            let (line, freed) = ring.place(beats / self.accelerator.beats_per_line(target), number);
+            if lines == 0 {
+                continue;
+            }
+            let (line, freed) = ring.place(lines, number);
             *first_line = line;
             needed = needed.max(freed.map_or(0, |chunk| chunk + 1));
-            let address = memory.add(&lines.into_bytes())?;
+            let beats = lines * self.accelerator.beats_per_line(target);
+            let address = memory.add(u64::from(beats) * u64::from(self.accelerator.beat_bytes()))?;
             loads.push(Transfer { tokens: Tokens::default(), target, address, line, beats });
         }
+        let loaded = |target| loads.iter().find(|load| load.target == target).map(|load| load.address);
+        let parameters = loaded(Target::Parameters).expect("every chunk has parameters");
+        self.chunks.push(ChunkContent {
+            layer,
+            slice: chunk.slice,
+            weights: loaded(Target::Weights),
+            parameters,
+        });
         if needed > self.computed {
             loads[0].tokens.wait = bit(Queue::Compute);
             self.post_to_load(needed - 1);

@@ -1,9 +1,9 @@
-//! Commands and the memory they run on.
+//! Commands, and the map of the memory they run on.
 
-use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Command};
-use bitmill_model::TensorId;
+use bitmill_accelerator::{COMMAND_BYTES, Command};
+use bitmill_model::{QuantizedNetwork, TensorId};
 
-use crate::layout::pack_tensor;
+use crate::lowering::ChunkContent;
 use crate::{SimulationError, TensorPlace, Unrolling};
 
 /// A command and the layer it belongs to.
@@ -33,53 +33,58 @@ pub struct Program {
     pub commands: Vec<PlannedCommand>,
     /// Byte address of the first command.
     pub command_address: u32,
-    /// Memory before the run, the input's place still zero.
-    pub memory: Vec<u8>,
+    /// Bytes of memory that it uses, from address 0.
+    pub memory_bytes: u32,
     /// The network's input, unrolled if it is.
     pub input: MemoryTensor,
     /// How the host unrolls the network's input before it packs it.
     pub unrolling: Option<Unrolling>,
     /// Tensors that are stored; the network's output is the last.
     pub outputs: Vec<MemoryTensor>,
+    /// Where each tensor lies in the activation scratchpad, by tensor.
+    pub places: Vec<TensorPlace>,
+    /// What the loads of weights and parameters bring.
+    pub(crate) chunks: Vec<ChunkContent>,
 }
 
 impl Program {
-    /// Memory before the run on `input`: the raw integers of the network's input, channels innermost.
-    pub fn memory_with_input(&self, accelerator: &Accelerator, input: &[i32]) -> Vec<u8> {
-        let bytes = match &self.unrolling {
-            Some(unrolling) => pack_tensor(accelerator, &self.input.place, &unrolling.apply(input)),
-            None => pack_tensor(accelerator, &self.input.place, input),
-        };
-        let mut memory = self.memory.clone();
-        let start = self.input.address as usize;
-        memory[start..start + bytes.len()].copy_from_slice(&bytes);
-        memory
+    /// The commands as they lie in memory.
+    pub(crate) fn command_bytes(&self, network: &QuantizedNetwork) -> Result<Vec<u8>, SimulationError> {
+        let mut bytes = Vec::with_capacity(self.commands.len() * COMMAND_BYTES as usize);
+        for planned in &self.commands {
+            let words = planned.command.encode().map_err(|source| {
+                let layer = network.graph().layers()[planned.layer].name.clone();
+                SimulationError::Command { layer, source }
+            })?;
+            bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        Ok(bytes)
     }
 }
 
 /// Memory under construction: regions one after the other, each on a command's and on a beat's boundary.
 pub(crate) struct MemoryBuilder {
-    bytes: Vec<u8>,
-    alignment_bytes: usize,
+    bytes: u64,
+    alignment_bytes: u64,
 }
 
 impl MemoryBuilder {
     pub fn new(beat_bytes: u32) -> MemoryBuilder {
-        let alignment_bytes = (COMMAND_BYTES as usize).max(beat_bytes as usize);
-        MemoryBuilder { bytes: Vec::new(), alignment_bytes }
+        MemoryBuilder { bytes: 0, alignment_bytes: COMMAND_BYTES.max(u64::from(beat_bytes)) }
     }
 
-    /// Adds a region and returns its address.
-    pub fn add(&mut self, region: &[u8]) -> Result<u32, SimulationError> {
-        let address = self.bytes.len();
-        self.bytes.extend_from_slice(region);
-        self.bytes.resize(self.bytes.len().next_multiple_of(self.alignment_bytes), 0);
-        u32::try_from(self.bytes.len())
-            .map_err(|_| SimulationError::Memory { bytes: self.bytes.len() as u64 })?;
-        Ok(address as u32)
+    /// Adds a region of `bytes` and returns its address.
+    pub fn add(&mut self, bytes: u64) -> Result<u32, SimulationError> {
+        let address = self.bytes as u32;
+        self.bytes = (address as u64 + bytes).next_multiple_of(self.alignment_bytes);
+        match u32::try_from(self.bytes) {
+            Ok(_) => Ok(address),
+            Err(_) => Err(SimulationError::Memory { bytes: self.bytes }),
+        }
     }
 
-    pub fn finish(self) -> Vec<u8> {
-        self.bytes
+    /// Bytes of all regions.
+    pub fn bytes(&self) -> u32 {
+        self.bytes as u32
     }
 }

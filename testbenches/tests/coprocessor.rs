@@ -38,7 +38,7 @@ impl Bench {
         let program = lower(&accelerator, &network, Keep::Output).expect("it fits");
         let input = network.quantize_input(&images("test_images.npy")[3]);
         let tensors = network.run(&input).expect("it runs");
-        let image = program.memory_with_input(&accelerator, &input);
+        let image = program.memory_image(&accelerator, &network, &input).expect("weights with words");
         let expected = tensors[program.outputs[0].tensor.index()].clone();
         let (top, trace) = (accelerator.module().expect("a circuit"), run(&accelerator, &program));
         Bench { accelerator, top, program, trace, image, expected }

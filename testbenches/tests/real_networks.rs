@@ -95,7 +95,7 @@ fn moody(accelerator: &Accelerator, network: &QuantizedNetwork, input: &[i32], v
         &Session {
             top: &accelerator.module().expect("a checked circuit"),
             port: accelerator.configuration().memory,
-            image: &program.memory_with_input(accelerator, input),
+            image: &program.memory_image(accelerator, network, input).expect("weights with words"),
             script: &run_once(&program),
             conditions: Conditions { seed: Some(8), fault: None },
             limit_cycles: predicted * 12 + 10_000,

@@ -1,8 +1,10 @@
 //! A self-checking testbench of a whole accelerator: one inference, with memory and predictions as files.
 
+use std::error::Error;
+
 use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Register, registers};
 use bitmill_hdl::Module;
-use bitmill_model::{ModelError, QuantizedNetwork};
+use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Program, Trace, pack_tensor};
 
 use super::{connections, fill};
@@ -25,16 +27,16 @@ pub struct Inference<'a> {
 /// The testbench of `top`, the circuit of `accelerator`, for one inference.
 ///
 /// # Errors
-/// An input of another shape than the network's.
+/// An input of another shape than the network's, or weights that there are no words for.
 pub fn testbench(
     accelerator: &Accelerator,
     top: &Module,
     inference: &Inference,
-) -> Result<Files, ModelError> {
+) -> Result<Files, Box<dyn Error>> {
     let Inference { network, program, .. } = inference;
     let integers = network.quantize_input(inference.input);
     let tensors = network.run(&integers)?;
-    let image = program.memory_with_input(accelerator, &integers);
+    let image = program.memory_image(accelerator, network, &integers)?;
     let output = &program.outputs[program.outputs.len() - 1];
     let result = &tensors[output.tensor.index()];
     let expected = pack_tensor(accelerator, &output.place, result);

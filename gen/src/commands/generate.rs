@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_hdl::Design;
-use bitmill_sim::simulate;
+use bitmill_sim::time;
 use clap::Args;
 use serde_json::json;
 
@@ -73,11 +73,11 @@ pub fn inference_testbench(
     model: &Model,
 ) -> Result<Files, Box<dyn Error>> {
     let network = model.quantized(accelerator)?;
-    let (program, trace, _) = simulate(accelerator, &network)?;
+    let (program, trace, _) = time(accelerator, &network)?;
     let input = model.example();
     let inference =
         Inference { name: &model.name, network: &network, program: &program, trace: &trace, input: &input };
-    Ok(accelerator_testbench(accelerator, &design.top, &inference)?)
+    accelerator_testbench(accelerator, &design.top, &inference)
 }
 
 fn report(

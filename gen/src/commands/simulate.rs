@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Program, Report, Trace, simulate};
+use bitmill_sim::{Program, Report, Trace, simulate, time};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -64,7 +64,8 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     }
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
-    let (program, trace, report) = simulate(&accelerator, &network)?;
+    let predict = if args.timing_only { time } else { simulate };
+    let (program, trace, report) = predict(&accelerator, &network)?;
     if let Some(path) = &args.trace {
         write_file(path, trace_csv(&network, &program, &trace).as_bytes())?;
     }

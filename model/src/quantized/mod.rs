@@ -309,8 +309,11 @@ fn accumulator_bits(
 ) -> u32 {
     let largest_activation = |id: &TensorId| quantizations[id.index()].largest_magnitude();
     let activation = layer.inputs.iter().map(largest_activation).max().unwrap_or(1);
-    let magnitude = |weights: &mut dyn Iterator<Item = i16>| -> u64 {
-        weights.map(|weight| u64::from(weight.unsigned_abs())).sum()
+    let magnitude = |weights: &[i16]| -> u64 {
+        // Narrow sums of what cannot overflow them, many at a time.
+        let sum =
+            |weights: &[i16]| weights.iter().map(|weight| u32::from(weight.unsigned_abs())).sum::<u32>();
+        weights.chunks(1 << 16).map(|weights| u64::from(sum(weights))).sum()
     };
     let channels = parameters.bias.len();
     let weights = &parameters.weights;
@@ -318,10 +321,11 @@ fn accumulator_bits(
         let weight_sum = match layer.operation {
             Operation::Convolution { .. } | Operation::FullyConnected { .. } => {
                 let row = weights.len() / channels;
-                magnitude(&mut weights[channel * row..][..row].iter().copied())
+                magnitude(&weights[channel * row..][..row])
             }
             Operation::Depthwise { .. } => {
-                magnitude(&mut weights[channel..].iter().copied().step_by(channels))
+                let taps = weights[channel..].iter().step_by(channels);
+                taps.map(|weight| u64::from(weight.unsigned_abs())).sum()
             }
             Operation::AveragePool { .. } => layer.operation.terms(graph.input_shape(layer)) as u64,
             Operation::MaxPool { .. } | Operation::Concatenate | Operation::ResizeNearest { .. } => 1,
@@ -334,7 +338,7 @@ fn accumulator_bits(
                 return weights.iter().map(|entry| u64::from(entry.unsigned_abs())).max().unwrap_or(0)
                     + u64::from(parameters.bias[channel].unsigned_abs());
             }
-            Operation::Add => magnitude(&mut weights.iter().copied()),
+            Operation::Add => magnitude(weights),
         };
         if let [left, right] = parameters.input_multipliers[..] {
             // A difference of two integers has one bit more than they; the scaled sides round outwards.

@@ -10,21 +10,31 @@ use bitmill_model::{
 use bitmill_units::pe::Mode;
 
 use super::allocate::word_that_holds;
-use super::matrix::Matrix;
 use super::pooling;
 
-use crate::layout::Lines;
 use crate::{SimulationError, TensorPlace};
 
 /// Chunks that fit the scratchpads of weights and parameters together, where their tiles are small enough: one is
 /// computed on, one is ready, and others are loaded.
 const CHUNKS_AT_ONCE: u32 = 3;
 
-/// A compute command and what must be loaded for it.
+/// A part of a layer's output blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Slice {
+    /// The input that it is made of, where the layer takes one after the other.
+    pub source: usize,
+    /// First output block of those that come from that input.
+    pub first_block: u32,
+    pub blocks: u32,
+}
+
+/// A compute command and how much must be loaded for it.
 pub(super) struct Chunk {
+    pub slice: Slice,
     pub compute: Compute,
-    pub weights: Option<Lines>,
-    pub parameters: Lines,
+    /// Lines of weights; 0 where it needs none.
+    pub weight_lines: u32,
+    pub parameter_lines: u32,
 }
 
 /// How a layer maps onto the compute command.
@@ -45,7 +55,7 @@ pub(super) struct Mapping {
     /// The input that is read first.
     input: TensorId,
     /// First output block that comes from it.
-    output_block: u32,
+    pub output_block: u32,
     pair: PairOperation,
 }
 
@@ -56,13 +66,11 @@ pub(super) fn chunks(
     places: &[TensorPlace],
 ) -> Result<Vec<Chunk>, SimulationError> {
     let layer = &network.graph().layers()[index];
-    let mode = mode(accelerator, network, index)?;
-    let parameters = &network.layers()[index];
     // A concatenation copies its inputs one by one; every other layer reads all of its inputs at once.
     let sources = if layer.operation == Operation::Concatenate { layer.inputs.len() } else { 1 };
     let mut chunks = Vec::new();
     for source in 0..sources {
-        let context = Context { accelerator, network, index, layer, parameters, places, source, mode };
+        let context = Context::new(accelerator, network, index, places, source)?;
         let mapping = context.mapping()?;
         let tiles_at_once = context.tiles_at_once(&mapping)?;
         let place = if sources == 1 { context.output() } else { context.input() };
@@ -71,7 +79,8 @@ pub(super) fn chunks(
         let tiles = blocks.div_ceil(mapping.tile_blocks);
         let step = tiles.div_ceil(tiles.div_ceil(tiles_at_once)) * mapping.tile_blocks;
         for first in (0..blocks).step_by(step as usize) {
-            chunks.push(context.chunk(&mapping, first, step.min(blocks - first))?);
+            let slice = Slice { source, first_block: first, blocks: step.min(blocks - first) };
+            chunks.push(context.chunk(&mapping, slice)?);
         }
     }
     Ok(chunks)
@@ -132,7 +141,20 @@ pub(super) struct Context<'a> {
     pub mode: Option<&'a Mode>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    pub fn new(
+        accelerator: &'a Accelerator,
+        network: &'a QuantizedNetwork,
+        index: usize,
+        places: &'a [TensorPlace],
+        source: usize,
+    ) -> Result<Context<'a>, SimulationError> {
+        let layer = &network.graph().layers()[index];
+        let parameters = &network.layers()[index];
+        let mode = mode(accelerator, network, index)?;
+        Ok(Context { accelerator, network, index, layer, parameters, places, source, mode })
+    }
+
     pub fn input(&self) -> &TensorPlace {
         &self.places[self.layer.inputs[self.source].index()]
     }
@@ -141,7 +163,7 @@ impl Context<'_> {
         &self.places[self.layer.output.index()]
     }
 
-    fn mapping(&self) -> Result<Mapping, SimulationError> {
+    pub fn mapping(&self) -> Result<Mapping, SimulationError> {
         let accelerator = self.accelerator;
         let input = self.input();
         let groups = input.groups(accelerator);
@@ -293,7 +315,8 @@ impl Context<'_> {
         Ok(by_weights.min(by_parameters).min(1 << 12))
     }
 
-    fn chunk(&self, mapping: &Mapping, first_block: u32, blocks: u32) -> Result<Chunk, SimulationError> {
+    fn chunk(&self, mapping: &Mapping, slice: Slice) -> Result<Chunk, SimulationError> {
+        let Slice { first_block, blocks, .. } = slice;
         let accelerator = self.accelerator;
         let (input, output) = (&self.places[mapping.input.index()], self.output());
         let output_block = mapping.output_block + first_block;
@@ -355,9 +378,10 @@ impl Context<'_> {
             let legal = format!("a format there that has {}", mapping.pad_value);
             return Err(SimulationError::Format { layer: self.layer.name.clone(), what, found, legal });
         }
-        let mut corrections = Vec::new();
-        let weights = self.weights(mapping, first_block, blocks, &mut corrections)?;
-        Ok(Chunk { compute, weights, parameters: self.parameter_lines(output_block, blocks, &corrections)? })
+        let tiles = blocks.div_ceil(mapping.tile_blocks);
+        let weight_lines =
+            if mapping.tile_lines > 0 { tiles * mapping.tile_lines } else { mapping.shared_lines };
+        Ok(Chunk { slice, compute, weight_lines, parameter_lines: blocks })
     }
 
     /// A mode whose activations are the vector unit's: padding depends on it.
@@ -380,53 +404,4 @@ impl Context<'_> {
         let place = self.accelerator.words().iter().position(|word| *word == self.output().word);
         place.expect("the output's word is one of the accelerator's") as u32
     }
-
-    fn weights(
-        &self,
-        mapping: &Mapping,
-        first_block: u32,
-        blocks: u32,
-        corrections: &mut Vec<i64>,
-    ) -> Result<Option<Lines>, SimulationError> {
-        let lanes = self.output().word.channels;
-        let new = |lines| Lines::new(self.accelerator, Target::Weights, lines);
-        let weights = &self.parameters.weights;
-        if let Some(mode) = self.mode {
-            let matrix = Matrix::new(self, mapping, mode);
-            return matrix.lines(first_block, blocks, corrections).map(Some);
-        }
-        Ok(match self.layer.operation {
-            Operation::Convolution { .. } | Operation::FullyConnected { .. } => None,
-            Operation::Depthwise { .. } => {
-                let mut lines = new(blocks * mapping.tile_lines);
-                let channels = self.input().shape.channels;
-                for (block, tap, lane) in indices([blocks, mapping.tile_lines, lanes]) {
-                    let channel = ((first_block + block) * lanes + lane) as usize;
-                    if channel < channels {
-                        let weight = weights[tap as usize * channels + channel];
-                        lines.put(block * mapping.tile_lines + tap, lane * 8, 8, weight.into());
-                    }
-                }
-                Some(lines)
-            }
-            Operation::AveragePool { .. } => {
-                let mut lines = new(1);
-                (0..lanes).for_each(|lane| lines.put(0, lane * 8, 8, 1));
-                Some(lines)
-            }
-            Operation::Add if !weights.is_empty() => {
-                let mut lines = new(2);
-                for (line, &factor) in (0..2).zip(weights) {
-                    (0..lanes).for_each(|lane| lines.put(line, lane * 8, 8, factor.into()));
-                }
-                Some(lines)
-            }
-            _ => None,
-        })
-    }
-}
-
-/// Every index triple below `bounds`.
-fn indices([a, b, c]: [u32; 3]) -> impl Iterator<Item = (u32, u32, u32)> {
-    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
 }

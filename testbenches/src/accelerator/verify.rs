@@ -76,7 +76,7 @@ impl Verification<'_> {
         let program = lower(self.accelerator, self.network, self.keep)?;
         let trace = run(self.accelerator, &program);
         let tensors = self.network.run(self.input)?;
-        let image = program.memory_with_input(self.accelerator, self.input);
+        let image = program.memory_image(self.accelerator, self.network, self.input)?;
         let script = run_once(&program);
         let session = Session {
             top: &self.top,

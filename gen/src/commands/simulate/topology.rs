@@ -10,7 +10,7 @@ use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::shapes::scale_sim::{Dataflow, closed_form_cycles, read_topology};
 use bitmill_model::shapes::{LAYER_SETS, ShapeLayer};
 use bitmill_model::{ActivationFormat, WeightFormat};
-use bitmill_sim::simulate;
+use bitmill_sim::time;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -91,7 +91,7 @@ fn row(accelerator: &Accelerator, layer: ShapeLayer) -> Result<Row, Box<dyn Erro
     let activation = ActivationFormat::new(precision.activations.first())?;
     let weight = WeightFormat::new(precision.weights.first().clone())?;
     let network = layer.placeholder(activation, weight)?;
-    let (.., report) = simulate(accelerator, &network)?;
+    let (.., report) = time(accelerator, &network)?;
     let once = ShapeLayer { repeats: 1, ..layer.clone() };
     let closed_form =
         |dataflow| closed_form_cycles(&once, array.rows as usize, array.columns as usize, dataflow);
