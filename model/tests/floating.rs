@@ -59,7 +59,7 @@ fn accuracy_on_held_out_digits() {
         assert!(right >= least, "{weights} {activations}: {right}");
     }
     let l_mul = LMul::new(Minifloat::new(4, 3).expect("a legal format")).expect("it has a mantissa");
-    let multiplication = Multiplication { rule: Rule::LMulWide(l_mul), cut: None };
+    let multiplication = Multiplication { rule: Rule::LMulWide(l_mul), ..Multiplication::EXACT };
     let right = right(&quantized(&PtqConfig { multiplication, ..config("fp8_e4m3", "fp8_e4m3") }), IMAGES);
     println!("fp8_e4m3 by L-Mul: {right} of {IMAGES} right");
     assert!(right >= 117, "{right}");

@@ -55,29 +55,42 @@ impl TensorPlace {
         (self.beats(accelerator) * accelerator.beat_bytes()) as usize
     }
 
-    /// Bit offset of an element in memory, from the tensor's first byte.
-    fn bit(&self, accelerator: &Accelerator, pixel: usize, channel: usize) -> usize {
-        let (rows, lanes) = (accelerator.rows() as usize, self.word.channels as usize);
-        let line = channel / lanes * self.groups(accelerator) as usize + pixel / rows;
-        let (row, lane) = (pixel % rows, channel % lanes);
+    /// Bit offset in memory of the word of a pixel and a channel block, from the tensor's first byte.
+    fn word_bit(&self, accelerator: &Accelerator, pixel: usize, block: usize) -> usize {
+        let rows = accelerator.rows() as usize;
+        let line = block * self.groups(accelerator) as usize + pixel / rows;
+        let row = pixel % rows;
         let beat = row / accelerator.words_per_beat() as usize;
         let slot = row % accelerator.words_per_beat() as usize;
         (line * accelerator.beats_per_line(Target::Activations) as usize + beat)
             * accelerator.beat_bits() as usize
             + slot * accelerator.word_slot_bits() as usize
-            + lane * self.word.bits() as usize
+    }
+
+    /// Each pixel and channel block, with the bit offset of its word.
+    fn words<'a>(&'a self, accelerator: &'a Accelerator) -> impl Iterator<Item = (usize, usize, usize)> + 'a {
+        let all = move |pixel| (0..self.blocks() as usize).map(move |block| (pixel, block));
+        let pixels = (0..self.pixels() as usize).flat_map(all);
+        pixels.map(move |(pixel, block)| (pixel, block, self.word_bit(accelerator, pixel, block)))
     }
 }
 
 /// The tensor (height, width, channels; channels innermost) as it lies in memory.
 pub fn pack_tensor(accelerator: &Accelerator, place: &TensorPlace, values: &[i32]) -> Vec<u8> {
     let mut bytes = vec![0; place.bytes(accelerator)];
-    let (channels, bits) = (place.shape.channels, place.word.bits());
-    let idle = place.word.code(place.idle);
-    for (pixel, values) in values.chunks_exact(channels).enumerate() {
-        for channel in 0..(place.blocks() * place.word.channels) as usize {
-            let code = values.get(channel).map_or(idle, |&value| place.word.code(value));
-            put_bits(&mut bytes, place.bit(accelerator, pixel, channel), bits, code.into());
+    if values.is_empty() {
+        return bytes;
+    }
+    let (channels, lanes) = (place.shape.channels, place.word.channels as usize);
+    let widths = place.word.widths();
+    let mut word = vec![place.idle; lanes];
+    for (pixel, block, mut at) in place.words(accelerator) {
+        let present = lanes.min(channels - block * lanes);
+        word.fill(place.idle);
+        word[..present].copy_from_slice(&values[pixel * channels + block * lanes..][..present]);
+        for (code, &bits) in place.word.codes(&word).into_iter().zip(&widths) {
+            put_bits(&mut bytes, at, bits, code.into());
+            at += bits as usize;
         }
     }
     bytes
@@ -85,13 +98,36 @@ pub fn pack_tensor(accelerator: &Accelerator, place: &TensorPlace, values: &[i32
 
 /// The tensor whose bytes lie in memory.
 pub fn unpack_tensor(accelerator: &Accelerator, place: &TensorPlace, bytes: &[u8]) -> Vec<i32> {
-    let bits = place.word.bits();
-    (0..place.shape.elements())
-        .map(|index| {
-            let (pixel, channel) = (index / place.shape.channels, index % place.shape.channels);
-            place.word.value(get_bits(bytes, place.bit(accelerator, pixel, channel), bits) as u32)
-        })
-        .collect()
+    let (channels, lanes) = (place.shape.channels, place.word.channels as usize);
+    let widths = place.word.widths();
+    let mut values = vec![0; place.shape.elements()];
+    for (pixel, block, mut at) in place.words(accelerator) {
+        let code = |&bits: &u32| {
+            at += bits as usize;
+            get_bits(bytes, at - bits as usize, bits) as u32
+        };
+        let codes: Vec<u32> = widths.iter().map(code).collect();
+        let present = lanes.min(channels - block * lanes);
+        let word = place.word.values(&codes);
+        values[pixel * channels + block * lanes..][..present].copy_from_slice(&word[..present]);
+    }
+    values
+}
+
+/// A one wherever a bit of the tensor lies in memory: its channels', and its blocks' scales.
+pub fn tensor_bits(accelerator: &Accelerator, place: &TensorPlace) -> Vec<u8> {
+    let mut bytes = vec![0; place.bytes(accelerator)];
+    let lanes = place.word.channels as usize;
+    for (_, block, mut at) in place.words(accelerator) {
+        let present = lanes.min(place.shape.channels - block * lanes);
+        for (field, &bits) in place.word.widths().iter().enumerate() {
+            if field < present || field >= lanes {
+                put_bits(&mut bytes, at, bits, u64::MAX);
+            }
+            at += bits as usize;
+        }
+    }
+    bytes
 }
 
 /// Lines of the weight or parameter scratchpad under construction, as they lie in memory.

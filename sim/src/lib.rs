@@ -13,7 +13,7 @@ mod program;
 mod report;
 
 pub use error::SimulationError;
-pub use layout::{TensorPlace, pack_tensor, unpack_tensor};
+pub use layout::{TensorPlace, pack_tensor, tensor_bits, unpack_tensor};
 pub use lowering::{Keep, Unrolling, has_formats, lower};
 pub use machine::{CommandTrace, Trace, run};
 pub use program::{MemoryTensor, PlannedCommand, Program};

@@ -15,7 +15,6 @@ mod unroll;
 
 use bitmill_accelerator::timing::TOKEN_BITS;
 use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Command, Queue, Target, Tokens, Transfer};
-use bitmill_formats::Format;
 use bitmill_formats::requantize::ADDITION_SHIFT;
 use bitmill_model::{
     Extent, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
@@ -104,7 +103,7 @@ pub fn has_formats(accelerator: &Accelerator, network: &QuantizedNetwork) -> boo
         .iter()
         .map(|layer| layer.output)
         .chain([TensorId::INPUT])
-        .map(|id| Format::Scalar(network.quantization(id).format.scalar()));
+        .map(|id| network.quantization(id).format.name());
     tensors.all(|format| allocate::word_that_holds(accelerator, &format).is_some())
         && (0..graph.layers().len()).all(|layer| layer::mode(accelerator, network, layer).is_ok())
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Register, registers};
 use bitmill_hdl::Module;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Program, Trace, pack_tensor};
+use bitmill_sim::{Program, Trace, pack_tensor, tensor_bits};
 
 use super::{connections, fill};
 use crate::output::Files;
@@ -40,7 +40,7 @@ pub fn testbench(
     let output = &program.outputs[program.outputs.len() - 1];
     let result = &tensors[output.tensor.index()];
     let expected = pack_tensor(accelerator, &output.place, result);
-    let defined = pack_tensor(accelerator, &output.place, &vec![-1; result.len()]);
+    let defined = tensor_bits(accelerator, &output.place);
     let beat_bytes = accelerator.beat_bytes() as usize;
     let memory = accelerator.configuration().memory;
     let writes = host_writes(program);

@@ -73,16 +73,16 @@ impl Clipping {
         range_quantization(least * high.0, most * high.1, &unit, is_symmetric)
     }
 
-    /// Rounded weights, with a step for each output channel.
+    /// Rounded weights, with a step for each of `channels` output channels. Blocks run along `input_channels`.
     pub(super) fn weights(
         self,
         operation: &Operation,
         real: &[f32],
-        channels: usize,
+        [channels, input_channels]: [usize; 2],
         format: &WeightFormat,
     ) -> Result<QuantizedWeights, String> {
         let Some(bits) = format.signed_bits() else {
-            return codebook::weights(self, operation, real, channels, format);
+            return codebook::weights(self, operation, real, [channels, input_channels], format);
         };
         let mut rows = vec![Vec::new(); channels];
         for (index, &weight) in real.iter().enumerate() {
@@ -151,6 +151,10 @@ fn float_quantization(samples: &[f32], largest: f64, unit: &Quantization) -> Qua
         let scale = legal_step(largest / (highest * 2f64.powi(-binade)));
         Quantization { scale, ..*unit }
     };
+    // A block has its own binade: the largest value stands at the top.
+    if unit.format.block().is_some() {
+        return candidate(0);
+    }
     // No candidate saturates, so a part of the samples shows which is finest.
     let some: Vec<f32> = samples.iter().copied().step_by(samples.len() / 2048 + 1).collect();
     best((0..BINADES).map(candidate), |quantization| squared_error(&some, &quantization))

@@ -4,7 +4,7 @@
 //! step that spans its largest weight; in wide floating-point formats, among its multiples by powers of two. A channel in BitMoD takes the special value that serves it best; Sherry
 //! drops the smallest weight of each group of four input channels.
 
-use bitmill_formats::{Format, Multiplication, Sherry};
+use bitmill_formats::{ChannelBlock, Format, Multiplication, Sherry};
 
 use super::clipping::{BINADES, Clipping, FRACTIONS, best};
 use crate::network::Operation;
@@ -15,10 +15,10 @@ pub(super) fn weights(
     clipping: Clipping,
     operation: &Operation,
     real: &[f32],
-    channels: usize,
+    [channels, input_channels]: [usize; 2],
     format: &WeightFormat,
 ) -> Result<QuantizedWeights, String> {
-    let tables = tables(format)?;
+    let tables = tables(format, input_channels)?;
     let mut rows = vec![Vec::new(); channels];
     for (index, &weight) in real.iter().enumerate() {
         rows[weight_channel(operation, index, real.len(), channels)].push(f64::from(weight));
@@ -35,7 +35,7 @@ pub(super) fn weights(
         let candidates = tables.iter().flat_map(|table| {
             let (least, greatest) = table.values.range();
             let largest = table.values.real(greatest).max(-table.values.real(least));
-            parts(clipping, table.values.is_ordered()).map(move |part| (table, most * part / largest))
+            parts(clipping, &table.values).map(move |part| (table, most * part / largest))
         });
         let (table, step) = best(candidates, |(table, step)| {
             let error =
@@ -57,10 +57,13 @@ pub(super) fn weights(
 }
 
 /// Steps to try, as multiples of the one that spans the largest weight. A wide floating-point format saturates
-/// nothing: its numbers are finer in some binades than in others.
-fn parts(clipping: Clipping, is_ordered: bool) -> Box<dyn Iterator<Item = f64>> {
+/// nothing: its numbers are finer in some binades than in others. Blocks have their own binade each.
+fn parts(clipping: Clipping, format: &WeightFormat) -> Box<dyn Iterator<Item = f64>> {
     let fraction = |part: usize| part as f64 / FRACTIONS as f64;
-    match (is_ordered, clipping) {
+    if format.block().is_some() {
+        return Box::new(std::iter::once(1.0));
+    }
+    match (format.is_ordered(), clipping) {
         (true, _) => Box::new((0..BINADES).map(|binade| 2f64.powi(binade))),
         (false, Clipping::MinMax) => Box::new(std::iter::once(1.0)),
         (false, _) => Box::new((1..=FRACTIONS).map(fraction)),
@@ -71,18 +74,28 @@ fn parts(clipping: Clipping, is_ordered: bool) -> Box<dyn Iterator<Item = f64>> 
 struct Table {
     values: WeightFormat,
     is_sherry: bool,
+    /// The blocks that weights stand in, and the input channels that they run along.
+    block: Option<(ChannelBlock, usize)>,
 }
 
-fn tables(format: &WeightFormat) -> Result<Vec<Table>, String> {
+fn tables(format: &WeightFormat, input_channels: usize) -> Result<Vec<Table>, String> {
+    let block = format.block().map(|block| (block, input_channels));
     let is_sherry = matches!(format.format(), Format::Sherry(_));
     if matches!(format.format(), Format::Complex(_)) {
         return Err(format!("{format} weights come from training; real ones cannot be rounded to them"));
     }
-    Ok(format.choices()?.into_iter().map(|values| Table { values, is_sherry }).collect())
+    Ok(format.choices()?.into_iter().map(|values| Table { values, is_sherry, block }).collect())
 }
 
 /// The weights of a channel in units of `step`.
 fn round(table: &Table, row: &[f64], step: f64) -> Vec<i16> {
+    if let Some((block, channels)) = table.block {
+        let mut ordinals: Vec<i32> =
+            row.iter().map(|weight| table.values.nearest(weight / step).into()).collect();
+        block.settle(&mut ordinals, channels);
+        // Ordinals of bf16 have 16 bits.
+        return ordinals.into_iter().map(|ordinal| ordinal as i16).collect();
+    }
     if !table.is_sherry {
         return row.iter().map(|weight| table.values.nearest(weight / step)).collect();
     }

@@ -82,7 +82,10 @@ pub fn quantize(
     }
     let observations = Observations::new(network, inputs)?;
     let quantizations = activation_quantizations(network, &observations, config);
-    let round = |(layer, real): (&Layer, &FloatLayer)| quantized_weights(layer, real, config);
+    let round = |(layer, real): (&Layer, &FloatLayer)| {
+        let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
+        quantized_weights(layer, real, channels, config)
+    };
     let weights = network.pairs().map(round).collect::<Result<_, _>>()?;
     let mut quantized = QuantizedNetwork::from_float(network, quantizations, weights)?;
     if config.corrects_bias {
@@ -112,10 +115,11 @@ fn activation_quantizations(
     quantizations
 }
 
-/// Rounded weights of a layer that has some.
+/// Rounded weights of a layer that has some, between so many channels of output and input.
 fn quantized_weights(
     layer: &Layer,
     real: &FloatLayer,
+    channels: [usize; 2],
     config: &PtqConfig,
 ) -> Result<Option<QuantizedWeights>, ModelError> {
     if real.weights.is_empty() {
@@ -125,7 +129,7 @@ fn quantized_weights(
         true => (config.weights.clone(), config.multiplication),
         false => (WeightFormat::lane(), Multiplication::EXACT),
     };
-    let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, real.bias.len(), &format);
+    let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, channels, &format);
     let rounded = rounded.map(|weights| QuantizedWeights { multiplication, ..weights });
     rounded.map(Some).map_err(|problem| ModelError::layer(&layer.name, problem))
 }

@@ -32,7 +32,15 @@ impl QuantizedNetwork {
             let format = &quantization.format;
             return Err(ModelError::Input(format!("input element {bad} is not one of {format}")));
         }
-        let mut tensors = vec![input.to_vec()];
+        let mut settled = input.to_vec();
+        quantization.settle(&mut settled, self.graph().shape(TensorId::INPUT).channels);
+        if let Some(index) = settled.iter().zip(input).position(|(a, b)| a != b) {
+            let format = &quantization.format;
+            return Err(ModelError::Input(format!(
+                "input element {index} is not on the grid of its block of {format}"
+            )));
+        }
+        let mut tensors = vec![settled];
         for index in 0..self.layers().len() {
             let accumulators = self.accumulate(index, &tensors);
             tensors.push(self.requantize(index, &accumulators));
@@ -43,7 +51,10 @@ impl QuantizedNetwork {
     /// The nearest input integers for real values in `[height][width][channels]` order.
     pub fn quantize_input(&self, input: &[f32]) -> Vec<i32> {
         let quantization = self.quantization(TensorId::INPUT);
-        input.iter().map(|&real| quantization.quantize(f64::from(real))).collect()
+        let mut integers: Vec<i32> =
+            input.iter().map(|&real| quantization.quantize(f64::from(real))).collect();
+        quantization.settle(&mut integers, self.graph().shape(TensorId::INPUT).channels);
+        integers
     }
 
     /// The real values that the integers of tensor `id` stand for.
@@ -165,7 +176,10 @@ impl QuantizedNetwork {
         let channels = multipliers.iter().cycle();
         if let Some(format) = output.format.float().filter(|_| layer.operation.sums_values()) {
             let encode = |(&sum, &factor)| requantize::encode(sum, exponent, factor, format);
-            return accumulators.iter().zip(channels).map(encode).map(|y| y.clamp(*low, *high)).collect();
+            let clamped = accumulators.iter().zip(channels).map(encode).map(|y| y.clamp(*low, *high));
+            let mut integers: Vec<i32> = clamped.collect();
+            output.settle(&mut integers, self.graph().shape(layer.output).channels);
+            return integers;
         }
         let [offset, low, high] = [*offset, *low, *high].map(i64::from);
         let scale = |(&sum, &factor): (&i128, &Multiplier)| {

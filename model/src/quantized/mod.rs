@@ -44,9 +44,12 @@
 //! y = clamp(nearest(accumulator · 2^e · m / 2^s), low, high)
 //! ```
 //!
-//! with low and high as ordinals, and without a zero point. The maximum of floating-point numbers is that of their
+//! with low and high as ordinals, and without a zero point. Channels in blocks (MX, NV, BFP) are bf16 ordinals, and
+//! results are rounded to bf16, clamped, and then brought to the grids of their blocks; sums of matrix layers, which
+//! are the only ones in blocks, are made of block sums (`blocks.rs`). The maximum of floating-point numbers is that of their
 //! ordinals; concatenation, multiplication, resizing and lookup of them are refused.
 
+mod blocks;
 mod build;
 mod execute;
 pub(crate) mod proof;
@@ -283,6 +286,9 @@ impl QuantizedNetwork {
             }
         }
         let (first, float) = (formats(&layer.inputs[0]), float?);
+        if let Some(problem) = self.block_problem(layer, parameters) {
+            return Some(problem);
+        }
         match layer.operation {
             Operation::Add if !input_multipliers.is_empty() => {
                 Some(format!("only integers are added in one step, and {float} is none"))

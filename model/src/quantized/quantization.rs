@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use bitmill_formats::{Codebook, Family, Format, Integer, Ordered, Scalar, Value};
+use bitmill_formats::{ChannelBlock, Codebook, Family, Format, Integer, Ordered, Scalar, Value};
 
 /// Largest magnitude of a floating-point activation or weight before its scale. Scales are free, so that nothing is
 /// lost by it; and sums of bf16 and posit16_1, whose numbers reach far beyond, stay narrow.
@@ -14,6 +14,12 @@ const LARGEST_FLOAT: f64 = 65536.0;
 /// Smallest and largest ordinal of a floating-point activation or weight.
 pub(super) fn float_range(format: Ordered) -> (i32, i32) {
     [-LARGEST_FLOAT, LARGEST_FLOAT].map(|bound| format.nearest(&Value::from_f64(bound))).into()
+}
+
+/// Smallest and largest ordinal of an activation or weight in a block.
+pub(super) fn block_range(block: ChannelBlock) -> (i32, i32) {
+    let largest = block.largest();
+    [largest.negate(), largest].map(|bound| ChannelBlock::carrier().nearest(&Value::Finite(bound))).into()
 }
 
 /// A format of activations.
@@ -25,6 +31,9 @@ pub enum ActivationFormat {
     Binary,
     /// Minifloats and posits of up to 16 bits, within ±65536, held as ordinals.
     Float(Ordered),
+    /// Channels in blocks that share a scale, held as bf16 ordinals: within ± an element's largest number, times
+    /// the largest scale in the NV formats.
+    Block(ChannelBlock),
 }
 
 impl ActivationFormat {
@@ -40,12 +49,13 @@ impl ActivationFormat {
             }
             Format::Scalar(scalar) if *scalar == Self::Binary.scalar() => Some(Self::Binary),
             Format::Scalar(scalar) => Ordered::new(scalar).map(Self::Float),
+            Format::Block(block) => ChannelBlock::new(block).map(Self::Block),
             _ => None,
         };
         legal.ok_or_else(|| {
             format!(
-                "int2 to int16, uint1 to uint15, binary, and minifloats and posits of up to 16 bits are legal for \
-                 activations, found {format}"
+                "int2 to int16, uint1 to uint15, binary, minifloats and posits of up to 16 bits, and blocks of numbers \
+                 that are bf16 numbers are legal for activations, found {format}"
             )
         })
     }
@@ -61,12 +71,21 @@ impl ActivationFormat {
             .ok_or_else(|| format!("activation width must lie in 2..=16 bits, found {bits}"))
     }
 
-    /// The number format.
+    /// The format of one number; of blocks, bf16.
     pub fn scalar(self) -> Scalar {
         match self {
             Self::Integer(integer) => Scalar::Integer(integer),
             Self::Binary => Scalar::Codebook(Codebook::binary()),
             Self::Float(ordered) => ordered.scalar(),
+            Self::Block(_) => ChannelBlock::carrier().scalar(),
+        }
+    }
+
+    /// The format by name.
+    pub fn name(self) -> Format {
+        match self {
+            Self::Block(block) => Format::Block(block.block()),
+            _ => Format::Scalar(self.scalar()),
         }
     }
 
@@ -76,12 +95,22 @@ impl ActivationFormat {
             Self::Integer(integer) => integer.bits(),
             Self::Binary => 1,
             Self::Float(ordered) => ordered.bits(),
+            Self::Block(block) => block.block().element().bits(),
         }
     }
 
-    /// The floating-point format, if it is one.
+    /// The floating-point format that the integers are ordinals of, if they are.
     pub fn float(self) -> Option<Ordered> {
-        if let Self::Float(ordered) = self { Some(ordered) } else { None }
+        match self {
+            Self::Float(ordered) => Some(ordered),
+            Self::Block(_) => Some(ChannelBlock::carrier()),
+            Self::Integer(_) | Self::Binary => None,
+        }
+    }
+
+    /// The blocks that channels stand in, if they do.
+    pub fn block(self) -> Option<ChannelBlock> {
+        if let Self::Block(block) = self { Some(block) } else { None }
     }
 
     /// Every value is a multiple of 2^this.
@@ -95,13 +124,14 @@ impl ActivationFormat {
             Self::Integer(integer) => (integer.range().0 as i32, integer.range().1 as i32),
             Self::Binary => (-1, 1),
             Self::Float(ordered) => float_range(ordered),
+            Self::Block(block) => block_range(block),
         }
     }
 }
 
 impl fmt::Display for ActivationFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.scalar().fmt(f)
+        self.name().fmt(f)
     }
 }
 
@@ -166,26 +196,34 @@ impl Quantization {
 
     /// The number that enters a sum for this integer: the zero point is not subtracted.
     pub fn value(&self, integer: i32) -> Value {
-        match self.format {
-            ActivationFormat::Float(ordered) => ordered.value(integer),
-            _ => Value::from_integer(integer.into()),
+        match self.format.float() {
+            Some(ordered) => ordered.value(integer),
+            None => Value::from_integer(integer.into()),
         }
     }
 
-    /// The nearest integer for `real`, halves to even as ONNX's QuantizeLinear does, saturated to the format.
+    /// The nearest integer for `real`, halves to even as ONNX's QuantizeLinear does, saturated to the format. Blocks are
+    /// not seen to: see [`Quantization::settle`].
     pub fn quantize(&self, real: f64) -> i32 {
-        if let ActivationFormat::Float(ordered) = self.format {
+        if let Some(ordered) = self.format.float() {
             return ordered.nearest(&Value::from_f64(real / self.scale)).clamp(self.min(), self.max());
         }
         let integer = (real / self.scale).round_ties_even() + f64::from(self.zero_point);
         self.admitted(integer.clamp(f64::from(self.min()), f64::from(self.max())) as i32)
     }
 
+    /// Brings the integers of a tensor, `channels` to a pixel, to the grids of their blocks, if they stand in blocks.
+    pub(crate) fn settle(&self, integers: &mut [i32], channels: usize) {
+        if let Some(block) = self.format.block() {
+            block.settle(integers, channels);
+        }
+    }
+
     /// An integer in range as the format holds it: in `binary`, +1 unless it is negative.
     pub(crate) fn admitted(&self, integer: i32) -> i32 {
         match self.format {
-            ActivationFormat::Integer(_) | ActivationFormat::Float(_) => integer,
             ActivationFormat::Binary => integer.signum() | 1,
+            _ => integer,
         }
     }
 
@@ -198,9 +236,9 @@ impl Quantization {
 
     /// The real number that `integer` stands for.
     pub fn dequantize(&self, integer: i32) -> f64 {
-        match self.format {
-            ActivationFormat::Float(ordered) => self.scale * ordered.value(integer).to_f64(),
-            _ => self.scale * f64::from(integer - self.zero_point),
+        match self.format.float() {
+            Some(ordered) => self.scale * ordered.value(integer).to_f64(),
+            None => self.scale * f64::from(integer - self.zero_point),
         }
     }
 
@@ -209,9 +247,9 @@ impl Quantization {
         if !self.scale.is_finite() || self.scale <= 0.0 {
             return Some(format!("activation scale must be finite and positive, found {}", self.scale));
         }
-        let legal = match self.format {
-            ActivationFormat::Float(_) => 0..=0,
-            _ => self.min()..=self.max(),
+        let legal = match self.format.float() {
+            Some(_) => 0..=0,
+            None => self.min()..=self.max(),
         };
         (!legal.contains(&self.zero_point))
             .then(|| format!("zero point must lie in {legal:?}, found {}", self.zero_point))

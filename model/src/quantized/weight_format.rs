@@ -2,12 +2,13 @@
 //!
 //! Where a format's values are 16-bit multiples of its last place, they are held as these multiples: integers,
 //! codebooks, narrow minifloats and posits. Where they are not (fp8_e4m3 reaches 448 · 2^9), they are held as
-//! ordinals ([`Ordered`]), within ±65536.
+//! ordinals ([`Ordered`]), within ±65536. Weights in blocks are held as bf16 ordinals that lie on the grid of their
+//! block ([`ChannelBlock`]); blocks run along the input channels of each tap.
 
 use std::fmt;
 
-use super::quantization::float_range;
-use bitmill_formats::{Dyadic, Family, Format, Integer, Ordered, Scalar, Value};
+use super::quantization::{block_range, float_range};
+use bitmill_formats::{ChannelBlock, Dyadic, Family, Format, Integer, Ordered, Scalar, Value};
 
 /// A format of weights, and the integers that stand for its values.
 ///
@@ -71,8 +72,13 @@ impl WeightFormat {
                 codes.filter_map(|value| value.finite()).collect()
             }
             Format::Sherry(_) | Format::Complex(_) => [-1, 0, 1].map(Dyadic::from_integer).to_vec(),
-            Format::Block(_) => {
-                return Err(format!("{format} has scales of its own; weights cannot be held in it"));
+            Format::Block(block) => {
+                let block = ChannelBlock::new(block).ok_or_else(|| {
+                    format!("weights are held as bf16 numbers, and not all of {format} are some")
+                })?;
+                let (least, most) = block_range(block);
+                let (range, ordered) = ((least as i16, most as i16), Some(ChannelBlock::carrier()));
+                return Ok(Self { format, values: Vec::new(), range, ordered });
             }
         };
         values.sort();
@@ -154,6 +160,11 @@ impl WeightFormat {
     /// Whether integers are ordinals, not multiples of the last place.
     pub fn is_ordered(&self) -> bool {
         self.ordered.is_some()
+    }
+
+    /// The blocks that weights stand in, if they do.
+    pub fn block(&self) -> Option<ChannelBlock> {
+        if let Format::Block(block) = &self.format { ChannelBlock::new(block) } else { None }
     }
 
     /// What `integer` stands for, in units of 2^[`Self::unit_exponent`]: itself, or the number of the ordinal.

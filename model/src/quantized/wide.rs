@@ -56,6 +56,9 @@ impl QuantizedNetwork {
 
     /// Bits of the layer's sums, as [`QuantizedNetwork::accumulator_bits`]; none if no integer is wide enough.
     pub(super) fn wide_accumulator_bits(&self, index: usize) -> Option<u32> {
+        if let Some(blocks) = self.layers()[index].arithmetic.multiplication.blocks {
+            return Some(self.block_accumulator_bits(index, blocks));
+        }
         let (layer, parameters) = (&self.graph().layers()[index], &self.layers()[index]);
         let lsb_exponent = self.sum_lsb_exponent(index);
         let multiplication = parameters.arithmetic.multiplication;
@@ -89,13 +92,16 @@ impl QuantizedNetwork {
         Some(u128::BITS - most.leading_zeros() + 1)
     }
 
-    fn weight_values(&self, index: usize) -> Vec<Value> {
+    pub(super) fn weight_values(&self, index: usize) -> Vec<Value> {
         let QuantizedLayer { weights, weight_format, .. } = &self.layers()[index];
         weights.iter().map(|&weight| weight_format.value(weight)).collect()
     }
 
     /// Sums of the layer at `index`, without bias. Exact products of numbers that fit 64 bits are machine products.
     pub(super) fn accumulate_wide(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i128> {
+        if let Some(blocks) = self.layers()[index].arithmetic.multiplication.blocks {
+            return self.accumulate_blocks(index, tensors, blocks);
+        }
         let layer = &self.graph().layers()[index];
         let quantization = self.quantization(layer.inputs[0]);
         let inputs: Vec<Vec<Value>> = layer

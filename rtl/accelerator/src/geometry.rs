@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use bitmill_formats::Format;
 use bitmill_formats::requantize::MULTIPLIER_BITS;
+use bitmill_formats::{Block, ChannelBlock, Format, Ordered};
 use bitmill_hdl::{HdlError, Module, bits_for};
+use bitmill_units::common::block_encoder::BlockEncoder;
 use bitmill_units::common::pair::Pair;
 use bitmill_units::common::ram::Ram;
 use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, Requantizer};
@@ -64,7 +65,12 @@ impl Accelerator {
         let lane = VectorLane::new(vector_bits.unwrap_or(2), lane_bits, pair.is_some())?;
         let accumulator_bits = pair.map_or(0, |pair| pair.result_bits()).max(pe.accumulator_bits);
         let value_bits = words.iter().map(WordLayout::value_bits).max().unwrap_or(2);
-        let floats = words.iter().filter_map(WordLayout::float).collect();
+        let mut floats: Vec<Ordered> = Vec::new();
+        for float in words.iter().filter_map(WordLayout::float) {
+            if !floats.contains(&float) {
+                floats.push(float);
+            }
+        }
         let requantizer = Requantizer::new(accumulator_bits, value_bits, vector.rounding)
             .and_then(|requantizer| requantizer.with_formats(floats))
             .map_err(|error| in_section("pe", error))?;
@@ -196,6 +202,12 @@ impl Accelerator {
     /// The word that the vector unit works on: the widest signed integers, if there are any.
     pub fn vector_word(&self) -> Option<&WordLayout> {
         self.words.iter().filter(|word| word.is_signed_integer()).max_by_key(|word| word.bits())
+    }
+
+    /// Cycles that words of blocks take behind the requantizer; those of every format, if there are any.
+    pub fn block_cycles(&self) -> u32 {
+        let has_blocks = self.words.iter().any(|word| word.block.is_some());
+        if has_blocks { BlockEncoder::LATENCY_CYCLES } else { 0 }
     }
 
     /// Kinds of compute commands whose circuits there are, by number from 0.
@@ -387,20 +399,22 @@ fn words<'f>(
     let mut words = Vec::new();
     for format in formats {
         let channels = modes.iter().filter(|mode| mode.activation == *format).map(Mode::channels).max();
-        if let Format::Block(_) = format {
-            let legal = "results have no scale for each block of channels; integers, binary, and minifloats and posits \
-                         of up to 16 bits are legal";
-            return Err(illegal(KEY, format, legal));
-        }
-        let word = WordLayout {
-            format: format
-                .scalar("activations")
-                .map_err(|error| illegal(KEY, format, error.to_string()))?
-                .clone(),
-            channels: channels.unwrap_or(1),
+        let channels = channels.unwrap_or(1);
+        let word = match format {
+            Format::Block(block) => {
+                block_word(block, channels).map_err(|legal| illegal(KEY, format, legal))?
+            }
+            _ => WordLayout {
+                format: format
+                    .scalar("activations")
+                    .map_err(|error| illegal(KEY, format, error.to_string()))?
+                    .clone(),
+                block: None,
+                channels,
+            },
         };
         if !word.is_legal() {
-            let legal = "integers, binary, and minifloats and posits of up to 16 bits are legal";
+            let legal = "integers, binary, minifloats and posits of up to 16 bits, and blocks are legal";
             return Err(illegal(KEY, format, legal));
         }
         words.push(word);
@@ -410,6 +424,19 @@ fn words<'f>(
         return Err(illegal(KEY, words.len(), format!("up to {most} formats are legal")));
     }
     Ok(words)
+}
+
+/// The word of a block format: a block.
+fn block_word(block: &Block, channels: u32) -> Result<WordLayout, String> {
+    let format = ChannelBlock::new(block).ok_or(
+        "results are brought to blocks whose numbers are bf16 numbers, with scales rounded down, and to NV blocks: \
+         mxfp8_e4m3, mxfp4, mxint8, bfp8_g16 or nvfp4, for instance",
+    )?;
+    if format.size() != channels {
+        return Err(format!("a word holds one block; {} lanes are needed", format.size()));
+    }
+    let carrier = ChannelBlock::carrier().scalar();
+    Ok(WordLayout { format: carrier, block: Some(format), channels })
 }
 
 /// The error of a unit, as one of the configuration's section.

@@ -1,20 +1,23 @@
 //! How the activations of one format lie in a word of the activation scratchpad.
 
-use bitmill_formats::{Family, Format, Ordered, Scalar, Value};
+use bitmill_formats::{ChannelBlock, Family, Format, Ordered, Scalar, Value};
 
-/// A format of activations in a word: one channel above the other, channel 0 lowest, nothing between them.
+/// A format of activations in a word: one channel above the other, channel 0 lowest, nothing between them. A block
+/// format's scale stands above its elements.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WordLayout {
-    /// The format.
+    /// The format that results are rounded to: of blocks, bf16.
     pub format: Scalar,
+    /// The format of the blocks that results are brought to, if it is one.
+    pub block: Option<ChannelBlock>,
     /// Channels of a word.
     pub channels: u32,
 }
 
 impl WordLayout {
-    /// Bits of an activation.
+    /// Bits of an activation in the word; of a block, bits of an element.
     pub fn bits(&self) -> u32 {
-        self.format.bits()
+        self.block.map_or(self.format.bits(), |block| block.block().element().bits())
     }
 
     /// The order of the format's numbers, if it is floating point: results are ordinals before they become codes.
@@ -48,7 +51,8 @@ impl WordLayout {
         }
     }
 
-    /// The code of an integer value; in floating point, of an ordinal.
+    /// The code of an integer value; in floating point, of an ordinal. A channel of a block has none but for 0: see
+    /// [`WordLayout::codes`].
     pub fn code(&self, value: i32) -> u32 {
         if let Some(ordered) = self.float() {
             return ordered.code(value);
@@ -70,8 +74,37 @@ impl WordLayout {
         self.format.decode(code).to_f64() as i32
     }
 
+    /// Widths of what stands in a word, lowest first: the channels, then a block's scale.
+    pub fn widths(&self) -> Vec<u32> {
+        let channels = std::iter::repeat_n(self.bits(), self.channels as usize);
+        channels.chain(self.block.map(|block| block.block().scale().bits())).collect()
+    }
+
+    /// What stands in the word for the values of its channels.
+    pub fn codes(&self, values: &[i32]) -> Vec<u32> {
+        match self.block {
+            None => values.iter().map(|&value| self.code(value)).collect(),
+            Some(block) => {
+                let (scale, mut codes) = block.encode(values);
+                codes.push(scale);
+                codes
+            }
+        }
+    }
+
+    /// The values of a word's channels.
+    pub fn values(&self, codes: &[u32]) -> Vec<i32> {
+        match (self.block, codes) {
+            (Some(block), [elements @ .., scale]) => block.decode(*scale, elements),
+            _ => codes.iter().map(|&code| self.value(code)).collect(),
+        }
+    }
+
     /// The format by name.
     pub fn name(&self) -> Format {
-        Format::Scalar(self.format.clone())
+        match self.block {
+            None => Format::Scalar(self.format.clone()),
+            Some(block) => Format::Block(block.block()),
+        }
     }
 }

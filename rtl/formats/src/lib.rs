@@ -21,6 +21,7 @@ pub mod requantize;
 pub mod text;
 
 mod accumulator;
+mod channel_block;
 mod dyadic;
 mod error;
 mod families;
@@ -35,6 +36,7 @@ mod tensor;
 mod value;
 
 pub use accumulator::{AccumulatorShape, ExactSum, FixedAccumulator};
+pub use channel_block::ChannelBlock;
 pub use dyadic::Dyadic;
 pub use error::FormatError;
 pub use families::bitmod::{BitMod, BitModGroup};
@@ -51,7 +53,7 @@ pub use families::slice::{Slice, SliceRule};
 pub use family::{Extremes, Family, Policy};
 pub use format::{Format, Summary};
 pub use lmul::LMul;
-pub use multiplication::{Multiplication, Rule};
+pub use multiplication::{BlockSums, Multiplication, Rule};
 pub use ordered::Ordered;
 pub use requantize::{Multiplier, Requantization};
 pub use rounding::{Place, Rounding, ZeroSide};

@@ -1,7 +1,7 @@
 //! How a processing element multiplies: what it makes of an activation and a weight before it sums.
 //!
 //! Most multiply exactly. L-Mul adds codes instead, and a fixed-point register may leave out the lowest places of
-//! each product. Whoever computes what a processing element computes asks here.
+//! each product, or of each block's sum. Whoever computes what a processing element computes asks here.
 
 use std::fmt;
 
@@ -27,14 +27,28 @@ pub struct Multiplication {
     pub rule: Rule,
     /// The product's magnitude is cut below 2^this, towards zero; `None` for a product kept whole.
     pub cut: Option<i32>,
+    /// Products are summed in blocks first, whose sums are cut.
+    pub blocks: Option<BlockSums>,
+}
+
+/// Exact sums over blocks of channels, cut towards minus infinity where they meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BlockSums {
+    /// Channels of a block.
+    pub size: u32,
+    /// A block's sum is cut below 2^this.
+    pub lsb_exponent: i32,
 }
 
 impl Multiplication {
     /// The product, whole.
-    pub const EXACT: Self = Self { rule: Rule::Exact, cut: None };
+    pub const EXACT: Self = Self { rule: Rule::Exact, cut: None, blocks: None };
 
-    /// Every product is a multiple of 2^this, where activations and weights are multiples of 2^their own.
+    /// Every product (every sum of a block) is a multiple of 2^this, where activations and weights are multiples of 2^their own.
     pub fn lsb_exponent(&self, activation: i32, weight: i32) -> i32 {
+        if let Some(blocks) = self.blocks {
+            return blocks.lsb_exponent;
+        }
         let whole = match self.rule {
             Rule::Exact => activation + weight,
             Rule::LMul(l_mul) => l_mul.format().extremes().lsb_exponent,
@@ -83,6 +97,9 @@ impl fmt::Display for Multiplication {
             Rule::LMul(l_mul) => write!(f, "by L-Mul in {}", l_mul.format())?,
             Rule::LMulWide(l_mul) => write!(f, "by L-Mul beyond the range of {}", l_mul.format())?,
         }
+        if let Some(BlockSums { size, lsb_exponent }) = self.blocks {
+            write!(f, ", summed in blocks of {size} that are cut below 2^{lsb_exponent}")?;
+        }
         self.cut.map_or(Ok(()), |cut| write!(f, ", cut below 2^{cut}"))
     }
 }
@@ -110,7 +127,7 @@ mod tests {
         let lsb = fp8.extremes().lsb_exponent;
         for rule in [Rule::Exact, Rule::LMul(l_mul), Rule::LMulWide(l_mul)] {
             for cut in [None, Some(-6)] {
-                let multiplication = Multiplication { rule, cut };
+                let multiplication = Multiplication { rule, cut, blocks: None };
                 let unit = multiplication.lsb_exponent(lsb, lsb);
                 for (a, b) in (0..=0xffu32).flat_map(|a| (0..=0xffu32).map(move |b| (a, b))) {
                     let [x, y] = [a, b].map(|code| fp8.decode(code));

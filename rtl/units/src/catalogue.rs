@@ -37,6 +37,7 @@ pub fn catalogue() -> Vec<Entry> {
         common::requantizer::ENTRY,
         common::pair::ENTRY,
         common::result_encoder::ENTRY,
+        common::block_encoder::ENTRY,
         common::ram::ENTRY,
     ];
     // Serial and multiplier-free.

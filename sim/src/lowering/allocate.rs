@@ -33,7 +33,7 @@ fn tensor_word(
     tensor: TensorId,
 ) -> Result<(WordLayout, i32), SimulationError> {
     let quantization = network.quantization(tensor);
-    let format = Format::Scalar(quantization.format.scalar());
+    let format = quantization.format.name();
     let word = word_that_holds(accelerator, &format);
     let maker = network.pairs().find(|(layer, _)| layer.output == tensor);
     let word = word.ok_or_else(|| SimulationError::Format {

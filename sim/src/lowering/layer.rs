@@ -97,7 +97,7 @@ pub(super) fn mode<'a>(
     if !layer.operation.is_matrix() {
         return Ok(None);
     }
-    let activation = Format::Scalar(network.quantization(layer.inputs[0]).format.scalar());
+    let activation = network.quantization(layer.inputs[0]).format.name();
     let activation = word_that_holds(accelerator, &activation).map_or(activation, WordLayout::name);
     let weight = &network.layers()[index].weight_format;
     let exact = accelerator.mode(&activation, weight.format());

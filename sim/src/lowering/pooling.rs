@@ -5,7 +5,6 @@
 //! row sums a block of its own, with [`Walk::over_blocks`].
 
 use bitmill_accelerator::{Accelerator, Walk};
-use bitmill_formats::Format;
 use bitmill_model::{Operation, QuantizedNetwork, Shape, TensorId};
 
 use super::allocate::word_that_holds;
@@ -32,7 +31,7 @@ fn blocks_as_pixels(
     let (layer, parameters) = network.pairs().find(|(layer, _)| layer.output == tensor)?;
     let Operation::AveragePool { window } = layer.operation else { return None };
     let (source, shape) = (graph.shape(layer.inputs[0]), graph.shape(tensor));
-    let word = word_that_holds(accelerator, &Format::Scalar(network.quantization(tensor).format.scalar()))?;
+    let word = word_that_holds(accelerator, &network.quantization(tensor).format.name())?;
     let lanes = word.channels as usize;
     let blocks = shape.channels / lanes;
     let readers = graph.layers().iter().filter(|reader| reader.inputs.contains(&tensor));

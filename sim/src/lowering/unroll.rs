@@ -6,7 +6,6 @@
 //! `[output channels][kernel height][kernel width · channels]`.
 
 use bitmill_accelerator::Accelerator;
-use bitmill_formats::Format;
 use bitmill_model::{Extent, Network, Operation, Padding, QuantizedNetwork, Shape, Tensor, TensorId, Window};
 
 use super::allocate::word_that_holds;
@@ -86,9 +85,10 @@ fn unrolling(accelerator: &Accelerator, network: &QuantizedNetwork) -> Option<(U
     let readers = graph.layers().iter().filter(|layer| layer.inputs.contains(&TensorId::INPUT)).count();
     let source = graph.shape(TensorId::INPUT);
     let quantization = network.quantization(TensorId::INPUT);
-    let word = word_that_holds(accelerator, &Format::Scalar(quantization.format.scalar()))?;
+    let word = word_that_holds(accelerator, &quantization.format.name())?;
     let pad_value = quantization.zero_point;
-    let fits = window.kernel.width * source.channels <= word.channels as usize;
+    // Blocks are blocks of the network's channels.
+    let fits = word.block.is_none() && window.kernel.width * source.channels <= word.channels as usize;
     let pads = window.padding.left + window.padding.right > 0;
     let has_padding = !pads || word.value(word.code(pad_value)) == pad_value;
     let is_plain = window.input_dilation == Extent::square(1);

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use bitmill_formats::Family;
 use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, signed, unsigned};
+use bitmill_units::common::block_encoder::BlockEncoder;
 use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, ROUNDING_BITS};
 
 use super::array::result_port;
@@ -87,7 +89,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
                 m.instance(&format!("i_requantizer_{drain_row}_{lane}"), &requantizer, &connections);
             activations.push(instance.output("activation_o"));
         }
-        words.push(word(&m, accelerator, &activations, format));
+        words.push(word(&m, accelerator, drain_row, &activations, format)?);
     }
     m.group("Words, one for each row of the group");
     for (row, word) in words.into_iter().enumerate() {
@@ -192,29 +194,41 @@ fn select_result<'m>(accelerator: &Accelerator, drain_row: u32, lane: u32, chunk
     chunk.is_matrix.mux(from_array, choose(chunk.group, from_vector).extend(from_array.width()))
 }
 
-/// The activation word of the requantized integers (or ordinals), in the chosen format.
+/// The activation word of the requantized integers (or ordinals), in the chosen format. Where there are blocks, words
+/// of other formats wait for as long as a block takes.
 fn word<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
+    drain_row: u32,
     integers: &[Signal<'m>],
     format: Option<Signal<'m>>,
-) -> Signal<'m> {
+) -> Result<Signal<'m>, HdlError> {
     let code = |word: &WordLayout, integer: Signal<'m>| {
-        let bits = integer.as_unsigned().truncate(word.bits());
+        let bits = integer.as_unsigned().truncate(word.format.bits());
         match word.float() {
             Some(ordered) => ordered.code_circuit(m, bits),
             None if word.is_bipolar() => integer.msb().not(),
             None => bits,
         }
     };
-    let words: Vec<Signal> = accelerator
-        .words()
-        .iter()
-        .map(|word| {
-            let lanes = &integers[..word.channels as usize];
-            let codes: Vec<Signal> = lanes.iter().rev().map(|&integer| code(word, integer)).collect();
-            m.concat(&codes).extend(accelerator.word_bits())
-        })
-        .collect();
-    format.map_or(words[0], |format| format.select(&words, words[0]))
+    let mut words = Vec::new();
+    for (number, layout) in accelerator.words().iter().enumerate() {
+        let lanes = integers[..layout.channels as usize].iter().rev();
+        let word = match layout.block {
+            Some(block) => {
+                let ordinals: Vec<Signal> =
+                    lanes.map(|ordinal| ordinal.as_unsigned().truncate(layout.format.bits())).collect();
+                let encoder = BlockEncoder::new(block).module()?;
+                let name = format!("i_block_{drain_row}_{number}");
+                m.instance(&name, &encoder, &[("ordinals_i", m.concat(&ordinals))]).output("word_o")
+            }
+            None => {
+                let codes: Vec<Signal> = lanes.map(|&integer| code(layout, integer)).collect();
+                let delay = |word, cycle| m.delay_data(&format!("word_{drain_row}_{number}_{cycle}_q"), word);
+                (0..accelerator.block_cycles()).fold(m.concat(&codes), delay)
+            }
+        };
+        words.push(word.extend(accelerator.word_bits()));
+    }
+    Ok(format.map_or(words[0], |format| format.select(&words, words[0])))
 }

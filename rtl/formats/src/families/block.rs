@@ -5,7 +5,7 @@
 
 use crate::accumulator::ExactSum;
 use crate::family::{Family, Policy};
-use crate::{Dyadic, FormatError, Minifloat, Rounding, Scalar, Value};
+use crate::{Dyadic, FormatError, Minifloat, Ordered, Rounding, Scalar, Value};
 
 /// How a block's scale is found from its largest magnitude.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,13 +63,19 @@ impl Block {
     }
 
     /// An NV format: an E4M3 scale a block, and an FP32 scale for the tensor, amax / (element max × scale max).
-    pub(super) fn nv(size: usize, element: Scalar) -> Result<Self, FormatError> {
+    pub(crate) fn nv(size: usize, element: Scalar) -> Result<Self, FormatError> {
         let scale = Scalar::Minifloat(Minifloat::new(4, 3)?);
         Ok(Self::new(size, element, scale, ScaleRule::Nearest)?.tensor_scaled())
     }
 
     fn tensor_scaled(self) -> Self {
         Self { tensor_scaled: true, ..self }
+    }
+
+    /// The same format with elements that saturate where they would become infinite.
+    pub fn saturating(&self) -> Self {
+        let element = Ordered::new(&self.element).map_or(self.element.clone(), Ordered::saturating);
+        Self { element, ..self.clone() }
     }
 
     /// Elements in a block.
@@ -101,22 +107,39 @@ impl Block {
     /// block size or with a short last block. Every element is rounded once, from the exact quotient.
     pub fn encode(&self, values: &[f32], rounding: Rounding) -> BlockTensor {
         let tensor_scale = if self.tensor_scaled { self.find_tensor_scale(values) } else { 1.0 };
+        self.encode_scaled(values, tensor_scale, rounding)
+    }
+
+    /// The same for a tensor whose scale is given: 1 for formats without.
+    pub fn encode_scaled(&self, values: &[f32], tensor_scale: f32, rounding: Rounding) -> BlockTensor {
         let mut tensor =
             BlockTensor { elements: Vec::with_capacity(values.len()), scales: vec![], tensor_scale };
         for block in values.chunks(self.size) {
             let scale_code = self.find_scale(block, tensor_scale);
             tensor.scales.push(scale_code);
-            let scale = self.full_scale(scale_code, tensor_scale).finite().filter(|scale| !scale.is_zero());
-            for value in block {
-                let index = tensor.elements.len() as u64;
-                let quotient = match (Dyadic::from_f64((*value).into()), scale) {
-                    (Some(x), Some(scale)) => Value::Finite(x.divide(scale)),
-                    _ => Value::ZERO,
-                };
-                tensor.elements.push(self.element.encode_at(&quotient, rounding, index));
-            }
+            let scale = self.full_scale(scale_code, tensor_scale);
+            tensor.elements.extend(self.encode_under(scale, block, rounding, tensor.elements.len() as u64));
         }
         tensor
+    }
+
+    /// Codes of elements under a scale; the first is element `index` of its tensor.
+    pub(crate) fn encode_under(
+        &self,
+        scale: Value,
+        values: &[f32],
+        rounding: Rounding,
+        index: u64,
+    ) -> Vec<u32> {
+        let scale = scale.finite().filter(|scale| !scale.is_zero());
+        let element = |(index, value): (u64, &f32)| {
+            let quotient = match (Dyadic::from_f64((*value).into()), scale) {
+                (Some(x), Some(scale)) => Value::Finite(x.divide(scale)),
+                _ => Value::ZERO,
+            };
+            self.element.encode_at(&quotient, rounding, index)
+        };
+        (index..).zip(values).map(element).collect()
     }
 
     /// The exact value of element `index`: NaN throughout a block whose scale is NaN.
@@ -161,7 +184,8 @@ impl Block {
         if scale > 0.0 { scale } else { f32::from_bits(1) }
     }
 
-    fn find_scale(&self, block: &[f32], tensor_scale: f32) -> u32 {
+    /// The scale's code by the format's rule.
+    pub(crate) fn find_scale(&self, block: &[f32], tensor_scale: f32) -> u32 {
         if block.iter().any(|value| !value.is_finite()) {
             return self.scale.encode(&Value::Nan, Rounding::NearestEven);
         }

@@ -18,12 +18,14 @@ mod meaning;
 use std::sync::Arc;
 
 use bitmill_formats::circuits::RoundingMode;
-use bitmill_formats::{AccumulatorShape, Block, Family, Format, Scalar};
+use bitmill_formats::{
+    AccumulatorShape, Block, BlockSums, ChannelBlock, Family, Format, Multiplication, Scalar,
+};
 use bitmill_hdl::unit::{Model, Random, Unit, Values, pack};
 use bitmill_hdl::{BigUint, HdlError, Module};
 
 use super::float_mac::TrueProduct;
-use super::{Mode, PeTiming, ProcessingElement};
+use super::{Mode, PeTiming, ProcessingElement, WeightPacker};
 use crate::format::{self, Rounded, code};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
@@ -294,5 +296,24 @@ impl ProcessingElement for BlockDot {
             BlockAccumulator::Fixed(shape) => shape.lsb_exponent,
         };
         vec![Mode { code: 0, activation, weight, lanes: self.lanes, interval_cycles: 1, lsb_exponent }]
+    }
+
+    fn multiplication(&self, mode: &Mode) -> Multiplication {
+        let blocks = BlockSums { size: self.blocks[0].size() as u32, lsb_exponent: mode.lsb_exponent };
+        Multiplication { blocks: Some(blocks), ..Multiplication::EXACT }
+    }
+
+    /// Weights are bf16 ordinals that lie on a block's grid; those that meet no channel are 0.
+    fn weight_packer(&self, _: &Mode) -> WeightPacker {
+        let weight = &self.blocks[1];
+        let (block, bits) = (ChannelBlock::new(weight), weight.element().bits());
+        Box::new(move |weights| {
+            let given = weights[0].iter_mut().map(|weight| i32::try_from(*weight.get_or_insert(0)).ok());
+            let ordinals: Vec<i32> = given.collect::<Option<_>>()?;
+            let (scale, elements) = block?.encode(&ordinals);
+            let codes: Vec<BigUint> = elements.iter().map(|&element| element.into()).collect();
+            let is_held = block?.decode(scale, &elements) == ordinals;
+            is_held.then(|| pack(&codes, bits) | BigUint::from(scale) << (ordinals.len() as u32 * bits))
+        })
     }
 }

@@ -165,7 +165,11 @@ pub const KINDS: [Kind; 13] = [
                 exact(request),
             ])
         },
-        build: |settings| Ok(Arc::new(block_dot::BlockDot::from_settings(settings)?)),
+        build: |settings| {
+            let pe = block_dot::BlockDot::from_settings(settings)?;
+            pe.array_element()?;
+            Ok(Arc::new(pe))
+        },
     },
     Kind {
         name: "rmmec_simd",

@@ -266,6 +266,6 @@ impl<P: Product> ProcessingElement for DotProduct<P> {
             Accumulation::Exact { dropped_bits, .. } if dropped_bits > 0 => Some(self.lsb_exponent()),
             _ => None,
         };
-        Multiplication { rule: self.product.rule(), cut }
+        Multiplication { rule: self.product.rule(), cut, blocks: None }
     }
 }

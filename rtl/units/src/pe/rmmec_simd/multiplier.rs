@@ -70,7 +70,8 @@ fn row<'m>(
     let tiles = (0..4).rev().filter(|&i| quarters[i] < quarters[i + 1]).map(|i| {
         let isolated = b.bit(j).and(division.is_active(m, i, quarter_of_j));
         let width = quarters[i + 1] - quarters[i];
-        a.slice(quarters[i], width).and(isolated.replicate(width))
+        let name = format!("tile_{i}_{quarter_of_j}_bit_{j}");
+        a.slice(quarters[i], width).and(isolated.replicate(width)).named(&name)
     });
     m.concat(&tiles.collect::<Vec<_>>())
 }

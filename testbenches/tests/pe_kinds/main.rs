@@ -4,6 +4,8 @@
 //! Under Verilator the quick suite takes the first case of each kind, `BITMILL_FULL` takes all. `BITMILL_UNIT=l_mul`
 //! narrows both to cases whose names start so.
 
+mod cases;
+#[path = "../common/mod.rs"]
 mod common;
 
 use bitmill_accelerator::{Accelerator, Configuration};
@@ -16,241 +18,7 @@ use bitmill_model::{
 use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, readers};
-
-/// An accelerator and the formats of its layers: an activation format for each tensor, a weight format for each
-/// layer. Channels run through `channels`.
-struct Case {
-    name: &'static str,
-    pe: &'static str,
-    activations: &'static [&'static str],
-    weights: &'static [&'static str],
-    array: (u32, u32),
-    tensors: &'static [&'static str],
-    layers: &'static [&'static str],
-    channels: &'static [usize],
-}
-
-const INT8: &[&str] = &["int8"];
-/// As many as a command's output format tells apart.
-const REAL: &[&str] = &["fp4_e2m1", "posit4_1", "int4", "fp8_e4m3", "posit8_0", "int8", "bf16", "posit16_1"];
-
-const CASES: &[Case] = &[
-    Case {
-        name: "integer",
-        pe: "{kind: integer, lanes: 4}",
-        activations: &["uint8"],
-        weights: &["int4"],
-        array: (4, 8),
-        tensors: &["uint8", "uint8", "uint8"],
-        layers: &["int4", "int3"],
-        channels: &[5, 9, 11],
-    },
-    Case {
-        name: "bit_serial",
-        pe: "{kind: bit_serial, lanes: 4}",
-        activations: INT8,
-        weights: &["int8", "int6", "int4", "bitmod_fp4", "bitmod_fp3"],
-        array: (4, 4),
-        tensors: &["int8"; 6],
-        layers: &["int8", "bitmod_fp4", "bitmod_fp3", "int6", "int4"],
-        channels: &[3, 8, 6, 9, 5, 7],
-    },
-    Case {
-        name: "matryoshka",
-        pe: "{kind: matryoshka, lanes: 4}",
-        activations: INT8,
-        weights: &["matgptq8", "matgptq6", "matgptq4", "matgptq3", "matgptq2"],
-        array: (4, 4),
-        tensors: &["int8"; 6],
-        layers: &["matgptq8", "matgptq2", "matgptq3", "matgptq6", "matgptq4"],
-        channels: &[4, 8, 5, 8, 6, 7],
-    },
-    Case {
-        name: "bit_plane",
-        pe: "{kind: bit_plane, lanes: 8, accumulator_bits: 24}",
-        activations: &["binary", "uint2", "int4"],
-        weights: &["binary", "int2", "int3"],
-        array: (4, 8),
-        tensors: &["int4", "binary", "uint2", "int4", "binary"],
-        layers: &["int3", "binary", "int2", "binary"],
-        channels: &[6, 16, 12, 9, 10],
-    },
-    Case {
-        name: "binary",
-        pe: "{kind: binary, lanes: 16, accumulator_bits: 16}",
-        activations: &["binary"],
-        weights: &["binary"],
-        array: (4, 16),
-        tensors: &["binary"; 3],
-        layers: &["binary"; 2],
-        channels: &[20, 48, 10],
-    },
-    Case {
-        name: "ternary",
-        pe: "{kind: ternary, lanes: 8}",
-        activations: INT8,
-        weights: &["ternary"],
-        array: (2, 8),
-        tensors: &["int8"; 3],
-        layers: &["ternary"; 2],
-        channels: &[5, 12, 10],
-    },
-    Case {
-        name: "sherry",
-        pe: "{kind: sherry, lanes: 8}",
-        activations: INT8,
-        weights: &["sherry"],
-        array: (4, 8),
-        tensors: &["int8"; 3],
-        layers: &["sherry"; 2],
-        channels: &[8, 14, 9],
-    },
-    Case {
-        name: "dual_binary",
-        pe: "{kind: dual_binary, lanes: 8}",
-        activations: &["int6"],
-        weights: &["dual_binary"],
-        array: (2, 8),
-        tensors: &["int6"; 3],
-        layers: &["dual_binary"; 2],
-        channels: &[5, 12, 10],
-    },
-    Case {
-        name: "complex",
-        pe: "{kind: complex, lanes: 4}",
-        activations: INT8,
-        weights: &["ifairy"],
-        array: (2, 8),
-        tensors: &["int8"; 3],
-        layers: &["ifairy"; 2],
-        channels: &[6, 16, 10],
-    },
-    Case {
-        name: "float_mac",
-        pe: "{kind: float_mac, lanes: 2, accumulator_bits: 36, options: {length: 512}}",
-        activations: INT8,
-        weights: &["posit8_0"],
-        array: (2, 4),
-        tensors: &["int8"; 2],
-        layers: &["posit8_0"],
-        channels: &[6, 5],
-    },
-    Case {
-        name: "float_mac_fp8",
-        pe: "{kind: float_mac, lanes: 4, accumulator_bits: 50}",
-        activations: &["fp8_e4m3"],
-        weights: &["fp8_e4m3"],
-        array: (4, 4),
-        tensors: &["fp8_e4m3"; 3],
-        layers: &["fp8_e4m3"; 2],
-        channels: &[5, 8, 7],
-    },
-    Case {
-        name: "float_mac_posit",
-        pe: "{kind: float_mac, lanes: 2, accumulator_bits: 96, options: {length: 64}}",
-        activations: &["posit16_1"],
-        weights: &["fp8_e5m2"],
-        array: (2, 4),
-        tensors: &["posit16_1"; 3],
-        layers: &["fp8_e5m2"; 2],
-        channels: &[3, 8, 5],
-    },
-    Case {
-        name: "float_mac_cut",
-        pe: "{kind: float_mac, lanes: 2, accumulator_bits: 64, options: {length: 256, dropped_bits: 12}}",
-        activations: &["fp8_e5m2"],
-        weights: &["fp8_e5m2"],
-        array: (2, 4),
-        tensors: &["fp8_e5m2"; 3],
-        layers: &["fp8_e5m2"; 2],
-        channels: &[3, 8, 5],
-    },
-    Case {
-        name: "l_mul",
-        pe: "{kind: l_mul, lanes: 4, accumulator_bits: 32}",
-        activations: &["fp8_e4m3"],
-        weights: &["fp8_e4m3"],
-        array: (4, 4),
-        tensors: &["fp8_e4m3"; 3],
-        layers: &["fp8_e4m3"; 2],
-        channels: &[5, 8, 7],
-    },
-    Case {
-        name: "l_mul_wide",
-        pe: "{kind: l_mul, lanes: 2, accumulator_bits: 80, options: {range: wide}}",
-        activations: &["fp8_e5m2"],
-        weights: &["fp8_e5m2"],
-        array: (2, 4),
-        tensors: &["fp8_e5m2"; 3],
-        layers: &["fp8_e5m2"; 2],
-        channels: &[3, 8, 5],
-    },
-    Case {
-        name: "l_mul_fp4",
-        pe: "{kind: l_mul, lanes: 8, accumulator_bits: 24}",
-        activations: &["fp4_e2m1"],
-        weights: &["fp4_e2m1"],
-        array: (2, 8),
-        tensors: &["fp4_e2m1"; 3],
-        layers: &["fp4_e2m1"; 2],
-        channels: &[6, 16, 9],
-    },
-    Case {
-        name: "bit_serial_fp16",
-        pe: "{kind: bit_serial, lanes: 4, accumulator_bits: 72}",
-        activations: &["fp16"],
-        weights: &["int8", "int6", "int4", "bitmod_fp4", "bitmod_fp3"],
-        array: (2, 4),
-        tensors: &["fp16"; 6],
-        layers: &["int8", "bitmod_fp4", "bitmod_fp3", "int6", "int4"],
-        channels: &[3, 8, 6, 9, 5, 7],
-    },
-    Case {
-        name: "rmmec_simd",
-        pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 40}",
-        activations: &["int4", "int8", "int16"],
-        weights: &["int4", "int8", "int16"],
-        array: (4, 4),
-        tensors: &["int8", "int4", "int16", "int8"],
-        layers: &["int8", "int4", "int16"],
-        channels: &[5, 8, 6, 7],
-    },
-    Case {
-        name: "rmmec_simd_float",
-        pe: "{kind: rmmec_simd, lanes: 4, accumulator_bits: 96}",
-        activations: REAL,
-        weights: REAL,
-        array: (2, 4),
-        tensors: &[
-            "int8",
-            "fp8_e4m3",
-            "posit4_1",
-            "bf16",
-            "fp4_e2m1",
-            "posit16_1",
-            "posit8_0",
-            "int4",
-            "bf16",
-            "int8",
-            "posit16_1",
-            "fp8_e4m3",
-        ],
-        layers: &[
-            "int8",
-            "fp8_e4m3",
-            "posit4_1",
-            "bf16",
-            "fp4_e2m1",
-            "posit16_1",
-            "posit8_0",
-            "int4",
-            "bf16",
-            "int8",
-            "posit16_1",
-        ],
-        channels: &[5, 6, 8, 5, 9, 6, 5, 7, 6, 5, 4, 5],
-    },
-];
+use cases::{CASES, Case};
 
 impl Case {
     /// The kind of its PE, with the brace before it.
@@ -261,13 +29,16 @@ impl Case {
     fn accelerator(&self) -> Accelerator {
         let yaml = format!(
             "name: {}\nprecision: {{activations: [{}], weights: [{}]}}\npe: {}\narray: {{rows: {}, columns: {}}}\n\
-             scratchpads: {{activations_kib: 16, weights_kib: 16}}\nvector: {{rounding: [dyadic_half_up]}}\n",
+             scratchpads: {{activations_kib: 16, weights_kib: 16}}\nvector: {{rounding: [dyadic_half_up]}}\n\
+             memory: {{width_bits: {}}}\n",
             self.name,
             self.activations.join(", "),
             self.weights.join(", "),
             self.pe,
             self.array.0,
-            self.array.1
+            self.array.1,
+            // A block and its scale take a beat of memory.
+            if self.kind() == "{kind: block_dot" { 256 } else { 64 }
         );
         Accelerator::new(Configuration::from_yaml(&yaml).expect("a legal case"))
             .unwrap_or_else(|e| panic!("{}: {e}", self.name))
@@ -323,7 +94,7 @@ impl Case {
         let format: Format = self.layers[index].parse().expect("a legal case");
         let weight_format = WeightFormat::new(format).expect("a legal case");
         let (inputs, outputs) = (self.channels[index], self.channels[index + 1]);
-        let weights = weights(random, &weight_format, outputs, taps * inputs);
+        let weights = weights(random, &weight_format, outputs, taps * inputs, inputs);
         let typical = (inputs * taps) as f64;
         let (least, most) = weight_format.range();
         let largest_weight = weight_format.real(most).max(-weight_format.real(least));
@@ -332,7 +103,7 @@ impl Case {
         // Floating-point numbers are seldom as large as they may be.
         let usual = if around[0].format.float().is_some() { product / 16.0 } else { product };
         let factor = largest_output / (usual * typical.sqrt() * 0.5);
-        let activation = Format::Scalar(around[0].format.scalar());
+        let activation = around[0].format.name();
         let mode = accelerator.mode(&activation, weight_format.format());
         let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
         let lsb =
@@ -380,8 +151,8 @@ fn between(random: &mut Random, low: i32, high: i32) -> i32 {
     low + random.below((high - low + 1) as u64) as i32
 }
 
-/// Weights of a format, rows of `row` each.
-fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) -> Vec<i16> {
+/// Weights of a format, rows of `row` each, `channels` to a tap.
+fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize, channels: usize) -> Vec<i16> {
     match format.format() {
         // The last group of a row may be cut off.
         Format::Sherry(_) => (0..rows)
@@ -421,7 +192,20 @@ fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize) 
                 })
                 .collect()
         }
-        Format::Block(_) => unreachable!("no case has block formats"),
+        Format::Block(_) => {
+            let block = format.block().expect("a legal case");
+            let (least, most) = format.range();
+            let mut drawn: Vec<i32> = (0..rows * row)
+                .map(|_| {
+                    let magnitude = f64::from(between(random, -511, 511)) / 512.0;
+                    let binade = 2f64.powi(-between(random, 0, 9));
+                    let largest = format.real(most).max(-format.real(least));
+                    format.nearest(largest * magnitude * binade).into()
+                })
+                .collect();
+            block.settle(&mut drawn, channels);
+            drawn.into_iter().map(|ordinal| ordinal as i16).collect()
+        }
     }
 }
 
@@ -434,7 +218,11 @@ fn input(random: &mut Random, network: &QuantizedNetwork) -> Vec<i32> {
             return value;
         }
     };
-    (0..elements).map(draw).collect()
+    let mut input: Vec<i32> = (0..elements).map(draw).collect();
+    if let Some(block) = quantization.format.block() {
+        block.settle(&mut input, network.graph().shape(TensorId::INPUT).channels);
+    }
+    input
 }
 
 /// Results that are all alike would show nothing.
