@@ -104,14 +104,16 @@ fn formats_that_results_cannot_have_are_refused() {
         let error = Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed"));
         error.expect_err("an illegal configuration").to_string()
     };
-    let blocks = with(
-        "{activations: mxfp8_e4m3, weights: mxfp8_e4m3}",
-        "{kind: block_dot, lanes: 4, accumulator_bits: 64}",
+    let blocks = |format: &str| {
+        let precision = format!("{{activations: {format}, weights: {format}}}");
+        with(&precision, "{kind: block_dot, lanes: 4, accumulator_bits: 64}")
+    };
+    assert_eq!(
+        blocks("mxfp8_e4m3"),
+        "precision.activations: mxfp8_e4m3 is not legal: a word holds one block; 32 lanes are needed"
     );
-    assert!(
-        blocks.contains("precision.activations: mxfp8_e4m3 is not legal: results have no scale"),
-        "{blocks}"
-    );
+    let up = blocks("mxfp4_g4_up");
+    assert!(up.contains("with scales rounded down, and to NV blocks: mxfp8_e4m3, mxfp4"), "{up}");
     let wide =
         with("{activations: fp16, weights: int8}", "{kind: float_mac, lanes: 4, accumulator_bits: 97}");
     assert_eq!(wide, "pe: accumulator = 97: 8 to 96 bits are legal");

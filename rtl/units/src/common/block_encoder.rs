@@ -350,7 +350,7 @@ mod tests {
             let module = m.finish().expect("a test");
             let stimulus: Vec<Values> = (0..1u64 << 14).map(|x| vec![x.into()]).collect();
             for (x, seen) in (0..1u64 << 14).zip(interpret(&module, &stimulus)) {
-                let expected = x / divisor << 1 | u64::from(x % divisor != 0);
+                let expected = ((x / divisor) << 1) | u64::from(x % divisor != 0);
                 assert_eq!(seen[0], expected.into(), "{x} / {divisor}");
             }
         }
