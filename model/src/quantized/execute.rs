@@ -1,12 +1,11 @@
 //! The golden executor: what the accelerator must compute, in plain loops over exact integers.
 //!
-//! Numbers that are no 16-bit integers are summed in `wide.rs`.
-//!
-//! The trick that keeps it both plain and fast: the inputs of one output position are gathered into a
-//! patch of 16-bit integers, so that the sum is a dot product of two contiguous slices.
+//! Numbers that are no 16-bit integers are summed in `wide.rs`, convolutions of integers in `convolution.rs`.
 
 use bitmill_formats::{Multiplier, requantize};
 
+use super::convolution::Convolution;
+use super::rescale::Rescaling;
 use super::{QuantizedLayer, QuantizedNetwork};
 use crate::ModelError;
 use crate::moves::{MatrixPairs, moved_elements};
@@ -42,8 +41,12 @@ impl QuantizedNetwork {
         }
         let mut tensors = vec![settled];
         for index in 0..self.layers().len() {
-            let accumulators = self.accumulate(index, &tensors);
-            tensors.push(self.requantize(index, &accumulators));
+            let output = if self.is_wide(index) || self.has_float_output(index) {
+                self.requantize(index, &self.accumulate(index, &tensors))
+            } else {
+                self.requantize_integers(index, &self.accumulate_integers(index, &tensors))
+            };
+            tensors.push(output);
         }
         Ok(tensors)
     }
@@ -66,19 +69,11 @@ impl QuantizedNetwork {
     /// Accumulators of layer `index`, bias included, in the order of its output tensor. `tensors` holds all
     /// earlier tensors.
     pub(crate) fn accumulate(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i128> {
-        let layer = &self.graph().layers()[index];
         let parameters = &self.layers()[index];
-        let input_id = layer.inputs[0];
-        let input = Input {
-            elements: &tensors[input_id.index()][..],
-            shape: self.graph().shape(input_id),
-            padding: self.quantization(input_id).zero_point,
-            output: self.graph().shape(layer.output),
-        };
         let mut sums: Vec<i128> = if self.is_wide(index) {
             self.accumulate_wide(index, tensors)
         } else {
-            self.accumulate_integers(index, &input, tensors).into_iter().map(i128::from).collect()
+            self.accumulate_integers(index, tensors).into_iter().map(i128::from).collect()
         };
         for position in sums.chunks_exact_mut(parameters.bias.len()) {
             for (sum, &bias) in position.iter_mut().zip(&parameters.bias) {
@@ -89,18 +84,22 @@ impl QuantizedNetwork {
     }
 
     /// Sums of products of 16-bit integers, without bias.
-    fn accumulate_integers(&self, index: usize, input: &Input, tensors: &[Vec<i32>]) -> Vec<i64> {
+    fn accumulate_integers(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i64> {
         let (layer, parameters) = (&self.graph().layers()[index], &self.layers()[index]);
         let input_id = layer.inputs[0];
+        let input = &Input {
+            elements: &tensors[input_id.index()][..],
+            shape: self.graph().shape(input_id),
+            padding: self.quantization(input_id).zero_point,
+            output: self.graph().shape(layer.output),
+        };
         match layer.operation {
             Operation::Convolution { window, groups, .. } => {
-                let is_narrow = self.accumulator_bits(index) <= 32;
-                convolution(input, &parameters.weights, &window, groups, is_narrow)
+                self.convolution(index, &window, groups).sums(input)
             }
             Operation::FullyConnected { .. } => {
                 let features = Input { shape: Shape::vector(input.shape.elements()), ..*input };
-                let is_narrow = self.accumulator_bits(index) <= 32;
-                convolution(&features, &parameters.weights, &Window::square(1), 1, is_narrow)
+                self.convolution(index, &Window::square(1), 1).sums(&features)
             }
             Operation::Depthwise { window } => {
                 let channels = input.shape.channels;
@@ -161,40 +160,74 @@ impl QuantizedNetwork {
         }
     }
 
+    fn convolution<'a>(&'a self, index: usize, window: &'a Window, groups: usize) -> Convolution<'a> {
+        let input = self.quantization(self.graph().layers()[index].inputs[0]);
+        Convolution {
+            weights: &self.layers()[index].weights,
+            window,
+            groups,
+            largest_activation: input.largest_magnitude(),
+            sum_bits: self.accumulator_bits(index),
+        }
+    }
+
     /// Integers and zero point of a layer's second input.
     fn second<'a>(&self, layer: &Layer, tensors: &'a [Vec<i32>]) -> (&'a [i32], i32) {
         let id = layer.inputs[1];
         (&tensors[id.index()], self.quantization(id).zero_point)
     }
 
+    /// Whether the layer at `index` makes numbers in floating point of its sums.
+    fn has_float_output(&self, index: usize) -> bool {
+        let layer = &self.graph().layers()[index];
+        self.quantization(layer.output).format.float().is_some() && layer.operation.sums_values()
+    }
+
     /// The output integers of layer `index` for its accumulators.
     pub(crate) fn requantize(&self, index: usize, accumulators: &[i128]) -> Vec<i32> {
-        let layer = &self.graph().layers()[index];
         let exponent = self.sum_exponent(index);
         let QuantizedLayer { multipliers, requantization, offset, low, high, .. } = &self.layers()[index];
-        let output = self.quantization(layer.output);
+        let output = self.quantization(self.graph().layers()[index].output);
         let channels = multipliers.iter().cycle();
-        if let Some(format) = output.format.float().filter(|_| layer.operation.sums_values()) {
+        if let Some(format) = output.format.float().filter(|_| self.has_float_output(index)) {
             let encode = |(&sum, &factor)| requantize::encode(sum, exponent, factor, format);
             let clamped = accumulators.iter().zip(channels).map(encode).map(|y| y.clamp(*low, *high));
             let mut integers: Vec<i32> = clamped.collect();
             output.settle(&mut integers, self.graph().shape(layer.output).channels);
             return integers;
         }
-        let [offset, low, high] = [*offset, *low, *high].map(i64::from);
-        let scale = |(&sum, &factor): (&i128, &Multiplier)| {
-            let scaled = match i64::try_from(sum) {
-                Ok(narrow) if exponent == 0 => requantization.scale(narrow, factor),
-                _ => requantization.scale_wide(sum, exponent, factor),
-            };
-            scaled.saturating_add(offset)
+        let scale = |(&sum, &factor): (&i128, &Multiplier)| match i64::try_from(sum) {
+            Ok(narrow) if exponent == 0 => requantization.scale(narrow, factor),
+            _ => requantization.scale_wide(sum, exponent, factor),
         };
-        let clamped = accumulators.iter().zip(channels).map(scale).map(|value| value.clamp(low, high) as i32);
-        if output.is_binary() {
-            clamped.map(|value| output.admitted(value)).collect()
-        } else {
-            clamped.collect()
+        let [offset, low, high] = [*offset, *low, *high].map(i64::from);
+        let clamp = |value: i64| value.saturating_add(offset).clamp(low, high) as i32;
+        self.admitted(index, accumulators.iter().zip(channels).map(scale).map(clamp).collect())
+    }
+
+    /// The same for integer sums of 64 bits, without bias.
+    fn requantize_integers(&self, index: usize, sums: &[i64]) -> Vec<i32> {
+        let parameters = &self.layers()[index];
+        let rescaling = Rescaling {
+            sums,
+            bias: &parameters.bias,
+            multipliers: &parameters.multipliers,
+            mode: parameters.requantization,
+            offset: parameters.offset,
+            low: parameters.low,
+            high: parameters.high,
+            is_narrow: self.accumulator_bits(index) <= 32,
+        };
+        self.admitted(index, rescaling.outputs())
+    }
+
+    /// Outputs of layer `index` as their format has them: a binary one has no zero.
+    fn admitted(&self, index: usize, outputs: Vec<i32>) -> Vec<i32> {
+        let output = self.quantization(self.graph().layers()[index].output);
+        if !output.is_binary() {
+            return outputs;
         }
+        outputs.into_iter().map(|value| output.admitted(value)).collect()
     }
 }
 
@@ -242,56 +275,4 @@ impl<T: Copy> Input<'_, T> {
         let source = window.position(at, tap_position, self.shape);
         source.map(|(row, column)| self.shape.offset(row, column, channel))
     }
-}
-
-impl Input<'_> {
-    /// Gathers what output position `at` reads of the channels from `first_channel` on, as many as `patch`
-    /// holds for each tap, in `[kernel height][kernel width][channels]` order.
-    fn gather(&self, window: &Window, at: (usize, usize), first_channel: usize, patch: &mut [i16]) {
-        let taps = window.kernel.area();
-        let channels = patch.len() / taps;
-        for (tap, values) in patch.chunks_exact_mut(channels).enumerate() {
-            match self.start(window, at, tap, first_channel) {
-                Some(start) => {
-                    for (value, &raw) in values.iter_mut().zip(&self.elements[start..][..channels]) {
-                        *value = raw as i16;
-                    }
-                }
-                None => values.fill(self.padding as i16),
-            }
-        }
-    }
-}
-
-/// Sums of a (grouped) convolution, without bias. `is_narrow` says that no sum can exceed 32 bits.
-fn convolution(input: &Input, weights: &[i16], window: &Window, groups: usize, is_narrow: bool) -> Vec<i64> {
-    let out_channels = input.output.channels;
-    let group_channels = input.shape.channels / groups;
-    let group_outputs = out_channels / groups;
-    let terms = window.kernel.area() * group_channels;
-    let dot = if is_narrow { dot_32 } else { dot_64 };
-    let mut patch = vec![0i16; terms];
-    let mut sums = vec![0i64; input.output.elements()];
-    for (position, at) in sums.chunks_exact_mut(out_channels).zip(input.positions()) {
-        for group in 0..groups {
-            input.gather(window, at, group * group_channels, &mut patch);
-            let first = group * group_outputs;
-            let rows = weights[first * terms..][..group_outputs * terms].chunks_exact(terms);
-            for (sum, row) in position[first..].iter_mut().zip(rows) {
-                *sum = dot(&patch, row);
-            }
-        }
-    }
-    sums
-}
-
-/// Dot product whose every partial sum fits 32 bits: compiles to the machine's 16-bit multiply-add.
-fn dot_32(activations: &[i16], weights: &[i16]) -> i64 {
-    let products = activations.iter().zip(weights).map(|(&a, &w)| i32::from(a) * i32::from(w));
-    i64::from(products.fold(0i32, i32::wrapping_add))
-}
-
-/// Dot product of any length.
-fn dot_64(activations: &[i16], weights: &[i16]) -> i64 {
-    activations.iter().zip(weights).map(|(&a, &w)| i64::from(i32::from(a) * i32::from(w))).sum()
 }

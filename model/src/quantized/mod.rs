@@ -51,9 +51,11 @@
 
 mod blocks;
 mod build;
+mod convolution;
 mod execute;
 pub(crate) mod proof;
 mod quantization;
+mod rescale;
 mod single_precision;
 mod thresholds;
 mod weight_format;

@@ -132,14 +132,14 @@ impl Multiplier {
 
     /// In words, what is wrong with the factor in mode `requantization`.
     pub fn problem(&self, requantization: Requantization) -> Option<String> {
-        let bits = match requantization {
-            Requantization::SinglePrecision => SINGLE_PRECISION_BITS,
-            _ => MULTIPLIER_BITS,
-        };
-        let Self { multiplier, shift } = self;
-        (*multiplier >> bits != 0 || *shift > MAX_SHIFT).then(|| {
+        let (bits, Self { multiplier, shift }) = (requantization.multiplier_bits(), self);
+        (!self.is_legal(requantization)).then(|| {
             format!("multiplier {multiplier} with shift {shift} is not one of {bits} bits with shift 0..={MAX_SHIFT}")
         })
+    }
+
+    fn is_legal(&self, requantization: Requantization) -> bool {
+        self.multiplier >> requantization.multiplier_bits() == 0 && self.shift <= MAX_SHIFT
     }
 }
 
@@ -147,6 +147,14 @@ impl Requantization {
     /// Every mode, in the order of its number in commands.
     pub const ALL: [Self; 4] =
         [Self::DyadicHalfUp, Self::DoubleRounding, Self::HalfAwayFromZero, Self::SinglePrecision];
+
+    /// Bits of a factor's significand.
+    fn multiplier_bits(self) -> u32 {
+        match self {
+            Self::SinglePrecision => SINGLE_PRECISION_BITS,
+            _ => MULTIPLIER_BITS,
+        }
+    }
 
     /// Name in reports and configurations.
     pub fn name(self) -> &'static str {
@@ -161,21 +169,34 @@ impl Requantization {
     /// `value` times the factor, rounded to an integer in this mode and saturated to 64 bits.
     ///
     /// Monotone in `value`. `|value|` is below 2^62.
+    #[inline]
     pub fn scale(self, value: i64, factor: Multiplier) -> i64 {
-        let Multiplier { multiplier, shift } = factor;
-        // Accumulators of 32 bits take the machine's own multiplier: |product| < 2^62, so that a half fits too.
-        if value.unsigned_abs() < 1 << 31 && self != Self::SinglePrecision {
-            let product = value * i64::from(multiplier);
-            return match self {
-                Self::DoubleRounding => {
-                    let first = shift.min(HIGH_MULTIPLY_SHIFT);
-                    half_away_64(half_up_64(product, first), shift - first)
-                }
-                Self::HalfAwayFromZero => half_away_64(product, shift),
-                Self::DyadicHalfUp | Self::SinglePrecision => half_up_64(product, shift),
-            };
+        match i32::try_from(value) {
+            Ok(value) if factor.is_legal(self) => self.scale_32(value, factor),
+            _ => self.scale_wide(value.into(), 0, factor),
         }
-        self.scale_wide(value.into(), 0, factor)
+    }
+
+    /// The same for 32 bits and a factor that is legal in this mode: no branch depends on the value, so that loops
+    /// over many become vector instructions.
+    #[inline(always)]
+    pub fn scale_32(self, value: i32, factor: Multiplier) -> i64 {
+        let Multiplier { multiplier, shift } = factor;
+        // The machine's own multiplier is wide enough: |product| < 2^62, so that a half fits too.
+        let product = i64::from(value) * i64::from(multiplier);
+        match self {
+            Self::DyadicHalfUp => half_up_64(product, shift),
+            Self::DoubleRounding => {
+                let first = shift.min(HIGH_MULTIPLY_SHIFT);
+                half_away_64(half_up_64(product, first), shift - first)
+            }
+            Self::HalfAwayFromZero => half_away_64(product, shift),
+            Self::SinglePrecision => {
+                // The machine's own single precision rounds so. Significand and power of two are exact in it.
+                let factor = multiplier as f32 * f32::from_bits((127 - u32::from(shift)) << 23);
+                (value as f32 * factor).round_ties_even() as i64
+            }
+        }
     }
 
     /// `sum` · 2^`lsb_exponent` times the factor, rounded to an integer in this mode and saturated to 64 bits.
@@ -200,18 +221,28 @@ impl Requantization {
 }
 
 /// The accumulator of an addition: both inputs, zero points subtracted, brought to one step.
+#[inline]
 pub fn add(mode: Requantization, inputs: [i64; 2], factors: [Multiplier; 2]) -> i64 {
     let [left, right] = [0, 1].map(|side| mode.scale(inputs[side] << ADDITION_SHIFT, factors[side]));
     left + right
 }
 
+#[inline(always)]
 fn half_up_64(value: i64, shift: u8) -> i64 {
-    if shift == 0 { value } else { (value + (1 << (shift - 1))) >> shift }
+    (value + half(shift)) >> shift
 }
 
+#[inline(always)]
 fn half_away_64(value: i64, shift: u8) -> i64 {
     // The magnitude is rounded half up; adding the sign (−1 or 0) first does that for negative numbers.
-    if shift == 0 { value } else { (value + (1 << (shift - 1)) + (value >> 63)) >> shift }
+    let sign = if shift == 0 { 0 } else { value >> 63 };
+    (value + half(shift) + sign) >> shift
+}
+
+/// Half of 2^`shift`, and none where nothing is dropped.
+#[inline(always)]
+fn half(shift: u8) -> i64 {
+    (1 << shift) >> 1
 }
 
 fn half_up(value: i128, shift: u8) -> i128 {
