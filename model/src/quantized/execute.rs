@@ -187,13 +187,14 @@ impl QuantizedNetwork {
     pub(crate) fn requantize(&self, index: usize, accumulators: &[i128]) -> Vec<i32> {
         let exponent = self.sum_exponent(index);
         let QuantizedLayer { multipliers, requantization, offset, low, high, .. } = &self.layers()[index];
-        let output = self.quantization(self.graph().layers()[index].output);
+        let id = self.graph().layers()[index].output;
+        let output = self.quantization(id);
         let channels = multipliers.iter().cycle();
         if let Some(format) = output.format.float().filter(|_| self.has_float_output(index)) {
             let encode = |(&sum, &factor)| requantize::encode(sum, exponent, factor, format);
             let clamped = accumulators.iter().zip(channels).map(encode).map(|y| y.clamp(*low, *high));
             let mut integers: Vec<i32> = clamped.collect();
-            output.settle(&mut integers, self.graph().shape(layer.output).channels);
+            output.settle(&mut integers, self.graph().shape(id).channels);
             return integers;
         }
         let scale = |(&sum, &factor): (&i128, &Multiplier)| match i64::try_from(sum) {
