@@ -6,6 +6,7 @@
 
 pub mod divider;
 mod exponential;
+mod exponential_row;
 pub mod gelu;
 pub mod layer_norm;
 pub mod row;

@@ -12,11 +12,10 @@ use bitmill_formats::nonlinear::{M, PROBABILITY_BITS, PROBABILITY_SHIFT, ShiftEx
 use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
 
-use super::divider::Divider;
-use super::exponential::{self, Exponential};
+use super::exponential;
+use super::exponential_row::{ExponentialRow, one_bits};
 use super::row::{self, RowModel, RowShape, RowTiming, Rows};
-use super::softmax::exponentials;
-use crate::{Entry, Legal, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -26,12 +25,7 @@ pub const ENTRY: Entry = Entry {
         row::BITS,
         row::LANES,
         row::LONGEST,
-        Parameter {
-            name: "one_bits",
-            default: "8",
-            help: "bits of 1/(1.702 scale), 1 to 8",
-            legal: Legal::Numbers(1, 8),
-        },
+        one_bits("bits of 1/(1.702 scale), 1 to 8", Legal::Numbers(1, 8)),
         row::BITS_PER_CYCLE,
     ],
     examples: &[
@@ -41,17 +35,12 @@ pub const ENTRY: Entry = Entry {
         "activation_bits=16 lanes=2 longest_row=32",
         "activation_bits=4 lanes=2 longest_row=16 one_bits=1 bits_per_cycle=16",
     ],
-    build: |settings| Ok(Box::new(Gelu::from_settings(settings)?)),
+    build: |settings| Ok(Box::new(Gelu(ExponentialRow::from_settings(settings, ShiftExp::GELU_N)?))),
 };
 
 /// A GELU unit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Gelu {
-    shape: RowShape,
-    one_bits: u32,
-    divider: Divider,
-    bits_per_cycle: u32,
-}
+pub struct Gelu(ExponentialRow);
 
 impl Gelu {
     /// GELU of rows of `shape`, for scales whose reciprocal has `one_bits`; the divisions make `bits_per_cycle`
@@ -60,39 +49,23 @@ impl Gelu {
     /// # Errors
     /// Reciprocals outside 1 to 8 bits or quotients outside 1 to 31.
     pub fn new(shape: RowShape, one_bits: u32, bits_per_cycle: u32) -> Result<Gelu, UnitError> {
-        if !(1..=31 - ShiftExp::GELU_N).contains(&one_bits) {
-            return Err(UnitError::illegal("one_bits", one_bits, "1 to 8 bits are legal"));
-        }
-        Ok(Gelu { shape, one_bits, divider: Divider::new(31, 31, bits_per_cycle)?, bits_per_cycle })
-    }
-
-    fn from_settings(settings: &Settings) -> Result<Gelu, UnitError> {
-        Gelu::new(
-            RowShape::from_settings(settings)?,
-            settings.number("one_bits", 1..=8)?,
-            settings.number("bits_per_cycle", 1..=31)?,
-        )
+        Ok(Gelu(ExponentialRow::new(shape, one_bits, bits_per_cycle, ShiftExp::GELU_N)?))
     }
 
     /// Bits of a result.
     pub fn result_bits(&self) -> u32 {
-        self.shape.bits + PROBABILITY_BITS
+        self.0.shape.bits + PROBABILITY_BITS
     }
 
     /// When a row's results appear.
     pub fn timing(&self) -> RowTiming {
         // The reading, the exponential, the division, the sigmoid and the product.
-        let latency_cycles = 4 + exponential::LATENCY_CYCLES + self.divider.latency_cycles();
+        let latency_cycles = 4 + exponential::LATENCY_CYCLES + self.0.divider.latency_cycles();
         RowTiming {
             latency_cycles,
             latency_per_word_cycles: 0,
-            interval_cycles: self.divider.latency_cycles(),
+            interval_cycles: self.0.divider.latency_cycles(),
         }
-    }
-
-    fn exponential(&self, either_sign: bool) -> Exponential {
-        let bits = self.shape.bits + 1;
-        Exponential { bits, one_bits: self.one_bits, n: ShiftExp::GELU_N, either_sign }
     }
 
     fn row_model(&self) -> RowModel {
@@ -101,7 +74,7 @@ impl Gelu {
             ShiftExp::new(one, ShiftExp::GELU_N)
                 .map_or_else(|_| vec![0; row.len()], |exp| shift_gelu(row, &exp))
         };
-        RowModel::new(self.shape, self.result_bits(), self.timing(), Box::new(meaning))
+        RowModel::new(self.0.shape, self.result_bits(), self.timing(), Box::new(meaning))
     }
 }
 
@@ -109,28 +82,28 @@ impl Unit for Gelu {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let timing = self.timing();
         let m = ModuleBuilder::new(
-            format!("bitmill_gelu_{}_one{}_r{}", self.shape.name(), self.one_bits, self.bits_per_cycle),
+            format!("bitmill_gelu_{}", self.0.name()),
             format!(
                 "integer GELU of a row by shifts (I-ViT's ShiftGELU); results in units of 2^-7 of the scale.\n\
                  {} cycles from the last word in to the first word out, interval {}.",
                 timing.latency_cycles, timing.interval_cycles
             ),
         );
-        let rows = Rows::new(&m, self.shape, timing.interval_cycles);
+        let rows = Rows::new(&m, self.0.shape, timing.interval_cycles);
         let one =
-            m.input_with_comment("one_i", unsigned(self.one_bits), "1 / (1.702 scale), rounded up; not 0");
+            m.input_with_comment("one_i", unsigned(self.0.one_bits), "1 / (1.702 scale), rounded up; not 0");
         let maximum = rows.maximum();
-        let exps = exponentials(&m, &rows, maximum, &self.exponential(false), one)?;
+        let exps = self.0.exponentials(&m, &rows, maximum, one)?;
         let stages = exponential::LATENCY_CYCLES + 1;
 
         m.comment("The exponential of 0, less the maximum: it is there before that of the first element.");
         let inputs = [("enable_i", rows.advance), ("x_i", maximum.neg()), ("one_i", one)];
-        let of_zero = m.instance("i_exp_zero", &self.exponential(true).module()?, &inputs).output("exp_o");
+        let of_zero = m.instance("i_exp_zero", &self.0.exponential(true).module()?, &inputs).output("exp_o");
 
         m.comment("The division of each element; what it needs afterwards is held for as long.");
         let starts = rows.flag_after("valid", rows.reads, stages);
         let results = self.sigmoids(&m, &rows, &exps, of_zero, starts)?;
-        let ends = self.divider.latency_cycles();
+        let ends = self.0.divider.latency_cycles();
         let divided = rows.flag_after("divided", starts, ends + 1);
         let last = rows.flag_after("last", rows.reads_last, stages + ends + 1);
         let start_pass = rows.filled;
@@ -143,10 +116,7 @@ impl Unit for Gelu {
     }
 
     fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {
-        let one_bits = self.one_bits;
-        row::stimulus(self.row_model(), random, cycles, |random| {
-            vec![random.corner_bits(one_bits).max(BigUint::from(1u8))]
-        })
+        self.0.stimulus(self.row_model(), random, cycles)
     }
 }
 
@@ -161,7 +131,7 @@ impl Gelu {
         starts: Signal<'m>,
     ) -> Result<Vec<Signal<'m>>, HdlError> {
         let largest = m.lit(31, M.into());
-        let divider = self.divider.module()?;
+        let divider = self.0.divider.module()?;
         let mask = rows.mask_after(exponential::LATENCY_CYCLES + 1);
         let hold = |name: String, next: Signal<'m>| {
             let register = m.register(&name, next.shape()).without_reset();

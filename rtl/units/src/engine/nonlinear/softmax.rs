@@ -11,10 +11,10 @@ use bitmill_formats::nonlinear::{M, PROBABILITY_BITS, PROBABILITY_SHIFT, ShiftEx
 use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 
-use super::divider::Divider;
-use super::exponential::{self, Exponential};
+use super::exponential;
+use super::exponential_row::{ExponentialRow, one_bits};
 use super::row::{self, RowModel, RowShape, RowTiming, Rows};
-use crate::{Entry, Legal, Parameter, Settings, UnitError};
+use crate::{Entry, Legal, UnitError};
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -24,12 +24,7 @@ pub const ENTRY: Entry = Entry {
         row::BITS,
         row::LANES,
         row::LONGEST,
-        Parameter {
-            name: "one_bits",
-            default: "8",
-            help: "bits of 1/scale, 1 to 16",
-            legal: Legal::Numbers(1, 16),
-        },
+        one_bits("bits of 1/scale, 1 to 16", Legal::Numbers(1, 16)),
         row::BITS_PER_CYCLE,
     ],
     examples: &[
@@ -39,17 +34,12 @@ pub const ENTRY: Entry = Entry {
         "activation_bits=16 lanes=2 longest_row=512 one_bits=16",
         "activation_bits=4 lanes=2 longest_row=16 one_bits=1",
     ],
-    build: |settings| Ok(Box::new(Softmax::from_settings(settings)?)),
+    build: |settings| Ok(Box::new(Softmax(ExponentialRow::from_settings(settings, ShiftExp::SOFTMAX_N)?))),
 };
 
 /// A softmax unit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Softmax {
-    shape: RowShape,
-    one_bits: u32,
-    divider: Divider,
-    bits_per_cycle: u32,
-}
+pub struct Softmax(ExponentialRow);
 
 impl Softmax {
     /// Softmax of rows of `shape`, for scales whose reciprocal has `one_bits`; the division makes
@@ -58,30 +48,14 @@ impl Softmax {
     /// # Errors
     /// Reciprocals outside 1 to 16 bits or quotients outside 1 to 31.
     pub fn new(shape: RowShape, one_bits: u32, bits_per_cycle: u32) -> Result<Softmax, UnitError> {
-        if !(1..=31 - ShiftExp::SOFTMAX_N).contains(&one_bits) {
-            return Err(UnitError::illegal("one_bits", one_bits, "1 to 16 bits are legal"));
-        }
-        Ok(Softmax { shape, one_bits, divider: Divider::new(31, 31, bits_per_cycle)?, bits_per_cycle })
-    }
-
-    fn from_settings(settings: &Settings) -> Result<Softmax, UnitError> {
-        Softmax::new(
-            RowShape::from_settings(settings)?,
-            settings.number("one_bits", 1..=16)?,
-            settings.number("bits_per_cycle", 1..=31)?,
-        )
+        Ok(Softmax(ExponentialRow::new(shape, one_bits, bits_per_cycle, ShiftExp::SOFTMAX_N)?))
     }
 
     /// When a row's results appear.
     pub fn timing(&self) -> RowTiming {
         // Two readings with their exponentials, the sum, the division, the product.
-        let latency_cycles = 6 + 2 * exponential::LATENCY_CYCLES + self.divider.latency_cycles();
+        let latency_cycles = 6 + 2 * exponential::LATENCY_CYCLES + self.0.divider.latency_cycles();
         RowTiming { latency_cycles, latency_per_word_cycles: 1, interval_cycles: 1 }
-    }
-
-    fn exponential(&self) -> Exponential {
-        let bits = self.shape.bits + 1;
-        Exponential { bits, one_bits: self.one_bits, n: ShiftExp::SOFTMAX_N, either_sign: false }
     }
 
     fn row_model(&self) -> RowModel {
@@ -90,23 +64,23 @@ impl Softmax {
             ShiftExp::new(one, ShiftExp::SOFTMAX_N)
                 .map_or_else(|_| vec![0; row.len()], |exp| shiftmax(row, &exp))
         };
-        RowModel::new(self.shape, PROBABILITY_BITS, self.timing(), Box::new(meaning))
+        RowModel::new(self.0.shape, PROBABILITY_BITS, self.timing(), Box::new(meaning))
     }
 }
 
 impl Unit for Softmax {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let m = ModuleBuilder::new(
-            format!("bitmill_softmax_{}_one{}_r{}", self.shape.name(), self.one_bits, self.bits_per_cycle),
+            format!("bitmill_softmax_{}", self.0.name()),
             format!(
                 "integer softmax of a row by shifts (I-ViT's Shiftmax); results in units of 2^-7.\n\
                  {} + words cycles from the last word in to the first word out, interval 1.",
                 self.timing().latency_cycles
             ),
         );
-        let rows = Rows::new(&m, self.shape, 1);
-        let one = m.input_with_comment("one_i", unsigned(self.one_bits), "1 / scale, rounded up; not 0");
-        let exps = exponentials(&m, &rows, rows.maximum(), &self.exponential(), one)?;
+        let rows = Rows::new(&m, self.0.shape, 1);
+        let one = m.input_with_comment("one_i", unsigned(self.0.one_bits), "1 / scale, rounded up; not 0");
+        let exps = self.0.exponentials(&m, &rows, rows.maximum(), one)?;
         let stages = exponential::LATENCY_CYCLES + 1;
         let mask = rows.mask_after(stages);
         let valid = rows.flag_after("valid", rows.reads, stages);
@@ -117,7 +91,8 @@ impl Unit for Softmax {
         let summing = emitting.q().not().named("summing");
         let terms: Vec<Signal> = exps.iter().zip(&mask).map(|(e, filled)| e.gate(*filled)).collect();
         let word_sum_q = rows.data("word_sum_q", m.sum(&terms));
-        let total_bits = self.exponential().result_bits() + bits_for(u64::from(self.shape.longest) - 1);
+        let total_bits =
+            self.0.exponential(false).result_bits() + bits_for(u64::from(self.0.shape.longest) - 1);
         let total = m.register("total_q", unsigned(total_bits)).without_reset();
         let adds = rows.flag("adds_q", valid.and(summing));
         let sum = total.q().add(word_sum_q.extend(total_bits)).truncate(total_bits);
@@ -131,7 +106,7 @@ impl Unit for Softmax {
         };
         let divider = m.instance(
             "i_divider",
-            &self.divider.module()?,
+            &self.0.divider.module()?,
             &[("enable_i", m.bit(true)), ("start_i", start), ("dividend_i", largest), ("divisor_i", total)],
         );
         m.ignore(divider.output("remainder_o"));
@@ -154,26 +129,6 @@ impl Unit for Softmax {
     }
 
     fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {
-        let one_bits = self.one_bits;
-        row::stimulus(self.row_model(), random, cycles, |random| {
-            vec![random.corner_bits(one_bits).max(BigUint::from(1u8))]
-        })
+        self.0.stimulus(self.row_model(), random, cycles)
     }
-}
-
-/// ShiftExp of each element of the word that was read, less the row's maximum.
-pub(super) fn exponentials<'m>(
-    m: &'m ModuleBuilder,
-    rows: &Rows<'m>,
-    maximum: Signal<'m>,
-    exponential: &Exponential,
-    one: Signal<'m>,
-) -> Result<Vec<Signal<'m>>, HdlError> {
-    let module = exponential.module()?;
-    m.comment("The exponential of each element, less the maximum.");
-    let exp = |(lane, x): (usize, &Signal<'m>)| {
-        let inputs = [("enable_i", rows.advance), ("x_i", x.sub(maximum)), ("one_i", one)];
-        m.instance(&format!("i_exp_{lane}"), &module, &inputs).output("exp_o")
-    };
-    Ok(rows.outgoing.iter().enumerate().map(exp).collect())
 }
