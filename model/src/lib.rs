@@ -22,10 +22,12 @@ pub mod npz;
 pub mod onnx;
 pub mod ptq;
 pub mod quantized;
+mod row;
 mod shape;
 pub mod shapes;
 pub mod tflite;
 
+pub use bitmill_formats::nonlinear::Root;
 pub use bitmill_formats::{Multiplication, Multiplier, Requantization};
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
@@ -36,6 +38,7 @@ pub use quantized::{
     ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,
     QuantizedWeights, WeightFormat,
 };
+pub use row::RowOperator;
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};
 
 /// Reads a model from the bytes of its file: TFLite where they say so, ONNX otherwise.

@@ -4,8 +4,8 @@
 use crate::network::{Layer, Network, Operation, TensorId};
 use crate::shape::Shape;
 
-/// For each output element of a concatenation or a nearest resize, in order: the input tensor and the offset
-/// in it.
+/// For each output element of a concatenation, a nearest resize or a transposition, in order: the input tensor and the
+/// offset in it.
 pub(crate) fn moved_elements<'a>(
     graph: &'a Network,
     layer: &'a Layer,
@@ -15,13 +15,17 @@ pub(crate) fn moved_elements<'a>(
         Operation::ResizeNearest { factor } => factor,
         _ => crate::Extent::square(1),
     };
+    let is_transposed = layer.operation == Operation::Transpose;
     let positions =
         (0..output.height).flat_map(move |row| (0..output.width).map(move |column| (row, column)));
     positions.flat_map(move |(row, column)| {
         layer.inputs.iter().flat_map(move |&input| {
             let shape = graph.shape(input);
-            let start = shape.offset(row / factor.height, column / factor.width, 0);
-            (0..shape.channels).map(move |channel| (input, start + channel))
+            let (start, step, count) = match is_transposed {
+                true => (shape.offset(row, 0, column), shape.channels, shape.width),
+                false => (shape.offset(row / factor.height, column / factor.width, 0), 1, shape.channels),
+            };
+            (0..count).map(move |place| (input, start + place * step))
         })
     })
 }

@@ -9,6 +9,7 @@
 use std::ops::RangeInclusive;
 
 use crate::ModelError;
+use crate::row::RowOperator;
 use crate::shape::{Extent, Shape, Window};
 
 /// A tensor of a [`Network`]: 0 is the input, i + 1 the output of layer i.
@@ -91,10 +92,17 @@ pub enum Operation {
         /// Whether the second holds its matrices transposed: position j, channel k.
         is_transposed: bool,
     },
+    /// The matrix of each row of the map turned: position j, channel k becomes position k, channel j.
+    Transpose,
     /// A function of each element alone.
     Lookup {
         /// The function.
         function: Function,
+    },
+    /// A function of the channels of each position together. Weights of a LayerNorm: γ, one a channel; its bias is β.
+    Row {
+        /// The function.
+        operator: RowOperator,
     },
 }
 
@@ -112,7 +120,9 @@ impl Operation {
             Self::Concatenate => "concatenate",
             Self::ResizeNearest { .. } => "resize_nearest",
             Self::MatrixMultiply { .. } => "matrix_multiply",
+            Self::Transpose => "transpose",
             Self::Lookup { .. } => "lookup",
+            Self::Row { operator } => operator.name(),
         }
     }
 
@@ -156,6 +166,7 @@ impl Operation {
             }
             Self::Depthwise { window } => window.kernel.area() * input.channels,
             Self::FullyConnected { out_features } => out_features * input.elements(),
+            Self::Row { operator } if operator.is_affine() => input.channels,
             _ => 0,
         }
     }
@@ -170,7 +181,12 @@ impl Operation {
             Self::Add => 2,
             Self::Multiply => 1,
             Self::MatrixMultiply { .. } => input.channels,
-            Self::MaxPool { .. } | Self::Concatenate | Self::ResizeNearest { .. } | Self::Lookup { .. } => 0,
+            Self::MaxPool { .. }
+            | Self::Concatenate
+            | Self::ResizeNearest { .. }
+            | Self::Transpose
+            | Self::Lookup { .. }
+            | Self::Row { .. } => 0,
         }
     }
 
@@ -209,7 +225,8 @@ impl Operation {
             Self::Add | Self::Multiply if shapes[0] != shapes[1] => {
                 Err(format!("{} needs equal shapes, found {} and {}", self.name(), shapes[0], shapes[1]))
             }
-            Self::Add | Self::Multiply | Self::Lookup { .. } => Ok(input),
+            Self::Add | Self::Multiply | Self::Lookup { .. } | Self::Row { .. } => Ok(input),
+            Self::Transpose => Ok(Shape { width: input.channels, channels: input.width, ..input }),
             Self::Concatenate => {
                 let is_like = |shape: &Shape| (shape.height, shape.width) == (input.height, input.width);
                 if let Some(other) = shapes.iter().find(|shape| !is_like(shape)) {

@@ -1,9 +1,11 @@
 //! The golden executor against the specification at the head of `quantized`, written a second time: element
 //! by element, in 128-bit integers and signed coordinates, over random layers of every kind.
 
+use bitmill_formats::nonlinear::{ShiftExp, layer_norm, shift_gelu, shiftmax};
 use bitmill_model::{
     Arithmetic, Extent, Function, Layer, Multiplier, Network, Operation, Padding, Quantization,
-    QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
+    QuantizedLayer, QuantizedNetwork, Requantization, Root, RowOperator, Shape, Tensor, TensorId,
+    WeightFormat, Window,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -104,6 +106,20 @@ fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usiz
             let raw = tensors[input.index()][shape.offset(row, column, channel)];
             weight((raw - network.quantization(input).min()) as usize)
         }
+        Operation::Transpose => tensors[input.index()][shape.offset(row, channel, column)].into(),
+        Operation::Row { operator } => {
+            let offsets = (0..shape.channels).map(|k| shape.offset(row, column, k));
+            let values: Vec<i64> =
+                offsets.map(|offset| centred(network, tensors, input, offset) as i64).collect();
+            // The functions have oracles of their own in `formats`.
+            let exp = |slope: f64, n: u32| ShiftExp::of_scale(slope * network.quantization(input).scale, n);
+            let results = match operator {
+                RowOperator::Softmax => shiftmax(&values, &exp(1.0, 15).expect("a legal scale")),
+                RowOperator::Gelu => shift_gelu(&values, &exp(1.702, 23).expect("a legal scale")),
+                RowOperator::LayerNorm { root } => layer_norm(&values, root),
+            };
+            results[channel].into()
+        }
     }
 }
 
@@ -182,7 +198,13 @@ impl Source {
             7 => Operation::Concatenate,
             8 => Operation::ResizeNearest { factor: Extent::new(self.pick(1, 3), self.pick(1, 3)) },
             9 => Operation::MatrixMultiply { is_transposed: self.pick(0, 1) == 1 },
-            _ => Operation::Lookup { function: Function::Tanh },
+            10 => Operation::Lookup { function: Function::Tanh },
+            11 => Operation::Transpose,
+            _ => {
+                let root = [Root::Floor, Root::TenIterations][self.pick(0, 1)];
+                let operators = [RowOperator::Softmax, RowOperator::Gelu, RowOperator::LayerNorm { root }];
+                Operation::Row { operator: operators[self.pick(0, 2)] }
+            }
         }
     }
 
@@ -209,6 +231,7 @@ impl Source {
         };
         let count = match operation {
             Operation::Add => 2,
+            Operation::Row { .. } => 0,
             Operation::Lookup { .. } => 1 << quantizations[layer.inputs[0].index()].bits(),
             _ => operation.weight_count(input),
         };
@@ -275,7 +298,7 @@ impl Logarithm for usize {
 fn random_layers_follow_the_specification() {
     let mut source = Source(ChaCha8Rng::seed_from_u64(7));
     let mut distinct_outputs = std::collections::BTreeSet::new();
-    for kind in 0..11 {
+    for kind in 0..13 {
         let mut tried = 0;
         while tried < 150 {
             let Some(network) = source.network(kind) else { continue };

@@ -91,9 +91,11 @@ impl FloatNetwork {
                 let other = &tensors[layer.inputs[1].index()];
                 map.values.iter().zip(other).map(|(a, b)| a * b).collect()
             }
-            Operation::Concatenate | Operation::ResizeNearest { .. } => moved_elements(self.graph(), layer)
-                .map(|(input, offset)| tensors[input.index()][offset])
-                .collect(),
+            Operation::Concatenate | Operation::ResizeNearest { .. } | Operation::Transpose => {
+                moved_elements(self.graph(), layer)
+                    .map(|(input, offset)| tensors[input.index()][offset])
+                    .collect()
+            }
             Operation::MatrixMultiply { is_transposed } => {
                 let other = &tensors[layer.inputs[1].index()];
                 let pairs = MatrixPairs::new(self.graph(), layer, is_transposed);
@@ -104,6 +106,15 @@ impl FloatNetwork {
             }
             Operation::Lookup { function } => {
                 map.values.iter().map(|&x| function.at(f64::from(x)) as f32).collect()
+            }
+            Operation::Row { operator } => {
+                let rows = map.values.chunks_exact(map.shape.channels);
+                let mut results: Vec<f32> = rows.flat_map(|row| operator.real(row)).collect();
+                for row in results.chunks_exact_mut(map.shape.channels) {
+                    let affine = parameters.weights.iter().zip(&parameters.bias);
+                    row.iter_mut().zip(affine).for_each(|(y, (gamma, beta))| *y = *y * gamma + beta);
+                }
+                results
             }
         }
     }

@@ -4,6 +4,7 @@
 //! tensor and a step for each output channel's weights (`clipping`); round; then walk the layers in order
 //! and correct each one for what quantization did to its mean (`correction`).
 
+mod activations;
 mod clipping;
 mod codebook;
 mod correction;
@@ -14,7 +15,7 @@ use bitmill_formats::Multiplication;
 use crate::ModelError;
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Layer, Operation};
-use crate::quantized::{ActivationFormat, Quantization, QuantizedNetwork, QuantizedWeights, WeightFormat};
+use crate::quantized::{ActivationFormat, QuantizedNetwork, QuantizedWeights, WeightFormat};
 
 pub use clipping::Clipping;
 use observe::Observations;
@@ -81,7 +82,7 @@ pub fn quantize(
         clipping.check().map_err(ModelError::Input)?;
     }
     let observations = Observations::new(network, inputs)?;
-    let quantizations = activation_quantizations(network, &observations, config);
+    let quantizations = activations::quantizations(network, &observations, config);
     let round = |(layer, real): (&Layer, &FloatLayer)| {
         let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
         quantized_weights(layer, real, channels, config)
@@ -94,27 +95,6 @@ pub fn quantize(
     Ok(quantized)
 }
 
-/// One quantization a tensor. The output of a max pool takes its input's.
-fn activation_quantizations(
-    network: &FloatNetwork,
-    observations: &Observations,
-    config: &PtqConfig,
-) -> Vec<Quantization> {
-    let choose = |index: usize| {
-        let samples = observations.samples(index);
-        config.activation_clipping.activation(samples, config.activations, config.has_symmetric_activations)
-    };
-    let mut quantizations = vec![choose(0)];
-    for layer in network.graph().layers() {
-        let chosen = match layer.operation {
-            Operation::MaxPool { .. } => quantizations[layer.inputs[0].index()],
-            _ => choose(layer.output.index()),
-        };
-        quantizations.push(chosen);
-    }
-    quantizations
-}
-
 /// Rounded weights of a layer that has some, between so many channels of output and input.
 fn quantized_weights(
     layer: &Layer,
@@ -122,7 +102,8 @@ fn quantized_weights(
     channels: [usize; 2],
     config: &PtqConfig,
 ) -> Result<Option<QuantizedWeights>, ModelError> {
-    if real.weights.is_empty() {
+    // The factors of a LayerNorm become multipliers.
+    if real.weights.is_empty() || matches!(layer.operation, Operation::Row { .. }) {
         return Ok(None);
     }
     let (format, multiplication) = match layer.operation.is_matrix() {

@@ -6,6 +6,7 @@ use super::{
     Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork, QuantizedWeights,
     WeightFormat, weight_channel,
 };
+use bitmill_formats::nonlinear::layer_norm_bias;
 use bitmill_formats::{Multiplication, Multiplier, Requantization};
 
 use crate::float::{FloatLayer, FloatNetwork};
@@ -152,7 +153,7 @@ impl Context<'_> {
                 let factor = input.scale * self.inputs[1].scale / self.output.scale;
                 lane(Vec::new(), 0, Multiplier::nearest(factor)?)
             }
-            Operation::ResizeNearest { .. } => lane(
+            Operation::ResizeNearest { .. } | Operation::Transpose => lane(
                 Vec::new(),
                 -i64::from(input.zero_point),
                 Multiplier::nearest(input.scale / self.output.scale)?,
@@ -177,6 +178,19 @@ impl Context<'_> {
                     offset: 0,
                     ..plain
                 })
+            }
+            Operation::Row { operator } => {
+                let unit = operator.result_scale(input.scale, channels) / self.output.scale;
+                let mut row = lane(Vec::new(), 0, Multiplier::nearest(unit)?)?;
+                for (channel, (&gamma, &beta)) in real.weights.iter().zip(&real.bias).enumerate() {
+                    if gamma <= 0.0 {
+                        return Err(format!("γ must be positive, found {gamma} in channel {channel}"));
+                    }
+                    let ratio = f64::from(beta) / f64::from(gamma);
+                    row.bias[channel] = fit_bias(layer_norm_bias(ratio, channels))?;
+                    row.multipliers[channel] = Multiplier::nearest(f64::from(gamma) * unit)?;
+                }
+                Ok(row)
             }
             Operation::Convolution { .. }
             | Operation::Depthwise { .. }

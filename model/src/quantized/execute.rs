@@ -132,7 +132,7 @@ impl QuantizedNetwork {
                 let centred = |a: i32, zero_point: i32| i64::from(a) - i64::from(zero_point);
                 pairs.map(|(&a, &b)| centred(a, input.padding) * centred(b, zero_point)).collect()
             }
-            Operation::Concatenate | Operation::ResizeNearest { .. } => {
+            Operation::Concatenate | Operation::ResizeNearest { .. } | Operation::Transpose => {
                 let moved = moved_elements(self.graph(), layer);
                 moved.map(|(from, offset)| i64::from(tensors[from.index()][offset])).collect()
             }
@@ -150,6 +150,13 @@ impl QuantizedNetwork {
                 let lowest = self.quantization(input_id).min();
                 let entry = |&raw: &i32| i64::from(parameters.weights[(raw - lowest) as usize]);
                 input.elements.iter().map(entry).collect()
+            }
+            Operation::Row { operator } => {
+                let scale = self.quantization(input_id).scale;
+                let centred = |&raw: &i32| i64::from(raw) - i64::from(input.padding);
+                let rows = input.elements.chunks_exact(input.shape.channels);
+                rows.flat_map(|row| operator.integers(&row.iter().map(centred).collect::<Vec<_>>(), scale))
+                    .collect()
             }
             Operation::Add => {
                 let [left, right] = [parameters.weights[0], parameters.weights[1]].map(i64::from);

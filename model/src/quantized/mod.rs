@@ -21,7 +21,8 @@
 //!
 //! | multiplication | `(a − z_a)(b − z_b)` |
 //! | matrix multiplication | `Σ (a − z_a)(b − z_b)` |
-//! | concatenation, nearest resize | `a + bias`, `bias = −z_a` of the input that the channel comes from |
+//! | concatenation, nearest resize, transposition | `a + bias`, `bias = −z_a` of the input that the channel comes from |
+//! | softmax, GELU, LayerNorm | [`RowOperator::integers`](crate::RowOperator) of the rows of `a − z_a`, `+ bias` |
 //! | lookup | `weights[a − min]`: the table holds the result |
 //! | addition in one step | `scale((a − z_a) · 2^20, M[0]) + scale((b − z_b) · 2^20, M[1])`, M the input multipliers |
 //!
@@ -211,6 +212,7 @@ impl QuantizedNetwork {
             true if has_one_step => 0,
             true => 2,
             false => match layer.operation {
+                Operation::Row { .. } => 0,
                 Operation::Lookup { .. } => 1 << self.quantization(layer.inputs[0]).bits(),
                 _ => layer.operation.weight_count(self.graph.input_shape(layer)),
             },
@@ -241,6 +243,11 @@ impl QuantizedNetwork {
             return Some(problem);
         }
         if let Some(problem) = self.float_problem(layer, parameters) {
+            return Some(problem);
+        }
+        if let Operation::Row { operator } = layer.operation
+            && let Err(problem) = operator.exponential(self.quantization(layer.inputs[0]).scale)
+        {
             return Some(problem);
         }
         let most_places = if self.is_wide(index) { MAX_BIAS_PLACES } else { 0 };
@@ -336,7 +343,10 @@ fn accumulator_bits(
                 taps.map(|weight| u64::from(weight.unsigned_abs())).sum()
             }
             Operation::AveragePool { .. } => layer.operation.terms(graph.input_shape(layer)) as u64,
-            Operation::MaxPool { .. } | Operation::Concatenate | Operation::ResizeNearest { .. } => 1,
+            Operation::MaxPool { .. }
+            | Operation::Concatenate
+            | Operation::ResizeNearest { .. }
+            | Operation::Transpose => 1,
             // Differences have one bit more than their terms.
             Operation::Multiply | Operation::MatrixMultiply { .. } => {
                 4 * activation * layer.operation.terms(graph.input_shape(layer)) as u64
@@ -344,6 +354,11 @@ fn accumulator_bits(
             // A table of results, with a factor of one unless a rescaling is wanted.
             Operation::Lookup { .. } => {
                 return weights.iter().map(|entry| u64::from(entry.unsigned_abs())).max().unwrap_or(0)
+                    + u64::from(parameters.bias[channel].unsigned_abs());
+            }
+            // Twice, since a zero point may lie anywhere.
+            Operation::Row { operator } => {
+                return operator.largest_result(2 * activation)
                     + u64::from(parameters.bias[channel].unsigned_abs());
             }
             Operation::Add => magnitude(weights),
