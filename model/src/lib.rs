@@ -26,6 +26,7 @@ mod row;
 mod shape;
 pub mod shapes;
 pub mod tflite;
+pub mod transformer;
 
 pub use bitmill_formats::nonlinear::Root;
 pub use bitmill_formats::{Multiplication, Multiplier, Requantization};

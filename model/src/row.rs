@@ -3,7 +3,7 @@
 //! the layer's multipliers bring to the output's scale.
 
 use bitmill_formats::nonlinear::{
-    GELU_SLOPE, PROBABILITY_BITS, Root, ShiftExp, layer_norm, shift_gelu, shiftmax,
+    GELU_SLOPE, PROBABILITY_BITS, RECIPROCAL_BITS, Root, ShiftExp, layer_norm, shift_gelu, shiftmax,
 };
 
 use crate::network::Function;
@@ -26,9 +26,6 @@ pub enum RowOperator {
 }
 
 impl RowOperator {
-    /// Largest reciprocal of a scale that softmax and GELU take on the hardware, in bits.
-    pub const ONE_BITS: u32 = 8;
-
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,7 +71,7 @@ impl RowOperator {
             Self::Gelu => (scale * GELU_SLOPE, ShiftExp::GELU_N),
             Self::LayerNorm { .. } => return Ok(None),
         };
-        let most = f64::from((1u32 << Self::ONE_BITS) - 1);
+        let most = f64::from((1u32 << RECIPROCAL_BITS) - 1);
         match ShiftExp::of_scale(scale, n) {
             Ok(exp) if f64::from(exp.one()) <= most => Ok(Some(exp)),
             _ => {
@@ -89,7 +86,7 @@ impl RowOperator {
 
     /// Smallest scale of the inputs, if there is one.
     pub fn least_scale(self) -> Option<f64> {
-        let least = 1.0 / f64::from((1u32 << Self::ONE_BITS) - 1);
+        let least = 1.0 / f64::from((1u32 << RECIPROCAL_BITS) - 1);
         match self {
             Self::Softmax => Some(least),
             Self::Gelu => Some(least / GELU_SLOPE),

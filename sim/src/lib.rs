@@ -14,7 +14,7 @@ mod report;
 
 pub use error::SimulationError;
 pub use layout::{TensorPlace, pack_tensor, tensor_bits, unpack_tensor};
-pub use lowering::{Keep, Unrolling, has_formats, lower};
+pub use lowering::{Keep, Places, Unrolling, has_formats, lower};
 pub use machine::{CommandTrace, Trace, run};
 pub use program::{MemoryTensor, PlannedCommand, Program};
 pub use report::{Bound, LayerReport, Report, report};

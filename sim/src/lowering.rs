@@ -5,12 +5,16 @@
 //! those that follow, are loaded behind it as soon as there is room.
 
 mod allocate;
+mod chunk;
 mod image;
 mod layer;
 mod matrix;
+mod mode;
 mod parameters;
 mod pooling;
+mod product;
 mod ring;
+mod rows;
 mod unroll;
 
 use bitmill_accelerator::timing::TOKEN_BITS;
@@ -22,8 +26,9 @@ use bitmill_model::{
 
 use crate::program::{MemoryBuilder, MemoryTensor};
 use crate::{PlannedCommand, Program, SimulationError, TensorPlace};
+pub use allocate::Places;
+use chunk::{Chunk, ChunkWeights};
 pub(crate) use image::ChunkContent;
-use layer::Chunk;
 use ring::Ring;
 pub use unroll::Unrolling;
 
@@ -53,32 +58,60 @@ pub fn lower(
     let network = unrolled.as_ref().map_or(network, |(network, _)| network);
     let places = allocate::allocate(accelerator, network)?;
     let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
-    let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places[0].clone())?;
+    let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places.tensors[0].clone())?;
     let mut plan = Plan::new(accelerator);
-    plan.load_input(&input);
-    let mut outputs = Vec::new();
+    plan.load_activations(input.address, &input.place);
+    let mut unit_matrices = Vec::new();
+    for place in &places.unit_matrices {
+        let address = memory.add(place.bytes(accelerator) as u64)?;
+        plan.load_activations(address, place);
+        unit_matrices.push(address);
+    }
+    let mut outputs: Vec<MemoryTensor> = Vec::new();
+    let mut was_stored = false;
     let layers = network.graph().layers().len();
     for index in 0..layers {
         let chunks = layer::chunks(accelerator, network, index, &places)?;
         let output = network.graph().layers()[index].output;
-        let stored = keep == Keep::Every || index + 1 == layers;
+        let is_stored =
+            keep == Keep::Every || index + 1 == layers || product::is_weight(network.graph(), output);
         let count = chunks.len();
         for (number, chunk) in chunks.into_iter().enumerate() {
-            let starts_after_store = number == 0 && index > 0 && keep == Keep::Every;
-            let feeds_store = stored && number + 1 == count;
-            plan.chunk(index, chunk, starts_after_store, feeds_store, &mut memory)?;
+            let ends = Ends {
+                after_store: number == 0 && was_stored,
+                feeds_store: is_stored && number + 1 == count,
+            };
+            let source = match &chunk.weights {
+                ChunkWeights::Tiles(tiles) => {
+                    let stored = outputs.iter().find(|stored| stored.tensor == tiles.tensor);
+                    Some(stored.unwrap_or(&input))
+                }
+                _ => None,
+            };
+            plan.chunk(index, chunk, source, ends, &mut memory)?;
         }
-        if stored {
-            let tensor = memory_tensor(accelerator, &mut memory, output, places[output.index()].clone())?;
+        if is_stored {
+            let place = places.tensors[output.index()].clone();
+            let tensor = memory_tensor(accelerator, &mut memory, output, place)?;
             plan.store(index, &tensor, index + 1 < layers);
             outputs.push(tensor);
         }
+        was_stored = is_stored;
     }
     let Plan { commands, chunks, .. } = plan;
     let command_address = memory.add(commands.len() as u64 * COMMAND_BYTES)?;
     let memory_bytes = memory.bytes();
-    let program =
-        Program { commands, command_address, memory_bytes, input, unrolling, outputs, places, chunks };
+    let program = Program {
+        commands,
+        command_address,
+        memory_bytes,
+        input,
+        unrolling,
+        outputs,
+        places,
+        unit_matrices,
+        chunks,
+    };
     // Every number must fit its field.
     program.command_bytes(network)?;
     Ok(program)
@@ -105,7 +138,7 @@ pub fn has_formats(accelerator: &Accelerator, network: &QuantizedNetwork) -> boo
         .chain([TensorId::INPUT])
         .map(|id| network.quantization(id).format.name());
     tensors.all(|format| allocate::word_that_holds(accelerator, &format).is_some())
-        && (0..graph.layers().len()).all(|layer| layer::mode(accelerator, network, layer).is_ok())
+        && (0..graph.layers().len()).all(|layer| mode::mode(accelerator, network, layer).is_ok())
 }
 
 fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result<(), SimulationError> {
@@ -113,8 +146,12 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
         if let Some(what) = missing(accelerator, &layer.operation, parameters) {
             return Err(SimulationError::Unsupported { layer: layer.name.clone(), what });
         }
-        let mode = layer::mode(accelerator, network, index)?;
+        let mode = mode::mode(accelerator, network, index)?;
         let shift = mode.map_or(0, |mode| accelerator.pe().result_shift(mode));
+        if matches!(layer.operation, Operation::Row { .. }) {
+            // Requantizers are as wide as the row units' results.
+            continue;
+        }
         let bits = network.accumulator_bits(index) + shift;
         let legal =
             if mode.is_some() { accelerator.accumulator_bits() } else { accelerator.lane_accumulator_bits() };
@@ -153,6 +190,14 @@ fn missing(accelerator: &Accelerator, operation: &Operation, parameters: &Quanti
     None
 }
 
+/// What a chunk has to do with stores, which read the activations as it does.
+struct Ends {
+    /// It starts when the store before it has ended.
+    after_store: bool,
+    /// A store waits for it.
+    feeds_store: bool,
+}
+
 /// Commands under construction.
 struct Plan<'a> {
     accelerator: &'a Accelerator,
@@ -164,6 +209,10 @@ struct Plan<'a> {
     chunks: Vec<ChunkContent>,
     /// Chunks that have been computed on when the next load starts: a load has waited for the last of them.
     computed: usize,
+    /// The store command of each tensor that is stored, by its place among the commands.
+    stores: Vec<(TensorId, usize)>,
+    /// Stores that have ended when the next load starts: a load has waited for the last of them.
+    stored: usize,
 }
 
 const fn bit(queue: Queue) -> u8 {
@@ -183,6 +232,8 @@ impl Plan<'_> {
             computes: Vec::new(),
             chunks: Vec::new(),
             computed: 0,
+            stores: Vec::new(),
+            stored: 0,
         }
     }
 
@@ -190,77 +241,84 @@ impl Plan<'_> {
         self.commands.push(PlannedCommand { command, layer });
     }
 
-    fn load_input(&mut self, input: &MemoryTensor) {
+    /// Loads activations before the run.
+    fn load_activations(&mut self, address: u32, place: &TensorPlace) {
         let transfer = Transfer {
             tokens: Tokens::default(),
             target: Target::Activations,
-            address: input.address,
-            line: input.place.line,
-            beats: input.place.beats(self.accelerator),
+            address,
+            line: place.line,
+            beats: place.beats(self.accelerator),
         };
         self.push(0, Command::Load(transfer));
     }
 
-    /// Loads a chunk's weights and parameters and computes on them.
+    /// Loads a chunk's weights and parameters and computes on them. `source` is the tensor in memory that its weights
+    /// come from, if one does.
     fn chunk(
         &mut self,
         layer: usize,
         chunk: Chunk,
-        after_store: bool,
-        feeds_store: bool,
+        source: Option<&MemoryTensor>,
+        ends: Ends,
         memory: &mut MemoryBuilder,
     ) -> Result<(), SimulationError> {
-        let number = self.computes.len();
-        let mut compute = chunk.compute;
-        let mut loads = Vec::new();
+        let (accelerator, number) = (self.accelerator, self.computes.len());
+        let mut linear = |target: Target, lines: u32| {
+            let beats = lines * accelerator.beats_per_line(target);
+            let address = memory.add(u64::from(beats) * u64::from(accelerator.beat_bytes()))?;
+            Ok::<_, SimulationError>(Transfer { tokens: Tokens::default(), target, address, line: 0, beats })
+        };
+        let mut loads = match (&chunk.weights, source) {
+            (ChunkWeights::Lines(lines), _) => vec![linear(Target::Weights, *lines)?],
+            (ChunkWeights::Tiles(tiles), Some(tensor)) => tiles.loads(accelerator, tensor),
+            _ => Vec::new(),
+        };
+        let weights = matches!(chunk.weights, ChunkWeights::Lines(_)).then(|| loads[0].address);
+        loads.push(linear(Target::Parameters, chunk.parameter_lines)?);
+        let last = loads.len() - 1;
+        let parameters = loads[last].address;
+        self.chunks.push(ChunkContent { layer, slice: chunk.slice, weights, parameters });
+
+        let (of_weights, of_parameters) = loads.split_at_mut(last);
         let mut needed = (number + 1).saturating_sub(MOST_CHUNKS_AHEAD);
-        for (target, ring, lines, first_line) in [
-            (Target::Weights, &mut self.weights, chunk.weight_lines, &mut compute.weight_line),
-            (Target::Parameters, &mut self.parameters, chunk.parameter_lines, &mut compute.parameter_line),
-        ] {
-            if lines == 0 {
-                continue;
-            }
+        for (ring, loads) in [(&mut self.weights, of_weights), (&mut self.parameters, of_parameters)] {
+            let end =
+                |load: &Transfer| load.line + load.beats.div_ceil(accelerator.beats_per_line(load.target));
+            let Some(lines) = loads.iter().map(end).max() else { continue };
             let (line, freed) = ring.place(lines, number);
-            *first_line = line;
+            loads.iter_mut().for_each(|load| load.line += line);
             needed = needed.max(freed.map_or(0, |chunk| chunk + 1));
-            let beats = lines * self.accelerator.beats_per_line(target);
-            let address = memory.add(u64::from(beats) * u64::from(self.accelerator.beat_bytes()))?;
-            loads.push(Transfer { tokens: Tokens::default(), target, address, line, beats });
         }
-        let loaded = |target| loads.iter().find(|load| load.target == target).map(|load| load.address);
-        let parameters = loaded(Target::Parameters).expect("every chunk has parameters");
-        self.chunks.push(ChunkContent {
-            layer,
-            slice: chunk.slice,
-            weights: loaded(Target::Weights),
-            parameters,
-        });
         if needed > self.computed {
-            loads[0].tokens.wait = bit(Queue::Compute);
-            self.post_to_load(needed - 1);
+            loads[0].tokens.wait |= bit(Queue::Compute);
+            self.post_to_load(self.computes[needed - 1]);
             self.computed = needed;
         }
-        let last = loads.len() - 1;
+        let is_source = |(stored, _): &(TensorId, usize)| Some(*stored) == source.map(|source| source.tensor);
+        if let Some(store) = self.stores.iter().position(is_source).filter(|store| *store >= self.stored) {
+            loads[0].tokens.wait |= bit(Queue::Store);
+            self.post_to_load(self.stores[store].1);
+            self.stored = store + 1;
+        }
         loads[last].tokens.post = bit(Queue::Compute);
+        let weight_line = if last > 0 { loads[0].line } else { 0 };
+        let mut command = chunk.command.placed(weight_line, loads[last].line);
         for load in loads {
             self.push(layer, Command::Load(load));
         }
-        compute.tokens = Tokens {
-            wait: bit(Queue::Load) | if after_store { bit(Queue::Store) } else { 0 },
-            post: if feeds_store { bit(Queue::Store) } else { 0 },
+        *command.tokens_mut() = Tokens {
+            wait: bit(Queue::Load) | if ends.after_store { bit(Queue::Store) } else { 0 },
+            post: if ends.feeds_store { bit(Queue::Store) } else { 0 },
         };
         self.computes.push(self.commands.len());
-        self.push(layer, Command::Compute(compute));
+        self.push(layer, command);
         Ok(())
     }
 
-    /// The compute command of `chunk` tells the load queue when it has ended.
-    fn post_to_load(&mut self, chunk: usize) {
-        let Command::Compute(compute) = &mut self.commands[self.computes[chunk]].command else {
-            unreachable!("a chunk's command computes")
-        };
-        compute.tokens.post |= bit(Queue::Load);
+    /// The command at this place tells the load queue when it has ended.
+    fn post_to_load(&mut self, command: usize) {
+        self.commands[command].command.tokens_mut().post |= bit(Queue::Load);
     }
 
     fn store(&mut self, layer: usize, tensor: &MemoryTensor, compute_follows: bool) {
@@ -274,6 +332,7 @@ impl Plan<'_> {
             line: tensor.place.line,
             beats: tensor.place.beats(self.accelerator),
         };
+        self.stores.push((tensor.tensor, self.commands.len()));
         self.push(layer, Command::Store(transfer));
     }
 }

@@ -229,6 +229,11 @@ impl<'a> Machine<'a> {
                 server.done_at = Some(now + timing.duration_cycles());
                 self.traces[command].compute = timing;
             }
+            Command::Rows(rows) => {
+                let timing = timing::rows(self.accelerator, rows);
+                server.done_at = Some(now + timing.duration_cycles());
+                self.traces[command].compute = timing;
+            }
             Command::Load(_) | Command::Store(_) => {
                 server.requested = 0;
                 server.request_at = Some(now + 1);
@@ -256,7 +261,7 @@ impl<'a> Machine<'a> {
         let command = self.servers[queue.index()].queued[0].0;
         match &self.program.commands[command].command {
             Command::Load(transfer) | Command::Store(transfer) => transfer,
-            Command::Compute(_) => unreachable!("compute commands run in their own queue"),
+            Command::Compute(_) | Command::Rows(_) => unreachable!("compute commands run in their own queue"),
         }
     }
 

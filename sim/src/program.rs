@@ -3,7 +3,7 @@
 use bitmill_accelerator::{COMMAND_BYTES, Command};
 use bitmill_model::{QuantizedNetwork, TensorId};
 
-use crate::lowering::ChunkContent;
+use crate::lowering::{ChunkContent, Places};
 use crate::{SimulationError, TensorPlace, Unrolling};
 
 /// A command and the layer it belongs to.
@@ -41,8 +41,10 @@ pub struct Program {
     pub unrolling: Option<Unrolling>,
     /// Tensors that are stored; the network's output is the last.
     pub outputs: Vec<MemoryTensor>,
-    /// Where each tensor lies in the activation scratchpad, by tensor.
-    pub places: Vec<TensorPlace>,
+    /// Where everything lies in the activation scratchpad.
+    pub places: Places,
+    /// Addresses of the unit matrices.
+    pub(crate) unit_matrices: Vec<u32>,
     /// What the loads of weights and parameters bring.
     pub(crate) chunks: Vec<ChunkContent>,
 }

@@ -114,6 +114,7 @@ pub fn report(
 fn add(sum: &mut ComputeTiming, other: &ComputeTiming) {
     sum.setup_cycles += other.setup_cycles;
     sum.step_cycles += other.step_cycles;
+    sum.row_cycles += other.row_cycles;
     sum.conflict_cycles += other.conflict_cycles;
     sum.drain_cycles += other.drain_cycles;
     sum.finish_cycles += other.finish_cycles;
@@ -155,6 +156,14 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
                 activity.add("i_store", beats);
                 activity.add("i_write_port", beats);
                 activity.add("i_activations", beats);
+            }
+            Command::Rows(_) => {
+                let words = times.compute.step_cycles;
+                activity.add("i_rows", times.compute.step_cycles + times.compute.row_cycles);
+                activity.add("i_activations", words * 2);
+                for component in ["i_parameters", "i_postprocessor"] {
+                    activity.add(component, words);
+                }
             }
             Command::Compute(compute) => {
                 let steps = times.compute.step_cycles + times.compute.conflict_cycles;

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use bitmill_accelerator::{Accelerator, COMMAND_BYTES, COMMAND_WORDS, Fault, Queue, Target, decode, fields};
+use bitmill_accelerator::{
+    Accelerator, COMMAND_BYTES, COMMAND_WORDS, Fault, Opcode, Queue, Target, decode, fields,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -61,23 +63,28 @@ fn words(bytes: &[u8]) -> [u64; COMMAND_WORDS] {
     })
 }
 
-fn name(queue: Option<Queue>) -> &'static str {
-    queue.map_or("unknown", Queue::name)
+fn name(opcode: Option<Opcode>) -> &'static str {
+    opcode.map_or("unknown", Opcode::name)
 }
 
 fn as_json(words: &[u64; COMMAND_WORDS], fault: Option<Fault>) -> Value {
-    let (queue, values) = decode(words);
+    let (opcode, values) = decode(words);
     let fields: serde_json::Map<String, Value> =
         values.into_iter().map(|(field, value)| (field.name.to_owned(), value.into())).collect();
-    json!({ "queue": name(queue), "fields": fields, "fault": fault.map(Fault::meaning) })
+    json!({
+        "queue": opcode.map(|opcode| opcode.queue().name()),
+        "command": name(opcode),
+        "fields": fields,
+        "fault": fault.map(Fault::meaning),
+    })
 }
 
 fn line(index: usize, words: &[u64; COMMAND_WORDS], fault: Option<Fault>) -> String {
-    let (queue, values) = decode(words);
-    let mut text = format!("{index:>5} {:<7}", name(queue));
+    let (opcode, values) = decode(words);
+    let mut text = format!("{index:>5} {:<7}", name(opcode));
     for (field, value) in values {
         let shown = if field == &fields::OPCODE {
-            if queue.is_some() { continue } else { value.to_string() }
+            if opcode.is_some() { continue } else { value.to_string() }
         } else if field == &fields::WAIT || field == &fields::POST {
             queues(value)
         } else if field == &fields::TARGET {

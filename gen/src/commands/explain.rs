@@ -123,6 +123,7 @@ impl<'a> Explained<'a> {
                 compute.conflict_cycles,
                 "bank conflicts: rows that read the same bank of activations".to_owned(),
             ),
+            (compute.row_cycles, "rows: units at work on whole rows, between reading and writing".to_owned()),
             (compute.drain_cycles, "drain: the tile before was still leaving the array".to_owned()),
             (compute.setup_cycles, "setup: rows finding their first pixels".to_owned()),
             (compute.finish_cycles, "finish: the last results on their way to the scratchpad".to_owned()),
@@ -155,6 +156,10 @@ impl<'a> Explained<'a> {
                 "computing: more rows, columns or lanes, or shapes that fill them, would help",
             ),
             (compute.conflict_cycles, "bank conflicts: scratchpads.banks_per_row would help"),
+            (
+                compute.row_cycles,
+                "row units: more of them (vector.rows) or more nonlinear.bits_per_cycle would help",
+            ),
             (compute.drain_cycles, "draining: vector.rows would help"),
             (
                 compute.setup_cycles + compute.finish_cycles,

@@ -173,6 +173,7 @@ fn value(accelerator: &Accelerator, network: &str, report: &Report, accuracy: Op
             "setup_cycles": layer.compute.setup_cycles,
             "step_cycles": layer.compute.step_cycles,
             "conflict_cycles": layer.compute.conflict_cycles,
+            "row_cycles": layer.compute.row_cycles,
             "drain_cycles": layer.compute.drain_cycles,
             "finish_cycles": layer.compute.finish_cycles,
             "utilization": layer.utilization,

@@ -1,6 +1,7 @@
 //! The YAML file that describes an accelerator, and what makes it legal.
 
 mod formats;
+mod nonlinear;
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use bitmill_units::common::requantizer::Roundings;
 use serde::{Deserialize, Serialize};
 
 pub use formats::Formats;
+pub use nonlinear::{Nonlinear, NormRoot};
 
 /// A whole accelerator.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct Configuration {
     /// The vector unit behind the array.
     #[serde(default)]
     pub vector: Vector,
+    /// Row units for transformers; none without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonlinear: Option<Nonlinear>,
     /// The port to memory and the memory behind it.
     #[serde(default)]
     pub memory: MemoryPort,
@@ -263,6 +268,7 @@ impl Configuration {
         power_of_two("scratchpads.banks_per_row", self.scratchpads.banks_per_row, 1, 4)?;
         range("scratchpads.weights_kib", self.scratchpads.weights_kib, 1, 4096)?;
         range("scratchpads.parameters_kib", self.scratchpads.parameters_kib, 1, 256)?;
+        self.nonlinear.as_ref().map_or(Ok(()), Nonlinear::check)?;
         power_of_two("memory.width_bits", self.memory.width_bits, 32, 256)?;
         range("memory.burst_beats", self.memory.burst_beats, 1, 256)?;
         range("memory.outstanding_reads", self.memory.outstanding_reads, 1, 16)?;

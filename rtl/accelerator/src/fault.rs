@@ -1,7 +1,7 @@
 //! Why an accelerator stops before the end of its commands. The codes stand in the register `error`.
 
-use crate::command::{COMMAND_WORDS, Queue, Target, fields};
-use crate::{Accelerator, Field};
+use crate::command::{COMMAND_WORDS, Opcode, Queue, Target, fields};
+use crate::{Accelerator, Field, RowOperator};
 
 /// Bits of a fault's code.
 pub(crate) const FAULT_BITS: u32 = 4;
@@ -34,13 +34,15 @@ pub enum Fault {
     Alignment = 11,
     /// A compute command of a kind that this accelerator does not have.
     Kind = 12,
-    /// A compute command with a count of 0: pixels, blocks or taps.
+    /// A compute command with a count of 0: pixels, blocks or taps; rows without pixels, or whose 1 is 0.
     EmptyLoop = 13,
+    /// Rows that are longer than the row units' buffers.
+    Row = 14,
 }
 
 impl Fault {
     /// Every fault, in the order of its code.
-    pub const ALL: [Fault; 13] = [
+    pub const ALL: [Fault; 14] = [
         Fault::ReadSlave,
         Fault::ReadDecode,
         Fault::WriteSlave,
@@ -54,6 +56,7 @@ impl Fault {
         Fault::Alignment,
         Fault::Kind,
         Fault::EmptyLoop,
+        Fault::Row,
     ];
 
     /// The fault with this code; `None` for 0 and codes that are not in use.
@@ -82,20 +85,24 @@ impl Fault {
             Fault::Alignment => "the transfer's address is not a multiple of the beat",
             Fault::Kind => "the compute command is of a kind that the accelerator lacks",
             Fault::EmptyLoop => "the compute command has a count of 0",
+            Fault::Row => "the rows are longer than the row units' buffers",
         }
     }
 
     /// What is wrong with a command, the first of the order above: what the fetch unit finds too.
     pub fn of_command(accelerator: &Accelerator, words: &[u64; COMMAND_WORDS]) -> Option<Fault> {
         let get = |field: &Field| field.get(words) as u64;
-        let opcode = get(&fields::OPCODE);
-        let Some(&queue) = Queue::ALL.iter().find(|q| q.opcode() == opcode) else {
+        let Some(opcode) = Opcode::of(words).filter(|opcode| accelerator.opcodes().contains(opcode)) else {
             return Some(Fault::Opcode);
         };
+        let queue = opcode.queue();
         if (get(&fields::WAIT) | get(&fields::POST)) & forbidden_tokens(queue) != 0 {
             return Some(Fault::Tokens);
         }
-        if queue == Queue::Compute {
+        if opcode == Opcode::Rows {
+            return rows_fault(accelerator, words);
+        }
+        if opcode == Opcode::Compute {
             return match get(&fields::KIND) {
                 kind if kind >= accelerator.kinds() => Some(Fault::Kind),
                 _ if COUNTS.iter().any(|count| get(count) == 0) => Some(Fault::EmptyLoop),
@@ -115,6 +122,20 @@ impl Fault {
         let misaligned = !get(&fields::ADDRESS).is_multiple_of(accelerator.beat_bytes().into());
         misaligned.then_some(Fault::Alignment)
     }
+}
+
+/// What is wrong with a command for the row units.
+fn rows_fault(accelerator: &Accelerator, words: &[u64; COMMAND_WORDS]) -> Option<Fault> {
+    let get = |field: &Field| field.get(words) as u64;
+    let units = accelerator.row_units()?;
+    let operator = RowOperator::ALL.get(get(&fields::OPERATOR) as usize);
+    if !operator.is_some_and(|&operator| units.has(operator)) {
+        return Some(Fault::Kind);
+    }
+    if get(&fields::PIXELS) == 0 || get(&fields::ONE) == 0 {
+        return Some(Fault::EmptyLoop);
+    }
+    (get(&fields::ROW_LENGTH) >= units.longest_row().into()).then_some(Fault::Row)
 }
 
 /// Counts of a compute command that must not be 0.

@@ -15,8 +15,10 @@ use bitmill_units::pe::{Element, Kind, Mode, PeTiming, ProcessingElement, Reques
 use bitmill_units::UnitError;
 use sha2::{Digest, Sha256};
 
+use crate::command::Opcode;
 use crate::command::fields;
 use crate::configuration::illegal;
+use crate::rows::RowUnits;
 use crate::{ComputeKind, Configuration, ConfigurationError, Target, WordLayout, hardware};
 
 /// Most bits of a sum on the vector unit; it has no floating point.
@@ -35,6 +37,7 @@ pub struct Accelerator {
     lane: VectorLane,
     requantizer: Requantizer,
     pair: Option<Pair>,
+    row_units: Option<RowUnits>,
     configuration_hash: u64,
 }
 
@@ -63,7 +66,11 @@ impl Accelerator {
         let pair = pair_bits.map(|bits| Pair::new(bits, vector.rounding)).transpose()?;
         let lane_bits = pe.accumulator_bits.min(MOST_LANE_BITS);
         let lane = VectorLane::new(vector_bits.unwrap_or(2), lane_bits, pair.is_some())?;
-        let accumulator_bits = pair.map_or(0, |pair| pair.result_bits()).max(pe.accumulator_bits);
+        let row_units = row_units(&configuration, &words)?;
+        let accumulator_bits = pair
+            .map_or(0, |pair| pair.result_bits())
+            .max(row_units.as_ref().map_or(0, RowUnits::result_bits))
+            .max(pe.accumulator_bits);
         let value_bits = words.iter().map(WordLayout::value_bits).max().unwrap_or(2);
         let mut floats: Vec<Ordered> = Vec::new();
         for float in words.iter().filter_map(WordLayout::float) {
@@ -82,6 +89,7 @@ impl Accelerator {
             lane,
             requantizer,
             pair,
+            row_units,
             configuration,
             configuration_hash,
         };
@@ -201,7 +209,7 @@ impl Accelerator {
 
     /// The word that the vector unit works on: the widest signed integers, if there are any.
     pub fn vector_word(&self) -> Option<&WordLayout> {
-        self.words.iter().filter(|word| word.is_signed_integer()).max_by_key(|word| word.bits())
+        vector_word(&self.words)
     }
 
     /// Cycles that words of blocks take behind the requantizer; those of every format, if there are any.
@@ -380,6 +388,16 @@ impl Accelerator {
         self.pair.as_ref()
     }
 
+    /// The row units, if there are any.
+    pub fn row_units(&self) -> Option<&RowUnits> {
+        self.row_units.as_ref()
+    }
+
+    /// What its commands may be.
+    pub fn opcodes(&self) -> &'static [Opcode] {
+        if self.row_units.is_some() { &Opcode::ALL } else { &Opcode::ALL[..Opcode::Rows as usize] }
+    }
+
     /// The memory behind one bank or slice of a scratchpad.
     pub(crate) fn ram(&self, target: Target) -> Result<Ram, ConfigurationError> {
         let (width, banks_per_row) = match target {
@@ -388,6 +406,25 @@ impl Accelerator {
         };
         Ok(Ram::new(width, self.lines(target).div_ceil(banks_per_row))?)
     }
+}
+
+/// The widest signed integers.
+fn vector_word(words: &[WordLayout]) -> Option<&WordLayout> {
+    words.iter().filter(|word| word.is_signed_integer()).max_by_key(|word| word.bits())
+}
+
+/// The row units that the configuration asks for.
+fn row_units(
+    configuration: &Configuration,
+    words: &[WordLayout],
+) -> Result<Option<RowUnits>, ConfigurationError> {
+    let Some(nonlinear) = &configuration.nonlinear else { return Ok(None) };
+    let Some(word) = vector_word(words) else {
+        let names: Vec<&str> = nonlinear.operators.iter().map(|operator| operator.name()).collect();
+        let legal = "signed integers in precision.activations are needed";
+        return Err(illegal("nonlinear.operators", names.join(", "), legal));
+    };
+    RowUnits::new(nonlinear, word).map(Some).map_err(|error| in_section("nonlinear", error))
 }
 
 /// The words of the activation formats: each has as many channels in every mode that reads it.

@@ -14,6 +14,7 @@ mod pairing;
 mod postprocessor;
 mod queue;
 mod read_port;
+mod rows;
 mod scratchpad;
 mod sequencer;
 mod store;
@@ -48,6 +49,14 @@ fn command_inputs<'m>(m: &'m ModuleBuilder, used: &[usize]) -> Vec<Signal<'m>> {
             if used.contains(&word) { m.input(&format!("word_{word}_i"), unsigned(64)) } else { m.lit(64, 0) }
         })
         .collect()
+}
+
+/// `signal`, so many cycles later.
+fn later<'m>(m: &'m ModuleBuilder, name: &str, signal: Signal<'m>, cycles: u32, reset: bool) -> Signal<'m> {
+    (1..=cycles).fold(signal, |signal, cycle| {
+        let name = format!("{name}_{cycle}_q");
+        if reset { m.delay(&name, signal) } else { m.delay_data(&name, signal) }
+    })
 }
 
 /// The number that stands at `selector`; a constant where there is nothing to choose.

@@ -18,3 +18,25 @@ fn circuits_of_all_memory_ports_are_legal() {
         accelerator.module().unwrap_or_else(|error| panic!("{memory}: {error}"));
     }
 }
+
+#[test]
+fn circuits_with_row_units_are_legal() {
+    for (activations, rows, section) in [
+        ("int8", 1, "{operators: [softmax]}"),
+        ("int8", 4, "{operators: [gelu, softmax], longest_row: 8}"),
+        ("int8", 2, "{operators: [layer_norm], longest_row: 4096, bits_per_cycle: 31, root: ten_iterations}"),
+        ("[int8, int4]", 1, "{operators: [softmax, gelu, layer_norm], bits_per_cycle: 1}"),
+        ("int16", 2, "{operators: [softmax, gelu, layer_norm], longest_row: 64}"),
+    ] {
+        let kind = if activations == "[int8, int4]" { "rmmec_simd" } else { "integer" };
+        let yaml = format!(
+            "name: c\nprecision: {{activations: {activations}, weights: {activations}}}\n\
+             pe: {{kind: {kind}, lanes: 4, accumulator_bits: 40}}\narray: {{rows: 4, columns: 8}}\nvector: {{rows: {rows}}}\n\
+             scratchpads: {{activations_kib: 16, weights_kib: 16}}\nnonlinear: {section}\n"
+        );
+        let configuration = Configuration::from_yaml(&yaml).unwrap();
+        let accelerator =
+            Accelerator::new(configuration).unwrap_or_else(|error| panic!("{section}: {error}"));
+        accelerator.module().unwrap_or_else(|error| panic!("{section}: {error}"));
+    }
+}

@@ -1,8 +1,8 @@
 //! The command format: what is written is read back, fields do not overlap, and the documentation is true.
 
 use bitmill_accelerator::{
-    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, Target, Tokens, Transfer, Walk,
-    decode, fields,
+    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, RowOperator, Rows, Target, Tokens,
+    Transfer, Walk, WeightOrder, decode, fields,
 };
 use bitmill_formats::{Multiplier, Requantization};
 
@@ -16,8 +16,7 @@ fn compute() -> Compute {
         tokens: Tokens { wait: 0b101, post: 0b001 },
         kind: ComputeKind::Maximum,
         pair: PairOperation::default(),
-        weight_step: true,
-        weight_reset: false,
+        weight_order: WeightOrder::Repeated,
         pad_value: -128,
         rounding: Requantization::HalfAwayFromZero,
         zero_point: -7,
@@ -47,27 +46,55 @@ fn pair() -> Compute {
     Compute { kind: ComputeKind::Pair, pair: PairOperation { zero_points: [-128, 127], factor }, ..compute() }
 }
 
-#[test]
-fn what_is_written_is_read_back() {
-    for command in [
+fn strided() -> Compute {
+    Compute { kind: ComputeKind::Matrix, weight_order: WeightOrder::Strided(65535), ..compute() }
+}
+
+fn rows() -> Rows {
+    Rows {
+        tokens: Tokens { wait: 0b001, post: 0b100 },
+        operator: RowOperator::LayerNorm,
+        rounding: Requantization::DyadicHalfUp,
+        zero_point: -9,
+        low: -128,
+        high: 127,
+        input_line: 65535,
+        length: 4096,
+        one: 255,
+        pixels: 99,
+        parameter_line: 12,
+        output_line: 40000,
+        output_format: 3,
+    }
+}
+
+fn commands() -> [Command; 6] {
+    [
         Command::Load(transfer()),
         Command::Store(transfer()),
         Command::Compute(compute()),
         Command::Compute(pair()),
-    ] {
+        Command::Compute(strided()),
+        Command::Rows(rows()),
+    ]
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for command in commands() {
         let words = command.encode().unwrap();
         for (field, value) in command.values() {
             assert_eq!(field.get(&words), value, "{}", field.name);
         }
-        let (queue, values) = decode(&words);
-        assert_eq!((queue, values.len()), (Some(command.queue()), command.values().len()));
+        let (opcode, values) = decode(&words);
+        assert_eq!((opcode, values.len()), (Some(command.opcode()), command.values().len()));
         assert!(command.values().iter().all(|pair| values.contains(pair)));
     }
 }
 
 #[test]
 fn fields_of_a_command_do_not_overlap() {
-    for command in [Command::Load(transfer()), Command::Compute(compute()), Command::Compute(pair())] {
+    for command in commands() {
         let mut taken = [0u64; COMMAND_WORDS];
         for (field, _) in command.values() {
             let mask = ((1u64 << field.shape.width) - 1) << field.lsb;
@@ -122,13 +149,13 @@ fn a_jump_is_as_many_steps_as_the_array_has_rows() {
 fn the_documentation_has_the_same_table() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md")).unwrap();
-    let row = |field: &&Field| {
+    let row = |field: &Field| {
         let high = field.lsb + field.shape.width - 1;
         let bits = if high == field.lsb { format!("{high}") } else { format!("{high}:{}", field.lsb) };
         let sign = if field.shape.signed { "signed" } else { "unsigned" };
         format!("| `{}` | {} | {bits} | {sign} |\n", field.name, field.word)
     };
-    let expected: String = fields::ALL.iter().map(row).collect();
+    let expected: String = fields::all().map(row).collect();
     let start = page.find("| `opcode`").unwrap();
     assert_eq!(&page[start..], expected);
 }

@@ -27,5 +27,7 @@ pub use shiftmax::{normalise, shiftmax};
 pub const M: u32 = i32::MAX as u32;
 /// Fraction bits of a probability and of a sigmoid, which lie in 0..=127.
 pub const PROBABILITY_BITS: u32 = 7;
+/// Bits of a scale's reciprocal that serve both ShiftGELU, which has no more, and Shiftmax.
+pub const RECIPROCAL_BITS: u32 = 31 - ShiftExp::GELU_N;
 /// Right shift from `e · ⌊M / Σe⌋` to a probability.
 pub const PROBABILITY_SHIFT: u32 = 31 - PROBABILITY_BITS;

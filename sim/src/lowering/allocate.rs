@@ -1,11 +1,33 @@
-//! Places for activation tensors: first fit, each tensor for as long as a later layer reads it.
+//! Places for activation tensors: first fit, each tensor for as long as a later layer reads it. Unit matrices, by which
+//! tensors are transposed, stay from the beginning to the last transposition.
 
 use bitmill_accelerator::{Accelerator, Target, WordLayout};
 use bitmill_formats::{Family, Format, Scalar};
-use bitmill_model::{QuantizedNetwork, TensorId};
+use bitmill_model::{Operation, QuantizedNetwork, Shape, TensorId};
 
 use super::pooling::shape_in_place;
 use crate::{SimulationError, TensorPlace};
+
+/// Where everything lies in the activation scratchpad.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Places {
+    /// By tensor.
+    pub tensors: Vec<TensorPlace>,
+    /// A row of the map for each channel, with 1 in that channel.
+    pub unit_matrices: Vec<TensorPlace>,
+}
+
+impl Places {
+    /// The unit matrix of `channels` in `word`s, for a tensor that is transposed.
+    pub(super) fn unit_matrix(&self, channels: usize, word: &WordLayout) -> &TensorPlace {
+        let found = self.unit_matrices.iter().find(|place| is_unit_matrix(place, channels, word));
+        found.expect("a tensor that is transposed has its unit matrix")
+    }
+}
+
+fn is_unit_matrix(place: &TensorPlace, channels: usize, word: &WordLayout) -> bool {
+    place.shape.channels == channels && place.word == *word
+}
 
 struct Living {
     line: u32,
@@ -52,18 +74,15 @@ fn tensor_word(
 pub(super) fn allocate(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
-) -> Result<Vec<TensorPlace>, SimulationError> {
+) -> Result<Places, SimulationError> {
     let graph = network.graph();
     let layers = graph.layers();
     let last_use = |tensor: TensorId, default: usize| graph.last_reader(tensor).unwrap_or(default);
     let available = accelerator.lines(Target::Activations);
     let mut living: Vec<Living> = Vec::new();
-    let mut places: Vec<TensorPlace> = Vec::new();
-    let mut place = |tensor: TensorId, layer: usize, until: usize| {
+    let mut place = |shape: Shape, (word, idle): (WordLayout, i32), layer: usize, until: usize| {
         living.retain(|other| other.until >= layer);
-        let (word, idle) = tensor_word(accelerator, network, tensor)?;
-        let mut found =
-            TensorPlace { shape: shape_in_place(accelerator, network, tensor), line: 0, word, idle };
+        let mut found = TensorPlace { shape, line: 0, word, idle };
         let lines = found.lines(accelerator);
         living.sort_by_key(|other| other.line);
         for other in &living {
@@ -86,9 +105,23 @@ pub(super) fn allocate(
         }
         Ok(found)
     };
-    places.push(place(TensorId::INPUT, 0, last_use(TensorId::INPUT, 0))?);
-    for (index, layer) in layers.iter().enumerate() {
-        places.push(place(layer.output, index, last_use(layer.output, layers.len()))?);
+    let lies = |tensor| shape_in_place(accelerator, network, tensor);
+    let word = |tensor| tensor_word(accelerator, network, tensor);
+    let input = TensorId::INPUT;
+    let mut tensors = vec![place(lies(input), word(input)?, 0, last_use(input, 0))?];
+    let mut unit_matrices: Vec<TensorPlace> = Vec::new();
+    for (index, layer) in layers.iter().enumerate().rev() {
+        if layer.operation != Operation::Transpose {
+            continue;
+        }
+        let (channels, (word, _)) = (graph.input_shape(layer).channels, word(layer.inputs[0])?);
+        if !unit_matrices.iter().any(|place| is_unit_matrix(place, channels, &word)) {
+            unit_matrices.push(place(Shape::new(1, channels, channels), (word, 0), 0, index)?);
+        }
     }
-    Ok(places)
+    for (index, layer) in layers.iter().enumerate() {
+        let until = last_use(layer.output, layers.len());
+        tensors.push(place(lies(layer.output), word(layer.output)?, index, until)?);
+    }
+    Ok(Places { tensors, unit_matrices })
 }

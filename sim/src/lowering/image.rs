@@ -5,7 +5,8 @@
 use bitmill_accelerator::{Accelerator, Target};
 use bitmill_model::{Operation, QuantizedNetwork};
 
-use super::layer::{Context, Mapping, Slice};
+use super::chunk::Slice;
+use super::layer::{Context, Mapping};
 use super::matrix::Matrix;
 use super::unroll::unroll;
 use crate::layout::{Lines, pack_tensor};
@@ -43,6 +44,9 @@ impl Program {
             None => pack_tensor(accelerator, &self.input.place, input),
         };
         put(self.input.address, &packed);
+        for (address, place) in self.unit_matrices.iter().zip(&self.places.unit_matrices) {
+            put(*address, &pack_tensor(accelerator, place, &unit_matrix(place.shape.channels)));
+        }
         put(self.command_address, &self.command_bytes(network)?);
         self.pack(accelerator, network, &mut put)?;
         Ok(image)
@@ -71,18 +75,22 @@ impl Program {
         let network = unrolled.as_ref().map_or(network, |(network, _)| network);
         for ChunkContent { layer, slice, weights, parameters } in &self.chunks {
             let context = Context::new(accelerator, network, *layer, &self.places, slice.source)?;
-            let mapping = context.mapping()?;
             let mut corrections = Vec::new();
-            let lines = context.weight_lines(&mapping, *slice, &mut corrections)?;
-            if let (Some(address), Some(lines)) = (weights, lines) {
+            if let Some(address) = weights
+                && let Some(lines) = context.weight_lines(&context.mapping()?, *slice, &mut corrections)?
+            {
                 put(*address, &lines.into_bytes());
             }
-            let first = mapping.output_block + slice.first_block;
-            let lines = context.parameter_lines(first, slice.blocks, &corrections)?;
+            let lines = context.parameter_lines(slice.output_block, slice.blocks, &corrections)?;
             put(*parameters, &lines.into_bytes());
         }
         Ok(())
     }
+}
+
+/// Rows of a map with 1 in one channel each.
+fn unit_matrix(channels: usize) -> Vec<i32> {
+    (0..channels * channels).map(|i| i32::from(i / channels == i % channels)).collect()
 }
 
 impl Context<'_> {

@@ -1,16 +1,18 @@
 //! One layer as compute commands, each with the weights and parameters of its output channels.
 
 use bitmill_accelerator::{
-    Accelerator, Compute, ComputeKind, PairOperation, Target, Tokens, Walk, WordLayout,
+    Accelerator, Compute, ComputeKind, PairOperation, Target, Tokens, Walk, WeightOrder,
 };
-use bitmill_formats::Format;
 use bitmill_model::{
-    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, TensorId, WeightFormat, Window,
+    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, TensorId, Window,
 };
 use bitmill_units::pe::Mode;
 
-use super::allocate::word_that_holds;
+use super::allocate::Places;
+use super::chunk::{Chunk, ChunkCommand, ChunkWeights, Slice};
+use super::mode::mode;
 use super::pooling;
+use super::product::{self, Tiles};
 
 use crate::{SimulationError, TensorPlace};
 
@@ -18,27 +20,8 @@ use crate::{SimulationError, TensorPlace};
 /// computed on, one is ready, and others are loaded.
 const CHUNKS_AT_ONCE: u32 = 3;
 
-/// A part of a layer's output blocks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Slice {
-    /// The input that it is made of, where the layer takes one after the other.
-    pub source: usize,
-    /// First output block of those that come from that input.
-    pub first_block: u32,
-    pub blocks: u32,
-}
-
-/// A compute command and how much must be loaded for it.
-pub(super) struct Chunk {
-    pub slice: Slice,
-    pub compute: Compute,
-    /// Lines of weights; 0 where it needs none.
-    pub weight_lines: u32,
-    pub parameter_lines: u32,
-}
-
 /// How a layer maps onto the compute command.
-pub(super) struct Mapping {
+pub(super) struct Mapping<'a> {
     kind: ComputeKind,
     pub window: Window,
     pad_value: i32,
@@ -52,10 +35,10 @@ pub(super) struct Mapping {
     group_stride: u32,
     channel_stride: u32,
     pub channel_blocks: u32,
-    /// The input that is read first.
-    input: TensorId,
+    /// Where the input lies that is read first.
+    input: &'a TensorPlace,
     /// First output block that comes from it.
-    pub output_block: u32,
+    output_block: u32,
     pair: PairOperation,
 }
 
@@ -63,7 +46,7 @@ pub(super) fn chunks(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
     index: usize,
-    places: &[TensorPlace],
+    places: &Places,
 ) -> Result<Vec<Chunk>, SimulationError> {
     let layer = &network.graph().layers()[index];
     // A concatenation copies its inputs one by one; every other layer reads all of its inputs at once.
@@ -71,6 +54,9 @@ pub(super) fn chunks(
     let mut chunks = Vec::new();
     for source in 0..sources {
         let context = Context::new(accelerator, network, index, places, source)?;
+        if let Operation::Row { operator } = layer.operation {
+            return Ok(vec![context.rows(operator)?]);
+        }
         let mapping = context.mapping()?;
         let tiles_at_once = context.tiles_at_once(&mapping)?;
         let place = if sources == 1 { context.output() } else { context.input() };
@@ -79,54 +65,16 @@ pub(super) fn chunks(
         let tiles = blocks.div_ceil(mapping.tile_blocks);
         let step = tiles.div_ceil(tiles.div_ceil(tiles_at_once)) * mapping.tile_blocks;
         for first in (0..blocks).step_by(step as usize) {
-            let slice = Slice { source, first_block: first, blocks: step.min(blocks - first) };
+            let slice = Slice {
+                source,
+                first_block: first,
+                output_block: mapping.output_block + first,
+                blocks: step.min(blocks - first),
+            };
             chunks.push(context.chunk(&mapping, slice)?);
         }
     }
     Ok(chunks)
-}
-
-/// The mode of the PEs that runs layer `index`; `None` for the vector unit's layers. Integer weights run in the
-/// narrowest mode that holds them.
-pub(super) fn mode<'a>(
-    accelerator: &'a Accelerator,
-    network: &QuantizedNetwork,
-    index: usize,
-) -> Result<Option<&'a Mode>, SimulationError> {
-    let layer = &network.graph().layers()[index];
-    if !layer.operation.is_matrix() {
-        return Ok(None);
-    }
-    let activation = network.quantization(layer.inputs[0]).format.name();
-    let activation = word_that_holds(accelerator, &activation).map_or(activation, WordLayout::name);
-    let weight = &network.layers()[index].weight_format;
-    let exact = accelerator.mode(&activation, weight.format());
-    let bits =
-        |format: &Format| WeightFormat::new(format.clone()).ok().and_then(|format| format.signed_bits());
-    let wider = || {
-        let modes = accelerator.modes().iter().filter(|mode| mode.activation == activation);
-        let needed = weight.signed_bits()?;
-        modes.filter(|mode| bits(&mode.weight) >= Some(needed)).min_by_key(|mode| bits(&mode.weight))
-    };
-    let mode = exact.or_else(wider).ok_or_else(|| SimulationError::Format {
-        layer: layer.name.clone(),
-        what: "a pair of activations and weights",
-        found: format!("{activation} and {weight}"),
-        legal: {
-            let pairs: Vec<String> = accelerator
-                .modes()
-                .iter()
-                .map(|mode| format!("{} and {}", mode.activation, mode.weight))
-                .collect();
-            pairs.join("; ")
-        },
-    })?;
-    let (found, legal) =
-        (network.layers()[index].arithmetic.multiplication, accelerator.pe().multiplication(mode));
-    if found != legal {
-        return Err(SimulationError::Multiplication { layer: layer.name.clone(), found, legal });
-    }
-    Ok(Some(mode))
 }
 
 pub(super) struct Context<'a> {
@@ -135,7 +83,7 @@ pub(super) struct Context<'a> {
     pub index: usize,
     pub layer: &'a Layer,
     pub parameters: &'a QuantizedLayer,
-    places: &'a [TensorPlace],
+    places: &'a Places,
     /// The input that is read first.
     source: usize,
     pub mode: Option<&'a Mode>,
@@ -146,7 +94,7 @@ impl<'a> Context<'a> {
         accelerator: &'a Accelerator,
         network: &'a QuantizedNetwork,
         index: usize,
-        places: &'a [TensorPlace],
+        places: &'a Places,
         source: usize,
     ) -> Result<Context<'a>, SimulationError> {
         let layer = &network.graph().layers()[index];
@@ -155,21 +103,27 @@ impl<'a> Context<'a> {
         Ok(Context { accelerator, network, index, layer, parameters, places, source, mode })
     }
 
-    pub fn input(&self) -> &TensorPlace {
-        &self.places[self.layer.inputs[self.source].index()]
+    pub fn input(&self) -> &'a TensorPlace {
+        self.place(self.layer.inputs[self.source])
     }
 
-    pub fn output(&self) -> &TensorPlace {
-        &self.places[self.layer.output.index()]
+    pub fn output(&self) -> &'a TensorPlace {
+        self.place(self.layer.output)
     }
 
-    pub fn mapping(&self) -> Result<Mapping, SimulationError> {
+    pub fn place(&self, tensor: TensorId) -> &'a TensorPlace {
+        &self.places.tensors[tensor.index()]
+    }
+
+    pub fn mapping(&self) -> Result<Mapping<'a>, SimulationError> {
         let accelerator = self.accelerator;
         let input = self.input();
         let groups = input.groups(accelerator);
         let quantization = self.network.quantization(self.layer.inputs[self.source]);
-        if !self.layer.operation.is_matrix() {
-            self.check_vector_words()?;
+        match product::weight_tensor(&self.layer.operation, &self.layer.inputs) {
+            Some(tensor) => self.check_product(tensor)?,
+            None if !self.layer.operation.is_matrix() => self.check_vector_words()?,
+            None => {}
         }
         let lanes = |window: Window, kind| Mapping {
             kind,
@@ -181,21 +135,23 @@ impl<'a> Context<'a> {
             group_stride: groups,
             channel_stride: 0,
             channel_blocks: 1,
-            input: self.layer.inputs[self.source],
+            input,
             output_block: 0,
             pair: PairOperation::default(),
         };
-        let matrix = |window: Window| {
+        let matrix_of = |input: &'a TensorPlace, window: Window| {
             let blocks = input.blocks();
             Mapping {
                 tile_blocks: accelerator.blocks_per_tile(&self.output().word),
                 tile_lines: window.kernel.area() as u32 * blocks,
                 group_stride: 0,
-                channel_stride: groups,
+                channel_stride: input.groups(accelerator),
                 channel_blocks: blocks,
+                input,
                 ..lanes(window, ComputeKind::Matrix)
             }
         };
+        let matrix = |window| matrix_of(input, window);
         Ok(match self.layer.operation {
             Operation::Convolution { window, .. } => matrix(window),
             Operation::FullyConnected { .. } => matrix(Window::global(input.shape)),
@@ -221,7 +177,7 @@ impl<'a> Context<'a> {
                 ..lanes(Window::square(1), ComputeKind::Maximum)
             },
             Operation::Add => {
-                let other = &self.places[self.layer.inputs[1].index()];
+                let other = self.place(self.layer.inputs[1]);
                 Mapping {
                     shared_lines: 2,
                     channel_stride: other.line.wrapping_sub(input.line) & 0xffff,
@@ -229,7 +185,11 @@ impl<'a> Context<'a> {
                     ..lanes(Window::square(1), ComputeKind::Lanes)
                 }
             }
-            Operation::ResizeNearest { .. } | Operation::MatrixMultiply { .. } | Operation::Lookup { .. } => {
+            Operation::MatrixMultiply { .. } => matrix(Window::square(1)),
+            Operation::Transpose => {
+                matrix_of(self.places.unit_matrix(input.shape.channels, &input.word), Window::square(1))
+            }
+            Operation::ResizeNearest { .. } | Operation::Lookup { .. } | Operation::Row { .. } => {
                 return Err(SimulationError::Unsupported {
                     layer: self.layer.name.clone(),
                     what: self.layer.operation.name().replace('_', " "),
@@ -239,10 +199,9 @@ impl<'a> Context<'a> {
     }
 
     /// The vector unit works on one format.
-    fn check_vector_words(&self) -> Result<(), SimulationError> {
+    pub fn check_vector_words(&self) -> Result<(), SimulationError> {
         let legal = self.accelerator.vector_word();
-        let words =
-            self.layer.inputs.iter().chain([&self.layer.output]).map(|id| &self.places[id.index()].word);
+        let words = self.layer.inputs.iter().chain([&self.layer.output]).map(|&id| &self.place(id).word);
         match words.into_iter().find(|word| Some(*word) != legal) {
             None => Ok(()),
             Some(other) => Err(SimulationError::Format {
@@ -258,9 +217,9 @@ impl<'a> Context<'a> {
     }
 
     /// A pair of both inputs, in that order.
-    fn pair(&self, order: [usize; 2], factor: Option<Multiplier>, mapping: Mapping) -> Mapping {
+    fn pair(&self, order: [usize; 2], factor: Option<Multiplier>, mapping: Mapping<'a>) -> Mapping<'a> {
         let [first, second] = order.map(|side| self.layer.inputs[side]);
-        let [from, to] = [first, second].map(|id| self.places[id.index()].line);
+        let [from, to] = [first, second].map(|id| self.place(id).line);
         Mapping {
             channel_stride: to.wrapping_sub(from) & 0xffff,
             channel_blocks: 2,
@@ -268,7 +227,7 @@ impl<'a> Context<'a> {
                 zero_points: [first, second].map(|id| self.network.quantization(id).zero_point),
                 factor,
             },
-            input: first,
+            input: self.place(first),
             ..mapping
         }
     }
@@ -316,10 +275,9 @@ impl<'a> Context<'a> {
     }
 
     fn chunk(&self, mapping: &Mapping, slice: Slice) -> Result<Chunk, SimulationError> {
-        let Slice { first_block, blocks, .. } = slice;
+        let Slice { first_block, output_block, blocks, .. } = slice;
         let accelerator = self.accelerator;
-        let (input, output) = (&self.places[mapping.input.index()], self.output());
-        let output_block = mapping.output_block + first_block;
+        let (input, output) = (mapping.input, self.output());
         let Window { kernel, stride, dilation, padding, .. } = mapping.window;
         let pair = |extent: Extent| (extent.height as u32, extent.width as u32);
         // A single output row or column is never left; a pooling's large stride need not fit a command.
@@ -332,8 +290,11 @@ impl<'a> Context<'a> {
             tokens: Tokens::default(),
             kind: mapping.kind,
             pair: mapping.pair,
-            weight_step: mapping.tile_lines > 0 || mapping.shared_lines > 1,
-            weight_reset: mapping.shared_lines > 1,
+            weight_order: match mapping {
+                Mapping { shared_lines: 2.., .. } => WeightOrder::Repeated,
+                Mapping { tile_lines: 1.., .. } => WeightOrder::Running,
+                _ => WeightOrder::Fixed,
+            },
             rounding: self.parameters.requantization,
             zero_point: self.parameters.offset,
             pad_value: self.input().word.code(mapping.pad_value) as i16 as i32,
@@ -379,9 +340,16 @@ impl<'a> Context<'a> {
             return Err(SimulationError::Format { layer: self.layer.name.clone(), what, found, legal });
         }
         let tiles = blocks.div_ceil(mapping.tile_blocks);
-        let weight_lines =
-            if mapping.tile_lines > 0 { tiles * mapping.tile_lines } else { mapping.shared_lines };
-        Ok(Chunk { slice, compute, weight_lines, parameter_lines: blocks })
+        let weights = match product::weight_tensor(&self.layer.operation, &self.layer.inputs) {
+            Some(tensor) => {
+                compute.weight_order = WeightOrder::Strided(tiles);
+                ChunkWeights::Tiles(Tiles { tensor, first: first_block / mapping.tile_blocks, count: tiles })
+            }
+            None if mapping.tile_lines > 0 => ChunkWeights::Lines(tiles * mapping.tile_lines),
+            None if mapping.shared_lines > 0 => ChunkWeights::Lines(mapping.shared_lines),
+            None => ChunkWeights::None,
+        };
+        Ok(Chunk { slice, command: ChunkCommand::Compute(compute), weights, parameter_lines: blocks })
     }
 
     /// A mode whose activations are the vector unit's: padding depends on it.
@@ -400,7 +368,7 @@ impl<'a> Context<'a> {
         padding.top + padding.bottom + padding.left + padding.right > 0
     }
 
-    fn output_format(&self) -> u32 {
+    pub fn output_format(&self) -> u32 {
         let place = self.accelerator.words().iter().position(|word| *word == self.output().word);
         place.expect("the output's word is one of the accelerator's") as u32
     }

@@ -15,7 +15,7 @@ use crate::layout::Lines;
 
 pub(super) struct Matrix<'a> {
     context: &'a Context<'a>,
-    mapping: &'a Mapping,
+    mapping: &'a Mapping<'a>,
     mode: &'a Mode,
     packer: WeightPacker,
     /// Input channels of one group.
@@ -26,7 +26,7 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    pub fn new(context: &'a Context<'a>, mapping: &'a Mapping, mode: &'a Mode) -> Matrix<'a> {
+    pub fn new(context: &'a Context<'a>, mapping: &'a Mapping<'a>, mode: &'a Mode) -> Matrix<'a> {
         let groups = match context.layer.operation {
             Operation::Convolution { groups, .. } => groups,
             _ => 1,

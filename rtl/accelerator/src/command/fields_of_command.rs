@@ -65,9 +65,11 @@ impl Field {
 
 /// Every field of every command.
 pub mod fields {
+    use bitmill_formats::nonlinear::RECIPROCAL_BITS;
+
     use super::{Field, signed, unsigned};
 
-    /// 1 load, 2 compute, 3 store.
+    /// 1 load, 2 compute, 3 store, 4 rows.
     pub const OPCODE: Field = unsigned("opcode", 0, 0, 4);
     /// Queues a token is taken from, one bit each.
     pub const WAIT: Field = unsigned("wait_mask", 0, 4, 4);
@@ -89,10 +91,9 @@ pub mod fields {
 
     /// 0 matrix, 1 lanes, 2 maximum, 3 pair.
     pub const KIND: Field = unsigned("kind", 0, 12, 2);
-    /// Each step reads the next weight line.
-    pub const WEIGHT_STEP: Field = unsigned("weight_step", 0, 14, 1);
-    /// Each tile starts at the first weight line.
-    pub const WEIGHT_RESET: Field = unsigned("weight_reset", 0, 15, 1);
+    /// Order of the weight lines: 0 one for all steps, 1 the next with each step, 2 the same from the first with each
+    /// tile, 3 strided.
+    pub const WEIGHT_ORDER: Field = unsigned("weight_order", 0, 14, 2);
     /// Activation outside the input.
     pub const PAD_VALUE: Field = signed("pad_value", 0, 16, 16);
     /// Output zero point.
@@ -178,25 +179,28 @@ pub mod fields {
     /// Zero point of the second activation.
     pub const SECOND_ZERO_POINT: Field = signed("second_zero_point", 7, 0, 16);
 
-    /// Fields that every command has: the first of [`ALL`].
-    pub const COMMON: usize = 3;
-    /// Fields of loads and stores, which follow them; then come those of compute commands.
-    pub const TRANSFER: usize = 4;
-    /// Fields of pairs, the last: they take the place of those that they overlap.
-    pub const PAIR: usize = 5;
+    // Strided weights have one tap; their stride lies where taps do. The meaning stands at `WeightOrder`.
 
-    /// All of them, in the order of this page.
-    pub const ALL: [&Field; 50] = [
-        &OPCODE,
-        &WAIT,
-        &POST,
-        &TARGET,
-        &BEATS,
-        &LINE,
-        &ADDRESS,
+    /// Weight lines from one step of a tile to the next.
+    pub const WEIGHT_STRIDE: Field = unsigned("weight_stride", 6, 10, 16);
+
+    // Rows; the meanings stand at `Rows`. They share places with compute commands where the meaning is the same.
+
+    /// 0 softmax, 1 GELU, 2 LayerNorm.
+    pub const OPERATOR: Field = unsigned("operator", 0, 12, 2);
+    /// Elements of a row, less 1.
+    pub const ROW_LENGTH: Field = unsigned("row_length", 3, 0, 12);
+    /// What stands for 1 in the exponential.
+    pub const ONE: Field = unsigned("one", 3, 16, RECIPROCAL_BITS);
+
+    /// Fields that every command has.
+    pub const COMMON: [&Field; 3] = [&OPCODE, &WAIT, &POST];
+    /// Fields of loads and stores.
+    pub const TRANSFER: [&Field; 4] = [&TARGET, &BEATS, &LINE, &ADDRESS];
+    /// Fields of compute commands.
+    pub const COMPUTE: [&Field; 37] = [
         &KIND,
-        &WEIGHT_STEP,
-        &WEIGHT_RESET,
+        &WEIGHT_ORDER,
         &PAD_VALUE,
         &ZERO_POINT,
         &KERNEL_WIDTH,
@@ -232,10 +236,31 @@ pub mod fields {
         &PARAMETER_LINE,
         &OUTPUT_LINE,
         &OUTPUT_BLOCKS,
-        &FIRST_ZERO_POINT,
-        &PAIR_FACTOR,
-        &PAIR_SHIFT,
-        &MULTIPLIES,
-        &SECOND_ZERO_POINT,
     ];
+    /// Fields of pairs: they take the place of those that they overlap.
+    pub const PAIR: [&Field; 5] =
+        [&FIRST_ZERO_POINT, &PAIR_FACTOR, &PAIR_SHIFT, &MULTIPLIES, &SECOND_ZERO_POINT];
+    /// The field of compute commands with strided weights, in the place of those that it overlaps.
+    pub const STRIDED: [&Field; 1] = [&WEIGHT_STRIDE];
+    /// Fields of rows.
+    pub const ROWS: [&Field; 12] = [
+        &OPERATOR,
+        &ZERO_POINT,
+        &LOW,
+        &HIGH,
+        &INPUT_LINE,
+        &ROUNDING,
+        &ROW_LENGTH,
+        &ONE,
+        &PIXELS,
+        &OUTPUT_FORMAT,
+        &PARAMETER_LINE,
+        &OUTPUT_LINE,
+    ];
+
+    /// All of them, in the order of this page.
+    pub fn all() -> impl Iterator<Item = &'static Field> {
+        let rows = ROWS.into_iter().filter(|field| !COMPUTE.contains(field));
+        COMMON.into_iter().chain(TRANSFER).chain(COMPUTE).chain(PAIR).chain(STRIDED).chain(rows)
+    }
 }

@@ -10,7 +10,7 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 use bitmill_units::common::pair;
 
 use super::scratchpad::group_bits;
-use super::{by_output, choose};
+use super::{by_output, choose, later};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind};
 
@@ -94,14 +94,6 @@ impl<'m> Chunk<'m> {
             ..self
         }
     }
-}
-
-/// `signal`, so many cycles later.
-fn later<'m>(m: &'m ModuleBuilder, name: &str, signal: Signal<'m>, cycles: u32, reset: bool) -> Signal<'m> {
-    (1..=cycles).fold(signal, |signal, cycle| {
-        let name = format!("{name}_{cycle}_q");
-        if reset { m.delay(&name, signal) } else { m.delay_data(&name, signal) }
-    })
 }
 
 struct Chunk<'m> {

@@ -11,7 +11,7 @@ use bitmill_hdl::{HdlError, Memory, Module, ModuleBuilder, RamPorts, Signal, bit
 use super::scratchpad::across;
 use super::{ADDRESS_BITS, BURST_BITS, COUNT_BITS, validate};
 use crate::Accelerator;
-use crate::command::{COMMAND_BYTES, COMMAND_WORDS, Queue, fields};
+use crate::command::{COMMAND_BYTES, COMMAND_WORDS, Opcode, Queue, fields};
 use crate::fault::FAULT_BITS;
 
 /// Commands asked for or buffered, those in the queues left out.
@@ -60,7 +60,9 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let good = checked_q.q().and(fault_q.q().any().not()).named("good");
     let opcode = fields::OPCODE.of(&words);
     let pushes = Queue::ALL.map(|q| {
-        let mine = opcode.eq_value(q.opcode().into());
+        let mine = |which: &&Opcode| which.queue() == q;
+        let codes = accelerator.opcodes().iter().filter(mine);
+        let mine = m.any(&codes.map(|which| opcode.eq_value(which.code().into())).collect::<Vec<_>>());
         good.and(mine).and(ready[q.index()]).named(&format!("{}_push", q.name()))
     });
     pushed.drive(m.any(&pushes));

@@ -15,6 +15,7 @@ use super::by_output;
 use super::drain::block_bits;
 use super::pairing::Pairing;
 use super::scratchpad::{across, group_bits};
+use crate::rows::RowUnits;
 use crate::{Accelerator, Target, WordLayout};
 
 pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
@@ -66,6 +67,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     if vector.is_none() {
         m.ignore(is_matrix);
     }
+    let rows = accelerator.row_units().map(|units| RowResults::new(&m, accelerator, units));
     let chunk = Chunk { is_matrix, block, group, format, array, vector };
 
     let requantizer = accelerator.requantizer().module()?;
@@ -80,6 +82,11 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
                 Some(pairing) => {
                     pairing.join(&m, accelerator, (drain_row, lane), chunk.vector.as_deref(), accumulator)?
                 }
+            };
+            let accumulator = accumulator.extend(accelerator.requantizer().accumulator_bits());
+            let accumulator = match &rows {
+                None => accumulator,
+                Some(rows) => rows.join(drain_row, lane, accumulator),
             };
             let accumulator = accumulator.named(&format!("accumulator_{drain_row}_{lane}"));
             let mut connections = vec![("accumulator_i", accumulator)];
@@ -96,6 +103,34 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.output(&format!("word_{row}_o"), word);
     }
     m.finish()
+}
+
+/// Results of the row units, which go around the choice of a chunk.
+struct RowResults<'m> {
+    is_rows: Signal<'m>,
+    /// By row of the group and channel.
+    results: Vec<Vec<Signal<'m>>>,
+}
+
+impl<'m> RowResults<'m> {
+    fn new(m: &'m ModuleBuilder, accelerator: &Accelerator, units: &RowUnits) -> RowResults<'m> {
+        m.group("Results of the row units");
+        let is_rows = m.input("is_rows_i", unsigned(1));
+        let port = |row, lane| m.input(&row_port(row, lane), signed(units.result_bits()));
+        let row = |row| (0..units.lanes()).map(|lane| port(row, lane)).collect();
+        RowResults { is_rows, results: (0..accelerator.drain_rows()).map(row).collect() }
+    }
+
+    /// What the requantizer of channel `lane` takes, drained as row `drain_row` of its group.
+    fn join(&self, drain_row: u32, lane: u32, sum: Signal<'m>) -> Signal<'m> {
+        let result = self.results[drain_row as usize].get(lane as usize);
+        result.map_or(sum, |result| self.is_rows.mux(result.extend(sum.width()), sum))
+    }
+}
+
+/// Port with the result of a row unit: channel `lane` in row `row` of its group.
+pub(super) fn row_port(row: u32, lane: u32) -> String {
+    format!("row_result_{row}_{lane}_i")
 }
 
 /// The parameters of channel `lane` of the block, by port of its requantizer.

@@ -14,7 +14,7 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Register, Signal, bits_for, u
 use super::gather::{self, COLUMN, COORDINATE, INDEX, Move, Position, SETTINGS, row_bits};
 use super::{by_mode, by_output, choose};
 use crate::command::fields;
-use crate::{Accelerator, ComputeKind};
+use crate::{Accelerator, ComputeKind, WeightOrder};
 
 /// Bits of the cycles a tile takes to drain.
 pub(super) const DRAIN_BITS: u32 = 12;
@@ -198,12 +198,6 @@ fn counters<'m>(
     remaining_q.set_when(start.or(group_ends), start.mux(fields::PIXELS.of(words), fewer));
     let last_group = remaining_q.q().le(rows).named("last_group");
 
-    let weight_line_q = m.register("weight_line_q", fields::WEIGHT_LINE.shape).without_reset();
-    let first_line = fields::WEIGHT_LINE.of(words);
-    let restarts = start.or(group_ends).or(tile_ends.and(fields::WEIGHT_RESET.of(words)));
-    let next_line = fields::WEIGHT_STEP.of(words).mux(weight_line_q.q().increment(), weight_line_q.q());
-    weight_line_q.set_when(start.or(step_done), restarts.mux(first_line, next_line));
-
     let base_line =
         fields::INPUT_LINE.of(words).add_wrapping(group_line_q.q()).add_wrapping(channel_line_q.q());
     Counters {
@@ -214,9 +208,37 @@ fn counters<'m>(
         remaining: remaining_q.q(),
         base_line,
         tap,
-        weight_line: weight_line_q.q(),
+        weight_line: weight_line(m, words, start, step_done, tile_ends, group_ends),
         drain_cycles: drain_cycles(m, accelerator, blocks_left_q.q(), tile_blocks, remaining_q.q()),
     }
+}
+
+/// The weight line of the step, see [`WeightOrder`].
+fn weight_line<'m>(
+    m: &'m ModuleBuilder,
+    words: &[Signal<'m>],
+    start: Signal<'m>,
+    step_done: Signal<'m>,
+    tile_ends: Signal<'m>,
+    group_ends: Signal<'m>,
+) -> Signal<'m> {
+    m.comment("Weight lines: one, in turn, in turn for each tile, or strided.");
+    let order = fields::WEIGHT_ORDER.of(words);
+    let is = |other: WeightOrder| order.eq_value(other.code().into());
+    let is_strided = order.eq_value(WeightOrder::STRIDED.into()).named("weights_are_strided");
+    let line_q = m.register("weight_line_q", fields::WEIGHT_LINE.shape).without_reset();
+    let first_line = fields::WEIGHT_LINE.of(words);
+    let restarts =
+        m.any(&[start, group_ends, tile_ends.and(is(WeightOrder::Repeated))]).named("weights_restart");
+    let tile_line_q = m.register("tile_weight_line_q", line_q.q().shape()).without_reset();
+    let next_tile = tile_line_q.q().increment().named("next_tile_weight_line");
+    tile_line_q.set_when(start.or(tile_ends), restarts.mux(first_line, next_tile));
+    let stride = words[fields::WEIGHT_STRIDE.word].slice(fields::WEIGHT_STRIDE.lsb, line_q.q().width());
+    let one = m.lit(line_q.q().width(), 1);
+    let step = is_strided.mux(stride, one.gate(is(WeightOrder::Fixed).not()));
+    let next_line = is_strided.and(tile_ends).mux(next_tile, line_q.q().add_wrapping(step));
+    line_q.set_when(start.or(step_done), restarts.mux(first_line, next_line));
+    line_q.q()
 }
 
 /// Blocks of the tile times groups of rows that hold pixels.

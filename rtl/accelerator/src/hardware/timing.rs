@@ -2,7 +2,7 @@
 
 use super::drain::{pair_write_delay_cycles, write_delay_cycles};
 use crate::Accelerator;
-use crate::command::{COMMAND_BYTES, Compute, ComputeKind, Walk};
+use crate::command::{COMMAND_BYTES, Compute, ComputeKind, Rows, Walk};
 
 pub use super::bursts::{PAGE_BYTES, burst_beats};
 pub use super::fetch::{AHEAD_COMMANDS, CHECK_CYCLES};
@@ -16,12 +16,15 @@ pub use super::tokens::COUNTER_BITS as TOKEN_BITS;
 pub struct ComputeTiming {
     /// Placing the rows on the first pixels.
     pub setup_cycles: u64,
-    /// Steps: cycles in which complete operands are used, several a step where the mode takes several.
+    /// Steps: cycles in which complete operands are used, several a step where the mode takes several; words of rows
+    /// that are read.
     pub step_cycles: u64,
     /// Rows waited for a bank that another row was reading.
     pub conflict_cycles: u64,
     /// The last step of a tile waited for the tile before to be drained.
     pub drain_cycles: u64,
+    /// Row units worked on whole rows: sums, divisions, and results one after the other.
+    pub row_cycles: u64,
     /// The last results on their way through PE, postprocessor and scratchpad.
     pub finish_cycles: u64,
 }
@@ -29,7 +32,8 @@ pub struct ComputeTiming {
 impl ComputeTiming {
     /// Cycles from the start event to the done event.
     pub fn duration_cycles(&self) -> u64 {
-        self.setup_cycles + self.step_cycles + self.conflict_cycles + self.drain_cycles + self.finish_cycles
+        let waits = self.setup_cycles + self.conflict_cycles + self.drain_cycles + self.finish_cycles;
+        self.step_cycles + self.row_cycles + waits
     }
 }
 
@@ -81,6 +85,11 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
     };
     timing.finish_cycles = pe_latency + drain + u64::from(write_delay);
     timing
+}
+
+/// Timing of a command for the row units.
+pub fn rows(accelerator: &Accelerator, command: &Rows) -> ComputeTiming {
+    super::rows::duration(accelerator, command)
 }
 
 /// The input position of a row's output pixel at tap 0, which moves as the gatherer moves it.

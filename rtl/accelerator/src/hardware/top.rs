@@ -7,8 +7,8 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 use super::gather::SETTINGS;
 use super::memory_side::{MemorySide, memory_side};
 use super::scratchpad::across;
-use super::{array, drain, gather, pairing, postprocessor, scratchpad, sequencer, vector};
-use crate::command::{COMMAND_WORDS, Queue, fields};
+use super::{array, drain, gather, pairing, postprocessor, rows, scratchpad, sequencer, vector};
+use crate::command::{COMMAND_WORDS, Opcode, Queue, fields};
 use crate::{Accelerator, Target};
 use bitmill_units::pe::lane::LANE_WEIGHT_BITS;
 
@@ -89,10 +89,13 @@ fn compute<'m>(
     };
     let step_done = m.wire("step_done", unsigned(1));
     let done = m.wire("compute_done", unsigned(1));
+    let row_units = RowSide::new(m, accelerator, queues)?;
+    let start = row_units.as_ref().map_or(queues.compute_start, |units| {
+        queues.compute_start.and(units.is_rows.not()).named("array_starts")
+    });
 
     m.comment("Compute: positions, operands, sums, results.");
-    let mut inputs =
-        vec![("start_i", queues.compute_start), ("done_i", done.value()), ("step_done_i", step_done.value())];
+    let mut inputs = vec![("start_i", start), ("done_i", done.value()), ("step_done_i", step_done.value())];
     inputs.extend(command(&sequencer::WORDS));
     let sequencer = m.instance("i_sequencer", &sequencer::module(accelerator)?, &inputs);
     let banks = 0..accelerator.banks();
@@ -100,11 +103,11 @@ fn compute<'m>(
         banks.map(|b| m.wire(&format!("bank_word_{b}"), unsigned(accelerator.word_bits()))).collect();
     let gather = gatherer(m, accelerator, sequencer, &words)?;
     step_done.drive(gather.output("step_done_o"));
-    let mut inputs =
-        vec![("start_i", queues.compute_start), ("tile_ready_i", sequencer.output("tile_ready_o"))];
+    let mut inputs = vec![("start_i", start), ("tile_ready_i", sequencer.output("tile_ready_o"))];
     inputs.extend(command(&drain::WORDS));
     let drain = m.instance("i_drain", &drain::module(accelerator)?, &inputs);
-    done.drive(drain.output("done_o"));
+    let results = Results { drain, row_units: row_units.as_ref() };
+    done.drive(results.output("done_o"));
 
     let lines = |target: Target, role: &str, read: Signal<'m>, line: Signal<'m>| {
         let load = &queues.load;
@@ -122,7 +125,7 @@ fn compute<'m>(
     };
     let [read, line] = ["weight_read_o", "weight_line_o"].map(|port| sequencer.output(port));
     let weights = lines(Target::Weights, "weights", read, line)?;
-    let [read, line] = ["parameter_read_o", "parameter_line_o"].map(|port| drain.output(port));
+    let [read, line] = ["parameter_read_o", "parameter_line_o"].map(|port| results.output(port));
     let parameters = lines(Target::Parameters, "parameters", read, line)?;
 
     let operands: Vec<Signal> = (0..rows).map(|r| gather.output(&format!("operand_{r}_o"))).collect();
@@ -130,16 +133,68 @@ fn compute<'m>(
     for unit in [sequencer, gather, drain, array].into_iter().chain(vector) {
         unit.reset_when(queues.reset);
     }
-    let results = postprocess(m, accelerator, queues, drain, array, vector, &parameters)?;
-    let line = activations(m, accelerator, queues, gather, drain, &results, &words)?;
+    let requantized = postprocess(m, accelerator, queues, &results, array, vector, &parameters)?;
+    let line = activations(m, accelerator, queues, gather, &results, &requantized, &words)?;
+    let running = sequencer.output("running_o");
+    if let Some(units) = &row_units {
+        units.line.iter().zip(&line).for_each(|(wire, word)| wire.drive(*word));
+    }
     Ok(ComputeOutputs {
-        running: sequencer.output("running_o"),
+        running: row_units.map_or(running, |units| running.or(units.unit.output("running_o"))),
         done: done.value(),
         store_slices: store_slices(m, accelerator, &line),
     })
 }
 
 type Instance<'m> = bitmill_hdl::InstanceHandle<'m>;
+
+/// The row units' instance.
+struct RowSide<'m> {
+    unit: Instance<'m>,
+    /// The command at the head of the queue is theirs.
+    is_rows: Signal<'m>,
+    /// The line of activations that was read.
+    line: Vec<Wire<'m>>,
+}
+
+impl<'m> RowSide<'m> {
+    fn new(
+        m: &'m ModuleBuilder,
+        accelerator: &Accelerator,
+        queues: &MemorySide<'m>,
+    ) -> Result<Option<RowSide<'m>>, HdlError> {
+        let Some(units) = accelerator.row_units() else { return Ok(None) };
+        m.comment("Row units: a command is theirs or array's and vector unit's.");
+        let is_rows = fields::OPCODE.of(&queues.compute_words).eq_value(Opcode::Rows.code().into());
+        let is_rows = is_rows.named("is_rows");
+        let word = unsigned(accelerator.word_bits());
+        let line: Vec<Wire> =
+            (0..accelerator.rows()).map(|row| m.wire(&format!("line_word_{row}"), word)).collect();
+        let start = queues.compute_start.and(is_rows).named("rows_start");
+        let unit = m.instance("i_rows", &rows::module(accelerator, units)?, &[("start_i", start)]);
+        for index in rows::WORDS {
+            unit.input(&format!("word_{index}_i"), queues.compute_words[index]);
+        }
+        for (row, word) in line.iter().enumerate() {
+            unit.input(&format!("line_word_{row}_i"), word.value());
+        }
+        unit.reset_when(queues.reset);
+        Ok(Some(RowSide { unit, is_rows, line }))
+    }
+}
+
+/// Who says where results go: the drain, or the row units in a command of theirs.
+struct Results<'a, 'm> {
+    drain: Instance<'m>,
+    row_units: Option<&'a RowSide<'m>>,
+}
+
+impl<'m> Results<'_, 'm> {
+    fn output(&self, port: &str) -> Signal<'m> {
+        let drained = self.drain.output(port);
+        self.row_units.map_or(drained, |units| units.is_rows.mux(units.unit.output(port), drained))
+    }
+}
 
 fn gatherer<'m>(
     m: &'m ModuleBuilder,
@@ -226,12 +281,12 @@ fn postprocess<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
     queues: &MemorySide<'m>,
-    drain: Instance<'m>,
+    results: &Results<'_, 'm>,
     array: Instance<'m>,
     vector: Option<Instance<'m>>,
     parameters: &[Signal<'m>],
 ) -> Result<Vec<Signal<'m>>, HdlError> {
-    let bits = accelerator.value_bits();
+    let (bits, drain) = (accelerator.value_bits(), results.drain);
     let mut inputs: Vec<(String, Signal)> =
         ["is_matrix", "block", "group"].map(|n| (format!("{n}_i"), drain.output(&format!("{n}_o")))).to_vec();
     for field in [&fields::ZERO_POINT, &fields::LOW, &fields::HIGH] {
@@ -251,6 +306,15 @@ fn postprocess<'m>(
             let width = pairing::port_shape(pair, field).width;
             (format!("{}_i", field.name), field.of(&queues.compute_words).truncate(width))
         }));
+    }
+    if let (Some(side), Some(units)) = (results.row_units, accelerator.row_units()) {
+        inputs.push(("is_rows_i".to_owned(), side.is_rows));
+        for (row, lane) in
+            (0..accelerator.drain_rows()).flat_map(|row| (0..units.lanes()).map(move |lane| (row, lane)))
+        {
+            inputs
+                .push((postprocessor::row_port(row, lane), side.unit.output(&rows::result_port(row, lane))));
+        }
     }
     inputs.extend(parameters.iter().enumerate().map(|(s, slice)| (format!("parameter_{s}_i"), *slice)));
     let vector_channels = accelerator.vector_word().map_or(0, |word| word.channels);
@@ -277,25 +341,30 @@ fn activations<'m>(
     accelerator: &Accelerator,
     queues: &MemorySide<'m>,
     gather: Instance<'m>,
-    drain: Instance<'m>,
-    results: &[Signal<'m>],
+    results: &Results<'_, 'm>,
+    requantized: &[Signal<'m>],
     words: &[Wire<'m>],
 ) -> Result<Vec<Signal<'m>>, HdlError> {
     let load = &queues.load;
+    // The ports on which the store DMA reads whole lines serve the row units as well.
+    let (line_read, line) = results.row_units.map_or((queues.store_read, queues.store_line), |units| {
+        let [read, line] = ["read_o", "line_o"].map(|port| units.unit.output(port));
+        (queues.store_read.or(read), read.mux(line, queues.store_line))
+    });
     let mut inputs: Vec<(String, Signal)> = [
         ("load_write_i", load.writes[Target::Activations as usize]),
         ("load_line_i", load.line),
         ("load_slice_i", load.slice),
         ("load_data_i", load.data),
-        ("drain_write_i", drain.output("write_o")),
-        ("drain_group_i", drain.output("write_group_o")),
-        ("drain_line_i", drain.output("write_line_o")),
-        ("store_read_i", queues.store_read),
-        ("store_line_i", queues.store_line),
+        ("drain_write_i", results.output("write_o")),
+        ("drain_group_i", results.output("write_group_o")),
+        ("drain_line_i", results.output("write_line_o")),
+        ("store_read_i", line_read),
+        ("store_line_i", line),
     ]
     .map(|(port, signal)| (port.to_owned(), signal))
     .to_vec();
-    inputs.extend(results.iter().enumerate().map(|(row, word)| (format!("drain_word_{row}_i"), *word)));
+    inputs.extend(requantized.iter().enumerate().map(|(row, word)| (format!("drain_word_{row}_i"), *word)));
     for bank in 0..accelerator.banks() {
         for what in ["read", "address"] {
             let signal = gather.output(&format!("gather_{what}_{bank}_o"));

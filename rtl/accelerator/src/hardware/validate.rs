@@ -2,9 +2,10 @@
 
 use bitmill_hdl::{ModuleBuilder, Signal};
 
-use crate::command::{Queue, fields};
+use crate::command::{Opcode, Queue, fields};
 use crate::fault::{COUNTS, FAULT_BITS, forbidden_tokens, reachable};
-use crate::{Accelerator, Fault, Field};
+use crate::rows::RowUnits;
+use crate::{Accelerator, Fault, Field, RowOperator};
 
 /// The code of the first fault of the command `words`, 0 where it has none.
 pub(super) fn fault_code<'m>(
@@ -14,17 +15,19 @@ pub(super) fn fault_code<'m>(
 ) -> Signal<'m> {
     m.comment("What is wrong with the command; the first in the order of the codes counts.");
     let get = |field: &Field| words[field.word].slice(field.lsb, field.shape.width);
-    let is_queue = Queue::ALL.map(|queue| {
-        let opcode = get(&fields::OPCODE);
-        opcode.eq_value(queue.opcode().into()).named(&format!("is_{}", queue.name()))
-    });
-    let [_, compute, store] = is_queue;
+    let opcode = get(&fields::OPCODE);
+    let is = |which: Opcode| opcode.eq_value(which.code().into()).named(&format!("is_{}", which.name()));
+    let opcodes: Vec<(Opcode, Signal)> =
+        accelerator.opcodes().iter().map(|&which| (which, is(which))).collect();
+    let known: Vec<Signal> = opcodes.iter().map(|(_, is)| *is).collect();
+    let [load, compute, store] = [Opcode::Load, Opcode::Compute, Opcode::Store].map(|o| known[o as usize]);
+    let is_transfer = load.or(store).named("is_transfer");
     let tokens = get(&fields::WAIT).or(get(&fields::POST)).named("tokens");
-    let bad_tokens: Vec<Signal> = Queue::ALL
+    let bad_tokens: Vec<Signal> = opcodes
         .iter()
-        .map(|queue| {
-            let forbidden = m.lit(tokens.width(), forbidden_tokens(*queue));
-            is_queue[queue.index()].and(tokens.and(forbidden).any())
+        .map(|(which, is)| {
+            let forbidden = m.lit(tokens.width(), forbidden_tokens(which.queue()));
+            is.and(tokens.and(forbidden).any())
         })
         .collect();
     let counts_nothing: Vec<Signal> = COUNTS.iter().map(|count| get(count).any().not()).collect();
@@ -35,19 +38,41 @@ pub(super) fn fault_code<'m>(
         false => kind.ge(m.lit(kind.width(), accelerator.kinds())),
     };
     let transfer = transfer(m, accelerator, words, store);
-    let checks = [
-        (Fault::Opcode, m.any(&is_queue).not()),
+    let mut checks = vec![
+        (Fault::Opcode, m.any(&known).not()),
         (Fault::Tokens, m.any(&bad_tokens)),
         (Fault::Kind, compute.and(lacks_kind)),
         (Fault::EmptyLoop, compute.and(m.any(&counts_nothing))),
-        (Fault::Target, transfer.target.and(compute.not())),
-        (Fault::NoBeats, get(&fields::BEATS).any().not().and(compute.not())),
-        (Fault::Bounds, transfer.bounds.and(compute.not())),
-        (Fault::Alignment, transfer.alignment.and(compute.not())),
+        (Fault::Target, transfer.target.and(is_transfer)),
+        (Fault::NoBeats, get(&fields::BEATS).any().not().and(is_transfer)),
+        (Fault::Bounds, transfer.bounds.and(is_transfer)),
+        (Fault::Alignment, transfer.alignment.and(is_transfer)),
     ];
+    if let Some(units) = accelerator.row_units() {
+        let is_rows = known[Opcode::Rows as usize];
+        checks.extend(rows(m, units, words).map(|(fault, holds)| (fault, is_rows.and(holds))));
+    }
     let code = |fault: Fault| m.lit(FAULT_BITS, fault.code().into());
     let none = m.lit(FAULT_BITS, 0);
     checks.into_iter().rev().fold(none, |rest, (fault, holds)| holds.mux(code(fault), rest))
+}
+
+/// What may be wrong with a command for the row units.
+fn rows<'m>(m: &'m ModuleBuilder, units: &RowUnits, words: &[Signal<'m>]) -> [(Fault, Signal<'m>); 3] {
+    let get = |field: &Field| words[field.word].slice(field.lsb, field.shape.width);
+    let operator = get(&fields::OPERATOR);
+    let has: Vec<Signal> = RowOperator::ALL
+        .into_iter()
+        .filter(|&which| units.has(which))
+        .map(|which| operator.eq_value(which as i128))
+        .collect();
+    let counts_nothing = get(&fields::PIXELS).any().and(get(&fields::ONE).any()).not();
+    let length = get(&fields::ROW_LENGTH);
+    let is_long = match u64::from(units.longest_row()) >> length.width() {
+        0 => length.ge(m.lit(length.width(), units.longest_row().into())),
+        _ => m.bit(false),
+    };
+    [(Fault::Kind, m.any(&has).not()), (Fault::EmptyLoop, counts_nothing), (Fault::Row, is_long)]
 }
 
 /// What may be wrong with a transfer.

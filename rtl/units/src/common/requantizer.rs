@@ -173,6 +173,11 @@ impl Requantizer {
             .with_formats(formats)
     }
 
+    /// Bits of the signed accumulator.
+    pub fn accumulator_bits(&self) -> u32 {
+        self.accumulator_bits
+    }
+
     /// Cycles from input to output.
     pub fn latency_cycles(&self) -> u32 {
         6 + 2 * u32::from(self.has_single_precision()) + u32::from(self.encoder.is_some())
