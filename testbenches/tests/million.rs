@@ -18,7 +18,8 @@ const RUNS: u64 = 51;
 const CYCLES: usize = 20_000;
 
 /// Prefixes of the units that are meant.
-const PREFIXES: &[&str] = &["pe_", "bit_serial_", "vector_lane", "pair", "requantizer", "result_encoder"];
+const PREFIXES: &[&str] =
+    &["pe_", "bit_serial_", "vector_lane", "pair", "requantizer", "result_encoder", "block_encoder"];
 
 #[test]
 fn every_processing_element_agrees_for_a_million_cycles() {

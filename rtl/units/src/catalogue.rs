@@ -45,6 +45,7 @@ pub fn catalogue() -> Vec<Entry> {
         pe::bit_serial::ENTRY,
         pe::bit_serial::encoder::ENTRY,
         pe::bit_serial::dequantizer::ENTRY,
+        pe::bit_serial::grouped::ENTRY,
         pe::matryoshka::ENTRY,
         pe::bit_plane::ENTRY,
         pe::binary::ENTRY,

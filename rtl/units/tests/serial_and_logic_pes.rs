@@ -15,6 +15,7 @@ const UNITS: &[&str] = &[
     "pe_bit_serial",
     "bit_serial_encoder",
     "bit_serial_dequantizer",
+    "bit_serial_grouped",
     "pe_matryoshka",
     "pe_bit_plane",
     "pe_binary",

@@ -290,9 +290,9 @@ fn divide<'m>(m: &'m ModuleBuilder, x: Signal<'m>, divisor: Signal<'m>) -> Signa
     let wide = divisor.extend(width);
     let mut remainder = m.lit(divisor.width(), 0);
     let mut quotient = Vec::new();
-    for bit in x.bits().into_iter().rev() {
-        let partial = m.concat(&[remainder, bit]);
-        let fits = partial.ge(wide);
+    for (place, bit) in x.bits().into_iter().enumerate().rev() {
+        let partial = m.concat(&[remainder, bit]).named(&format!("partial_{place}"));
+        let fits = partial.ge(wide).named(&format!("fits_{place}"));
         quotient.push(fits);
         remainder = partial.sub_wrapping(wide.gate(fits)).truncate(divisor.width());
     }

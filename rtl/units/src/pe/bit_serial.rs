@@ -14,13 +14,14 @@ mod aligned;
 pub(crate) mod core;
 pub mod dequantizer;
 pub mod encoder;
+pub mod grouped;
 mod rounded;
 pub mod weight;
 
 use std::sync::Arc;
 
 use bitmill_hdl::unit::{Model, Random, Unit, Values, lane, number};
-use bitmill_hdl::{HdlError, Module};
+use bitmill_hdl::{BigUint, HdlError, Module};
 
 pub use activation::SerialActivation;
 pub use encoder::TermEncoder;
@@ -198,6 +199,29 @@ impl BitSerialPe {
     }
 }
 
+impl BitSerialPe {
+    /// The dot product of a step.
+    fn dot(&self, step: cell::Step) -> [i128; 1] {
+        let (codes, select) = self.encoder.unpack(step.mode, step.weight);
+        let weight = self.encoder.weights()[step.mode as usize];
+        let products = (0..).zip(codes).map(|(index, code)| {
+            let activation = lane(step.activation, index, self.activation.bits());
+            self.activation.value(number(&activation) as u32) * i128::from(weight.value(code, select))
+        });
+        [products.sum()]
+    }
+
+    /// Words of a step.
+    fn operands(&self, random: &mut Random, mode: &Mode) -> [BigUint; 2] {
+        let (lanes, word_bits) = (self.lanes(), self.weight_bits());
+        let [activation, _] = cell::corner_words(random, [(lanes, self.activation.bits()), (1, 1)]);
+        let code_bits = mode.weight.code_bits();
+        let [_, codes] = cell::corner_words(random, [(1, 1), (lanes, code_bits)]);
+        // The bits that this mode does not read may be anything; the select is among the highest.
+        [activation, codes | (random.bits(word_bits) >> (lanes * code_bits) << (lanes * code_bits))]
+    }
+}
+
 impl Unit for BitSerialPe {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let (activation, lanes) = (self.activation.format(), self.lanes());
@@ -221,27 +245,11 @@ impl Unit for BitSerialPe {
             return rounded::model(self, &core);
         }
         let unit = self.clone();
-        cell::model(self, move |step| {
-            let (codes, select) = unit.encoder.unpack(step.mode, step.weight);
-            let weight = unit.encoder.weights()[step.mode as usize];
-            let products = (0..).zip(codes).map(|(index, code)| {
-                let activation = lane(step.activation, index, unit.activation.bits());
-                unit.activation.value(number(&activation) as u32) * i128::from(weight.value(code, select))
-            });
-            [products.sum()]
-        })
+        cell::model(self, move |step| unit.dot(step))
     }
 
     fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {
-        let (lanes, activation_bits) = (self.lanes(), self.activation.bits());
-        let word_bits = self.weight_bits();
-        cell::stimulus(self, random, cycles, |random, mode| {
-            let [activation, _] = cell::corner_words(random, [(lanes, activation_bits), (1, 1)]);
-            let code_bits = mode.weight.code_bits();
-            let [_, codes] = cell::corner_words(random, [(1, 1), (lanes, code_bits)]);
-            // The bits that this mode does not read may be anything; the select is among the highest.
-            [activation, codes | (random.bits(word_bits) >> (lanes * code_bits) << (lanes * code_bits))]
-        })
+        cell::stimulus(self, random, cycles, |random, mode| self.operands(random, mode))
     }
 }
 

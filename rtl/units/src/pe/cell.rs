@@ -105,28 +105,39 @@ pub(super) fn stimulus(
     cycles: usize,
     mut operands: impl FnMut(&mut Random, &Mode) -> [BigUint; 2],
 ) -> Vec<Values> {
-    let (modes, mode_bits, phase_bits) = (pe.modes(), pe.mode_bits(), pe.phase_bits());
+    let modes = pe.modes();
     let mut all = Vec::with_capacity(cycles);
     while all.len() < cycles {
         let mode = &modes[random.below(modes.len() as u64) as usize];
         let steps = 1 + random.below(8);
         for step in 0..steps {
             let words = operands(random, mode);
-            for phase in 0..mode.interval_cycles {
-                while random.one_in(5) {
-                    all.push(idle(pe, random));
-                }
-                let first = step == 0 && phase == 0;
-                let last = step + 1 == steps && phase + 1 == mode.interval_cycles;
-                let mut values: Values = [true, first, last].map(|set| u8::from(set).into()).into();
-                values.extend((mode_bits > 0).then(|| mode.code.into()));
-                values.extend((phase_bits > 0).then(|| phase.into()));
-                values.extend(words.clone());
-                all.push(values);
-            }
+            push_step(pe, random, &mut all, mode, [step == 0, step + 1 == steps], words);
         }
     }
     all
+}
+
+/// The cycles of a step, with idle ones among them; the step may be the first or the last of its sum.
+pub(super) fn push_step(
+    pe: &dyn ProcessingElement,
+    random: &mut Random,
+    all: &mut Vec<Values>,
+    mode: &Mode,
+    [is_first, is_last]: [bool; 2],
+    words: [BigUint; 2],
+) {
+    for phase in 0..mode.interval_cycles {
+        while random.one_in(5) {
+            all.push(idle(pe, random));
+        }
+        let last = is_last && phase + 1 == mode.interval_cycles;
+        let mut values: Values = [true, is_first && phase == 0, last].map(|set| u8::from(set).into()).into();
+        values.extend((pe.mode_bits() > 0).then(|| mode.code.into()));
+        values.extend((pe.phase_bits() > 0).then(|| phase.into()));
+        values.extend(words.clone());
+        all.push(values);
+    }
 }
 
 /// A cycle without operands: nothing else on the ports may matter.
