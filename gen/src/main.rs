@@ -17,6 +17,7 @@ mod commands {
     pub mod explore;
     pub mod formats;
     pub mod generate;
+    pub mod plan;
     pub mod simulate;
     pub mod units;
     pub mod verify;
@@ -38,6 +39,7 @@ struct Program {
 enum Command {
     Generate(commands::generate::GenerateArgs),
     Simulate(commands::simulate::SimulateArgs),
+    Plan(commands::plan::PlanArgs),
     Explain(commands::explain::ExplainArgs),
     Diff(commands::diff::DiffArgs),
     Verify(commands::verify::VerifyArgs),
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
     let result = match Program::parse().command {
         Command::Generate(args) => commands::generate::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
+        Command::Plan(args) => commands::plan::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Verify(args) => commands::verify::run(&args),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_explore::Workload;
-use bitmill_model::{ModelError, QuantizedNetwork, TensorId, import, npy};
+use bitmill_model::{ModelError, Network, QuantizedNetwork, TensorId, import, npy};
 use bitmill_sim::has_formats;
 use clap::Args;
 
@@ -155,6 +155,21 @@ fn images(bytes: &[u8]) -> Result<Vec<Vec<f32>>, ModelError> {
 
 fn labels(bytes: &[u8]) -> Result<Vec<usize>, ModelError> {
     Ok(npy::read::<u8>(bytes)?.elements.into_iter().map(usize::from).collect())
+}
+
+/// The place of a layer that is named, or numbered from 1.
+///
+/// # Errors
+/// There is none: the layers that there are.
+pub fn layer_number(graph: &Network, wanted: &str) -> Result<usize, String> {
+    let layers = graph.layers();
+    let named = layers.iter().position(|layer| layer.name == wanted);
+    let numbered =
+        || wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|&n| n < layers.len());
+    named.or_else(numbered).ok_or_else(|| {
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        format!("no layer is called `{wanted}`; there are 1 to {}: {}", layers.len(), names.join(", "))
+    })
 }
 
 /// The bytes of a file.

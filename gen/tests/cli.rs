@@ -72,6 +72,7 @@ fn every_command_has_help_with_examples() {
     for command in [
         "generate",
         "simulate",
+        "plan",
         "explain",
         "diff",
         "verify",
@@ -252,6 +253,45 @@ fn layers_without_numbers_are_timed_beside_scale_sim() {
     fs::write(here.path().join("bad.csv"), topology.replace("64, 10", "64, ten")).unwrap();
     let error = fails(here.path(), &["simulate", &config, "--topology", "bad.csv"]);
     assert!(error.contains("bad.csv") && error.contains("line 3") && error.contains("ten"), "{error}");
+}
+
+#[test]
+fn plans_say_where_things_lie_and_what_streams() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let plan = json(&succeeds(here.path(), &["plan", &config, "--json"]));
+    let simulated = json(&succeeds(here.path(), &["simulate", &config, "--timing-only", "--json"]));
+    let (planned, layers) = (plan["layers"].as_array().unwrap(), simulated["layers"].as_array().unwrap());
+    assert_eq!(planned.len(), layers.len());
+    let mut next = 0;
+    for (planned, layer) in planned.iter().zip(layers) {
+        let number = |key: &str| planned[key].as_u64().unwrap();
+        assert_eq!(planned["commands"][0], next, "commands follow each other: {planned}");
+        next = planned["commands"][1].as_u64().unwrap() + 1;
+        let loaded = number("weight_bytes") + number("parameter_bytes");
+        assert!(loaded <= layer["read_bytes"].as_u64().unwrap(), "{planned}");
+        let lines = plan["activations"]["lines"].as_u64();
+        assert!(planned["output_lines"][1].as_u64() < lines, "{planned}");
+    }
+    let page = succeeds(here.path(), &["plan", &config]);
+    assert!(page.contains("tiles a chunk") && page.contains("activations   "), "{page}");
+}
+
+#[test]
+fn a_layer_or_a_command_is_recorded_on_demand() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let arguments = ["verify", &config, "--waves", "run.fst", "--layer", "1"];
+    let interpreted = [&arguments[..], &["--tool", "interpreter"]].concat();
+    assert!(fails(here.path(), &interpreted).contains("--waves needs Verilator"));
+    if bitmill_testbenches::Verilator::find().is_err() {
+        return println!("skipped: recordings, since Verilator is missing");
+    }
+    let page = succeeds(here.path(), &arguments);
+    assert!(page.contains("recorded: cycles 1 to ") && page.contains("run.fst"), "{page}");
+    assert!(fs::metadata(here.path().join("run.fst")).unwrap().len() > 0);
+    let error = fails(here.path(), &["verify", &config, "--waves", "run.fst", "--command", "9999"]);
+    assert!(error.contains("no command 9999"), "{error}");
 }
 
 #[test]

@@ -16,5 +16,5 @@ pub use compare::{Difference, Verdict, compare};
 pub use execution::{Answer, Execution, TimedEvent};
 pub use interpreted::interpret;
 pub use session::{Conditions, MemoryFault, Session, Step, outcome_registers, run_once, start_and_wait};
-pub use verify::{Engine, Verification, VerificationError};
+pub use verify::{Engine, MOST_RECORDED_CYCLES, Span, Verification, VerificationError};
 pub use verilated::{Window, sources, verilate};

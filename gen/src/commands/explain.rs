@@ -11,7 +11,7 @@ use clap::Args;
 use crate::output::print;
 use crate::source::accelerator;
 use crate::table::grouped;
-use crate::workload::{Model, ModelArgs};
+use crate::workload::{Model, ModelArgs, layer_number};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,19 +41,9 @@ pub fn run(args: &ExplainArgs) -> Result<(), Box<dyn Error>> {
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
     let (.., report) = simulate(&accelerator, &network)?;
-    let index = find(&report.layers, &args.layer)?;
+    let index = layer_number(network.graph(), &args.layer)?;
     let explained = Explained::new(&accelerator, &network, index, &report.layers[index]);
     Ok(print(&explained.text(report.cycles))?)
-}
-
-fn find(layers: &[LayerReport], wanted: &str) -> Result<usize, String> {
-    let named = layers.iter().position(|layer| layer.name == wanted);
-    let numbered =
-        || wanted.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|&n| n < layers.len());
-    named.or_else(numbered).ok_or_else(|| {
-        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-        format!("no layer is called `{wanted}`; there are 1 to {}: {}", layers.len(), names.join(", "))
-    })
 }
 
 /// Elements that the vector unit reads for one of a layer's output.

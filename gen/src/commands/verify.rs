@@ -2,13 +2,14 @@
 //! by byte.
 
 use std::error::Error;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::Keep;
 use bitmill_testbenches::Verilator;
-use bitmill_testbenches::accelerator::{Engine, Verdict, Verification};
+use bitmill_testbenches::accelerator::{Engine, Span, Verdict, Verification};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -16,13 +17,14 @@ use crate::output::print;
 use crate::progress;
 use crate::source::accelerator;
 use crate::table::grouped;
-use crate::workload::{Model, ModelArgs};
+use crate::workload::{Model, ModelArgs, layer_number};
 
 const EXAMPLES: &str = "\
 Examples:
   bitmill verify examples/digits_int8.yaml
   bitmill verify my.yaml --model net.onnx --calibration inputs.npy --every-layer
   bitmill verify my.yaml --tool interpreter
+  bitmill verify my.yaml --model net.tflite --waves conv1.fst --layer conv1
 
 On a difference the first one is named (command, layer, cycle, module, signal, expected and seen) and a
 waveform of the cycles around it is written; the exit status is 1.";
@@ -45,6 +47,15 @@ pub struct VerifyArgs {
     /// Waveform to write on a difference (FST; under Verilator)
     #[arg(long, value_name = "FILE", default_value = "bitmill_verify.fst")]
     wave: PathBuf,
+    /// Record the run of the first input, or a part of it, in any case (FST; under Verilator)
+    #[arg(long, value_name = "FILE")]
+    waves: Option<PathBuf>,
+    /// Record while this layer runs: its name, or its number from 1
+    #[arg(long, value_name = "LAYER", requires = "waves", conflicts_with = "command")]
+    layer: Option<String>,
+    /// Record while this command runs: its number, from 0, as in `bitmill plan`
+    #[arg(long, value_name = "NUMBER", requires = "waves")]
+    command: Option<usize>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -129,6 +140,9 @@ pub fn run(args: &VerifyArgs) -> Result<(), Box<dyn Error>> {
         all.bytes += verdict.bytes;
         all.cycles += verdict.cycles;
     }
+    let recorded =
+        args.waves.as_ref().map(|waves| record(args, &accelerator, &network, &inputs[0], &tool, waves));
+    let recorded = recorded.transpose()?;
     let text = if args.json {
         let value = json!({
             "accelerator": accelerator.configuration().name,
@@ -141,12 +155,40 @@ pub fn run(args: &VerifyArgs) -> Result<(), Box<dyn Error>> {
             "bytes": all.bytes,
             "differing_commands": 0,
             "differing_bytes": 0,
+            "recorded_cycles": recorded.as_ref().map(|cycles| [cycles.start(), cycles.end()]),
         });
         format!("{value:#}\n")
     } else {
-        format!("{}\n", sentence(&all, &tool))
+        let waves = recorded.zip(args.waves.as_ref()).map(|(cycles, file)| {
+            format!("recorded: cycles {} to {} in {}\n", cycles.start(), cycles.end(), file.display())
+        });
+        format!("{}\n{}", sentence(&all, &tool), waves.unwrap_or_default())
     };
     Ok(print(&text)?)
+}
+
+/// Records the part of the run that is asked for.
+fn record(
+    args: &VerifyArgs,
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    input: &[f32],
+    tool: &Tool,
+    waves: &Path,
+) -> Result<RangeInclusive<u64>, Box<dyn Error>> {
+    let Tool::Verilator(verilator) = tool else {
+        return Err(format!("--waves needs Verilator, and the circuit was run by {}", tool.name()).into());
+    };
+    let integers = network.quantize_input(input);
+    let keep = if args.every_layer { Keep::Every } else { Keep::Output };
+    let span = match (&args.layer, args.command) {
+        (Some(layer), _) => Span::Layer(layer_number(network.graph(), layer)?),
+        (None, Some(command)) => Span::Command(command),
+        (None, None) => Span::Whole,
+    };
+    let top = accelerator.module()?;
+    let verification = Verification { accelerator, top, network, input: &integers, keep, waves: None };
+    Ok(verification.record(verilator, span, waves)?)
 }
 
 /// The verdict in words.

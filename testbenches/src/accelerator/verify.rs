@@ -1,6 +1,7 @@
 //! Verification of one inference: run the circuit, compare, and on a difference say where it comes from.
 
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bitmill_accelerator::Accelerator;
@@ -9,7 +10,7 @@ use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, run};
 
 use super::locate::{Located, locate};
-use super::{Conditions, Difference, Session, Verdict, Window, compare, interpret, run_once, verilate};
+use super::{Conditions, Difference, Session, Step, Verdict, Window, compare, interpret, run_once, verilate};
 use crate::{TestbenchError, Verilator};
 
 /// Cycles recorded before and after the first difference.
@@ -24,6 +25,36 @@ pub enum Engine {
     Interpreter,
 }
 
+/// Most cycles of one recording: an accelerator of 8 × 8 PEs changes some kilobytes of signals in each.
+pub const MOST_RECORDED_CYCLES: u64 = 100_000;
+
+/// A part of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Span {
+    /// From its start to its end.
+    Whole,
+    /// While commands of a layer run, by its place in the network.
+    Layer(usize),
+    /// While a command runs, by its number.
+    Command(usize),
+}
+
+impl Span {
+    /// Its first and last cycle, with some around it.
+    fn cycles(self, program: &Program, trace: &Trace) -> RangeInclusive<u64> {
+        let all = program.commands.iter().zip(&trace.commands).enumerate();
+        let chosen = all.filter(|(number, (planned, _))| match self {
+            Span::Whole => true,
+            Span::Layer(layer) => planned.layer == layer,
+            Span::Command(command) => *number == command,
+        });
+        let (first, last) = chosen.fold((trace.cycles, 0), |(first, last), (_, (_, times))| {
+            (times.start.min(first), times.done.max(last))
+        });
+        first.saturating_sub(WINDOW_CYCLES)..=(last + WINDOW_CYCLES).min(trace.cycles)
+    }
+}
+
 /// Why a verification did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerificationError {
@@ -36,6 +67,22 @@ pub enum VerificationError {
     /// A tool could not be run.
     #[error(transparent)]
     Testbench(#[from] TestbenchError),
+    /// A recording that would be too large.
+    #[error(
+        "a recording of {found} cycles would be too large, {MOST_RECORDED_CYCLES} are legal: choose a layer or a command"
+    )]
+    Recording {
+        /// Cycles asked for.
+        found: u64,
+    },
+    /// A command that there is not.
+    #[error("no command {found}: the run has 0 to {last}")]
+    Command {
+        /// Its number.
+        found: usize,
+        /// The last one's number.
+        last: usize,
+    },
     /// The circuit did something else.
     #[error("{difference}{}", waves.as_ref().map_or(String::new(), |w| format!("; waveform around it in {}", w.display())))]
     Difference {
@@ -78,15 +125,7 @@ impl Verification<'_> {
         let tensors = self.network.run(self.input)?;
         let image = program.memory_image(self.accelerator, self.network, self.input)?;
         let script = run_once(&program);
-        let session = Session {
-            top: &self.top,
-            port: self.accelerator.configuration().memory,
-            image: &image,
-            script: &script,
-            conditions: Conditions::default(),
-            // A run that hangs is given up when it has taken twice as long as predicted.
-            limit_cycles: trace.cycles * 2 + 1000,
-        };
+        let session = self.session(&image, &script, &trace);
         let execution = match engine {
             Engine::Verilator(verilator) => verilate(verilator, &session, None)?,
             Engine::Interpreter => interpret(&session, &mut |cycle| progress(cycle, trace.cycles)),
@@ -98,6 +137,54 @@ impl Verification<'_> {
             }
             Engine::Interpreter => Err(VerificationError::Difference { difference, waves: None }),
         })
+    }
+
+    /// Records the cycles of `span` in the FST file `waves`, under Verilator, and says which they were.
+    ///
+    /// # Errors
+    /// More cycles than [`MOST_RECORDED_CYCLES`], a command that there is not, or a simulation that cannot be run.
+    pub fn record(
+        &self,
+        verilator: &Verilator,
+        span: Span,
+        waves: &Path,
+    ) -> Result<RangeInclusive<u64>, VerificationError> {
+        let program = lower(self.accelerator, self.network, self.keep)?;
+        let trace = run(self.accelerator, &program);
+        if let Span::Command(found) = span
+            && found >= program.commands.len()
+        {
+            return Err(VerificationError::Command { found, last: program.commands.len() - 1 });
+        }
+        let cycles = span.cycles(&program, &trace);
+        let found = cycles.end() - cycles.start() + 1;
+        if found > MOST_RECORDED_CYCLES {
+            return Err(VerificationError::Recording { found });
+        }
+        let image = program.memory_image(self.accelerator, self.network, self.input)?;
+        let script = run_once(&program);
+        let session = self.session(&image, &script, &trace);
+        let scratch = tempfile::tempdir().map_err(TestbenchError::io("create", &std::env::temp_dir()))?;
+        let file = scratch.path().join("window.fst");
+        verilate(
+            verilator,
+            &session,
+            Some(Window { file: &file, first: *cycles.start(), last: *cycles.end() }),
+        )?;
+        std::fs::copy(&file, waves).map_err(TestbenchError::io("write", waves))?;
+        Ok(cycles)
+    }
+
+    fn session<'b>(&'b self, image: &'b [u8], script: &'b [Step], trace: &Trace) -> Session<'b> {
+        Session {
+            top: &self.top,
+            port: self.accelerator.configuration().memory,
+            image,
+            script,
+            conditions: Conditions::default(),
+            // A run that hangs is given up when it has taken twice as long as predicted.
+            limit_cycles: trace.cycles * 2 + 1000,
+        }
     }
 
     /// Records the run up to the difference, finds the first signal that left the description, and records a
