@@ -250,6 +250,12 @@ fn layers_without_numbers_are_timed_beside_scale_sim() {
     assert!(layers[0]["cycles"].as_u64() >= Some(64 * 16 * 72 / 256), "no faster than the array");
     let error = fails(here.path(), &["simulate", &config, "--layers", "llama2_7b_decode"]);
     assert!(error.contains("q_k_v_o") && error.contains("bytes"), "{error}");
+    // Blocks of 32 channels: a step for each block and tap of a pixel.
+    let blocks = configuration("mxfp4.yaml");
+    let timed = json(&succeeds(here.path(), &["simulate", &blocks, "--topology", "net.csv", "--json"]));
+    assert!(timed["layers"][1]["cycles"].as_u64() >= Some(2), "64 channels are two blocks");
+    let error = fails(here.path(), &["simulate", &blocks]);
+    assert!(error.contains("depthwise") && error.contains("no meaning in blocks (mxfp4)"), "{error}");
     fs::write(here.path().join("bad.csv"), topology.replace("64, 10", "64, ten")).unwrap();
     let error = fails(here.path(), &["simulate", &config, "--topology", "bad.csv"]);
     assert!(error.contains("bad.csv") && error.contains("line 3") && error.contains("ten"), "{error}");

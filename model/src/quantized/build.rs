@@ -131,6 +131,13 @@ impl Context<'_> {
                 high,
             })
         };
+        let mut formats = self.inputs.iter().chain([&self.output]).map(|quantization| quantization.format);
+        if let Some(format) =
+            formats.find(|format| format.block().is_some() && !self.layer.operation.is_matrix())
+        {
+            let name = self.layer.operation.name();
+            return Err(format!("{name} has no meaning in blocks ({format}); matrix layers have"));
+        }
         match self.layer.operation {
             Operation::MaxPool { .. } if input != self.output => {
                 Err("the output of a max pool must have its input's scale and zero point".to_owned())

@@ -177,6 +177,8 @@ fn llama2_7b(tokens: usize, context: usize) -> Vec<ShapeLayer> {
 
 #[cfg(test)]
 mod tests {
+    use bitmill_formats::Multiplication;
+
     use super::*;
     use crate::{ActivationFormat, WeightFormat};
 
@@ -208,7 +210,9 @@ mod tests {
         for set in LAYER_SETS {
             for layer in (set.layers)() {
                 if layer.operation.weight_count(layer.input) < 100_000 {
-                    let network = layer.placeholder(int8, WeightFormat::lane()).expect("legal parameters");
+                    let network = layer
+                        .placeholder(int8, WeightFormat::lane(), Multiplication::EXACT)
+                        .expect("legal parameters");
                     assert_eq!(network.graph().layers().len(), 1);
                 }
             }

@@ -4,6 +4,8 @@
 mod layer_sets;
 pub mod scale_sim;
 
+use bitmill_formats::Multiplication;
+
 pub use layer_sets::{LAYER_SETS, LayerSet};
 
 use crate::network::{Network, Operation, Tensor, TensorId};
@@ -45,7 +47,8 @@ impl ShapeLayer {
         Ok(network)
     }
 
-    /// The same with weights nearest to zero: enough for its time, which does not depend on numbers.
+    /// The same with weights nearest to zero: enough for its time, which does not depend on numbers. A matrix layer's
+    /// products are `multiplication`'s.
     ///
     /// # Errors
     /// As [`ShapeLayer::network`].
@@ -53,8 +56,10 @@ impl ShapeLayer {
         &self,
         activation: ActivationFormat,
         weight: WeightFormat,
+        multiplication: Multiplication,
     ) -> Result<QuantizedNetwork, ModelError> {
         let graph = self.network()?;
+        let multiplication = if self.operation.is_matrix() { multiplication } else { Multiplication::EXACT };
         let channels = graph.shape(graph.output()).channels;
         let quantization = Quantization { format: activation, scale: 1.0, zero_point: 0 };
         let weight_format = if self.operation.is_matrix() { weight } else { WeightFormat::lane() };
@@ -65,7 +70,7 @@ impl ShapeLayer {
             multipliers: vec![Multiplier::ONE; channels],
             requantization: Requantization::DyadicHalfUp,
             input_multipliers: Vec::new(),
-            arithmetic: Arithmetic::default(),
+            arithmetic: Arithmetic { multiplication, bias_places: 0 },
             offset: 0,
             low: quantization.min(),
             high: quantization.max(),

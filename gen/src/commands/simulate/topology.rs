@@ -90,7 +90,9 @@ fn row(accelerator: &Accelerator, layer: ShapeLayer) -> Result<Row, Box<dyn Erro
     let Configuration { precision, array, .. } = accelerator.configuration();
     let activation = ActivationFormat::new(precision.activations.first())?;
     let weight = WeightFormat::new(precision.weights.first().clone())?;
-    let network = layer.placeholder(activation, weight)?;
+    let mode = accelerator.mode(precision.activations.first(), precision.weights.first());
+    let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
+    let network = layer.placeholder(activation, weight, multiplication)?;
     let (.., report) = time(accelerator, &network)?;
     let once = ShapeLayer { repeats: 1, ..layer.clone() };
     let closed_form =
