@@ -102,6 +102,11 @@ impl Builder {
             let problem = format!("{} heads do not divide {width} channels", block.heads);
             return Err(ModelError::layer(name, problem));
         }
+        if let Some(other) = [&block.key, &block.value].into_iter().find(|dense| dense.bias.len() != width) {
+            let other = other.bias.len();
+            let problem = format!("queries have {width} channels, keys or values {other}; as many are legal");
+            return Err(ModelError::layer(name, problem));
+        }
         let contexts: Vec<TensorId> =
             (0..block.heads).map(|head| self.head(name, block, head, x)).collect::<Result<_, _>>()?;
         let context = match contexts[..] {

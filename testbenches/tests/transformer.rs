@@ -6,11 +6,13 @@
 mod broken;
 mod common;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use bitmill_accelerator::{Accelerator, COMMAND_WORDS, Command, Configuration, Fault, Field, Opcode, fields};
 use bitmill_hdl::unit::Random;
 use bitmill_hdl::{Module, Op};
+use bitmill_model::tflite::KeywordTransformer;
 use bitmill_model::transformer::{Dense, EncoderBlock, Norm, encoder};
 use bitmill_model::{FloatNetwork, PtqConfig, QuantizedNetwork, Root, quantize};
 use bitmill_sim::{Keep, lower, run, unpack_tensor};
@@ -186,6 +188,37 @@ fn moody(accelerator: &Accelerator, (network, input): &(QuantizedNetwork, Vec<i3
         assert!(found == tensors[stored.tensor.index()], "tensor {} differs", stored.tensor.index());
     }
     println!("{} tensors equal after {cycles} cycles instead of {predicted}", program.outputs.len());
+}
+
+/// KWT-1's real weights in int8: its first block and its classifier, or all twelve with `BITMILL_FULL`.
+#[test]
+fn kwt1_under_verilator() {
+    const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let Ok(bytes) = std::fs::read(format!("{ROOT}/../shared/data/models/kwt1/kwt1.tflite")) else {
+        let line = "skipped: ../shared/data/models/kwt1/kwt1.tflite is not at hand\n";
+        std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
+        return;
+    };
+    let Some(verilator) = common::verilator_for("KWT-1") else { return };
+    let model = KeywordTransformer::read(&bytes).expect("a Keyword Transformer");
+    let count = if std::env::var_os("BITMILL_FULL").is_some() { model.blocks.len() } else { 1 };
+    let model = KeywordTransformer { blocks: model.blocks[..count].to_vec(), ..model };
+    let tone = |pitch: f64| {
+        let sample = |i: f64| 0.4 * (i * pitch * (0.05 + i * 4e-6)).sin() * (i * 0.0006).sin().powi(2);
+        model.front_end.run(&(0..16000).map(|i| sample(f64::from(i)) as f32).collect::<Vec<f32>>())
+    };
+    let inputs: Vec<Vec<f32>> = [0.5, 1.0].map(tone).to_vec();
+    let config = PtqConfig::integers(8, 8).expect("legal widths");
+    let network = model.encoder(Root::Floor).and_then(|float| quantize(&float, &inputs, &config));
+    let network = network.expect("quantizable");
+    let input = network.quantize_input(&inputs[1]);
+    let case = (network, input);
+    let yaml = std::fs::read_to_string(format!("{ROOT}/examples/transformer.yaml")).expect("an example");
+    let accelerator = Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed")).expect("legal");
+    let engine = Engine::Verilator(verilator.clone());
+    check(&accelerator, &case, Keep::Output, &engine);
+    check(&accelerator, &case, Keep::Every, &engine);
+    moody(&accelerator, &case, &verilator);
 }
 
 #[test]

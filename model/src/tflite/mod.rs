@@ -8,10 +8,12 @@
 mod fixed_point;
 mod flatbuffer;
 mod importer;
+mod keyword_transformer;
 mod operators;
 mod schema;
 mod softmax;
 
+pub use keyword_transformer::{FrontEnd, KeywordTransformer};
 pub use softmax::Softmax;
 
 use importer::Importer;
@@ -27,12 +29,18 @@ pub(crate) fn is_tflite(bytes: &[u8]) -> bool {
 
 /// Reads a TFLite model from the bytes of its file: signed 8-bit activations and weights, one input, one
 /// output, batch 1. A softmax at the end goes to [`Imported::softmax`]; quantization of a real input and
-/// dequantization of the output are dropped.
+/// dequantization of the output are dropped. Of real-valued models a [`KeywordTransformer`] is read, without its front
+/// end.
 ///
 /// # Errors
 /// A [`ModelError`] that names the byte, the tensor or the operator, what was found and what would be legal.
 pub fn import_tflite(bytes: &[u8]) -> Result<Imported, ModelError> {
     let model = schema::read(bytes)?;
+    if is_real(&model) {
+        let float = KeywordTransformer::of(&model)?.encoder(crate::Root::Floor)?;
+        let note = "the audio front end stays on the host: the input is what it makes, a token a position";
+        return Ok(Imported { float, quantized: None, softmax: None, notes: vec![note.to_owned()] });
+    }
     let mut importer = Importer::new(&model)?;
     for index in 0..model.operators.len() {
         operators::import(&mut importer, index)?;
@@ -42,4 +50,12 @@ pub fn import_tflite(bytes: &[u8]) -> Result<Imported, ModelError> {
     let float = FloatNetwork::new(graph.clone(), real)?;
     let quantized = QuantizedNetwork::new(graph, quantizations, integers)?;
     Ok(Imported { float, quantized: Some(quantized), softmax, notes })
+}
+
+/// Whether the model takes real numbers and nothing quantizes them.
+fn is_real(model: &schema::ModelInfo) -> bool {
+    const QUANTIZE: i32 = 114;
+    let input = model.inputs.first().and_then(|&index| model.tensors.get(usize::try_from(index).ok()?));
+    input.is_some_and(|tensor| tensor.element == schema::ElementType::Float32)
+        && model.operators.iter().all(|operator| operator.code != QUANTIZE)
 }
