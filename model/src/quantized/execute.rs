@@ -5,7 +5,7 @@
 use bitmill_formats::{Multiplier, requantize};
 
 use super::convolution::Convolution;
-use super::rescale::Rescaling;
+use super::rescale::{Addition, Rescaling};
 use super::{QuantizedLayer, QuantizedNetwork};
 use crate::ModelError;
 use crate::moves::{MatrixPairs, moved_elements};
@@ -117,14 +117,19 @@ impl QuantizedNetwork {
             }
             Operation::Add if !parameters.input_multipliers.is_empty() => {
                 let (other, zero_point) = self.second(layer, tensors);
-                let factors = [parameters.input_multipliers[0], parameters.input_multipliers[1]];
-                let zero_points = [input.padding, zero_point].map(i64::from);
-                let pairs = input.elements.iter().zip(other);
-                let add = |(&a, &b): (&i32, &i32)| {
-                    let centred = [i64::from(a) - zero_points[0], i64::from(b) - zero_points[1]];
-                    requantize::add(parameters.requantization, centred, factors)
+                let addition = Addition {
+                    inputs: [input.elements, other],
+                    zero_points: [input.padding, zero_point],
+                    factors: [parameters.input_multipliers[0], parameters.input_multipliers[1]],
+                    mode: parameters.requantization,
+                    input_bits: layer
+                        .inputs
+                        .iter()
+                        .map(|&id| self.quantization(id).bits())
+                        .max()
+                        .unwrap_or(32),
                 };
-                pairs.map(add).collect()
+                addition.sums()
             }
             Operation::Multiply => {
                 let (other, zero_point) = self.second(layer, tensors);

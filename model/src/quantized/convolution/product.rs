@@ -164,14 +164,7 @@ impl Product<'_> {
                 for Run { offset, term, length } in part {
                     let patches = places.map(|place| &self.elements[place + offset..][..*length]);
                     let weights = &panel[term * VECTORS..][..length * VECTORS];
-                    for (index, weights) in (0..*length).zip(weights.chunks_exact(VECTORS)) {
-                        for (sums, patch) in sums.iter_mut().zip(&patches) {
-                            let activation = simd.splat_f32s(patch[index]);
-                            for (sum, weight) in sums.iter_mut().zip(weights) {
-                                *sum = simd.mul_add_e_f32s(activation, *weight, *sum);
-                            }
-                        }
-                    }
+                    add_products(simd, &mut sums, patches, weights);
                 }
                 for (sums, number) in sums.iter().zip(number..self.positions.len()) {
                     let to = &mut self.sums[number * self.stride + first..][..channels];
@@ -207,5 +200,36 @@ impl Product<'_> {
                 }
             }
         }
+    }
+}
+
+/// Adds the products of `POSITIONS` patches with as many weight vectors for each of their terms.
+#[inline(always)]
+fn add_products<S: Simd, const POSITIONS: usize, const VECTORS: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; VECTORS]; POSITIONS],
+    patches: [&[f32]; POSITIONS],
+    weights: &[S::f32s],
+) {
+    /// Terms between two checks of bounds.
+    const TERMS: usize = 8;
+    let mut add = |activations: [f32; POSITIONS], weights: &[S::f32s]| {
+        for (sums, activation) in sums.iter_mut().zip(activations) {
+            let activation = simd.splat_f32s(activation);
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum = simd.mul_add_e_f32s(activation, *weight, *sum);
+            }
+        }
+    };
+    let (blocks, rest) = weights.split_at(weights.len() / (TERMS * VECTORS) * (TERMS * VECTORS));
+    for (number, weights) in blocks.chunks_exact(TERMS * VECTORS).enumerate() {
+        let patches = patches.map(|patch| &patch.as_chunks::<TERMS>().0[number]);
+        for (term, weights) in (0..TERMS).zip(weights.chunks_exact(VECTORS)) {
+            add(patches.map(|patch| patch[term]), weights);
+        }
+    }
+    let first = blocks.len() / VECTORS;
+    for (term, weights) in rest.chunks_exact(VECTORS).enumerate() {
+        add(patches.map(|patch| patch[first + term]), weights);
     }
 }

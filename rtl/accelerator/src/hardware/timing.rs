@@ -142,6 +142,11 @@ impl Rounds {
         let walk = &command.walk;
         let (mut all, mut last) = (0, 0);
         let banks = accelerator.banks() as i32;
+        // Mostly a power of two, for which no division is needed.
+        let bank = |index: i32| match banks & (banks - 1) {
+            0 => index & (banks - 1),
+            _ => index.rem_euclid(banks),
+        };
         let mut readers = vec![0u64; banks as usize];
         let mut tap_index = 0;
         for tap_row in 0..command.kernel_height {
@@ -153,7 +158,7 @@ impl Rounds {
                     let within = |at: i32, size: u32| (0..size as i32).contains(&at);
                     if within(y, command.input_height) && within(x, command.input_width) {
                         // The first line may lie in any part of the banks: the others follow it in turn.
-                        readers[(row.index + tap_index).rem_euclid(banks) as usize] += 1;
+                        readers[bank(row.index + tap_index) as usize] += 1;
                     }
                 }
                 last = readers.iter().copied().max().unwrap_or(0).max(1);
