@@ -7,6 +7,8 @@
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/parallel.rs"]
+mod parallel;
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_formats::{Complex, Format, Sherry};
@@ -270,12 +272,13 @@ fn every_kind_in_verilator() {
         CASES.iter().find(|other| other.kind() == case.kind()).map(|c| c.name) == Some(case.name)
     };
     let takes_all = ["BITMILL_FULL", "BITMILL_UNIT"].iter().any(|name| std::env::var_os(name).is_some());
-    for case in wanted().filter(|case| takes_all || is_first(case)) {
+    let cases: Vec<&Case> = wanted().filter(|case| takes_all || is_first(case)).collect();
+    parallel::on_every_core(&cases, |case| {
         let accelerator = case.accelerator();
         let design =
             bitmill_hdl::Design::new(&accelerator.module().expect("a legal case")).expect("a legal case");
         readers::lint(&Sources::of(&design)).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let verdict = verify(case, &engine).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         println!("{}: {verdict:?}", case.name);
-    }
+    });
 }
