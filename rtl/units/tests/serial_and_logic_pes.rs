@@ -106,6 +106,11 @@ fn illegal_settings_name_what_is_legal() {
             "accumulator = 13: one step makes up to 14 bits, so 14 to 64 are legal",
         ),
         (
+            "bit_serial_grouped",
+            "accumulator=20",
+            "accumulator = 20: sums of groups have 8 bits less, 12, and one step makes up to 18 bits, so 18 to 96 are legal",
+        ),
+        (
             "bit_serial_dequantizer",
             "result_bits=39",
             "result_bits = 39: a scaled sum has 40 bits, so 40 to 96 are legal",

@@ -81,11 +81,17 @@ impl GroupedPe {
         accumulator_bits: u32,
     ) -> Result<GroupedPe, UnitError> {
         let sum_bits = accumulator_bits.saturating_sub(scale_bits);
-        Ok(GroupedPe {
-            pe: BitSerialPe::new(activation, encoder, Accumulation::Exact(sum_bits))?,
-            dequantizer: BitSerialDequantizer::new(sum_bits, scale_bits, accumulator_bits)?,
-            scale_bits,
-        })
+        let of_groups = |error: UnitError| match error {
+            UnitError::IllegalValue { parameter: "accumulator" | "sum_bits", legal, .. } => {
+                let legal = format!("sums of groups have {scale_bits} bits less, {sum_bits}, and {legal}");
+                UnitError::illegal("accumulator", accumulator_bits, legal)
+            }
+            other => other,
+        };
+        let pe = BitSerialPe::new(activation, encoder, Accumulation::Exact(sum_bits)).map_err(of_groups)?;
+        let dequantizer =
+            BitSerialDequantizer::new(sum_bits, scale_bits, accumulator_bits).map_err(of_groups)?;
+        Ok(GroupedPe { pe, dequantizer, scale_bits })
     }
 
     fn from_settings(settings: &Settings) -> Result<GroupedPe, UnitError> {
