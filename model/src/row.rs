@@ -3,7 +3,8 @@
 //! the layer's multipliers bring to the output's scale.
 
 use bitmill_formats::nonlinear::{
-    GELU_SLOPE, PROBABILITY_BITS, RECIPROCAL_BITS, Root, ShiftExp, layer_norm, shift_gelu, shiftmax,
+    FINE_SHARE_BITS, GELU_SLOPE, PROBABILITY_BITS, RECIPROCAL_BITS, Root, ShiftExp, layer_norm, shift_gelu,
+    shiftmax,
 };
 
 use crate::network::Function;
@@ -106,7 +107,7 @@ impl RowOperator {
     /// What 1 in a result stands for, for inputs of `scale` and rows of `length`, without γ.
     pub fn result_scale(self, scale: f64, length: usize) -> f64 {
         match self {
-            Self::Softmax => 2f64.powi(-(PROBABILITY_BITS as i32)),
+            Self::Softmax => 2f64.powi(-(FINE_SHARE_BITS as i32)),
             Self::Gelu => scale * 2f64.powi(-(PROBABILITY_BITS as i32)),
             Self::LayerNorm { .. } => (length as f64).sqrt() * 2f64.powi(-30),
         }
@@ -117,7 +118,7 @@ impl RowOperator {
     pub fn integers(self, row: &[i64], scale: f64) -> Vec<i64> {
         let exp = self.exponential(scale).ok().flatten();
         match (self, exp) {
-            (Self::Softmax, Some(exp)) => shiftmax(row, &exp),
+            (Self::Softmax, Some(exp)) => shiftmax(row, &exp, FINE_SHARE_BITS),
             (Self::Gelu, Some(exp)) => shift_gelu(row, &exp),
             (Self::LayerNorm { root }, _) => layer_norm(row, root),
             (Self::Softmax | Self::Gelu, None) => vec![0; row.len()],
@@ -127,7 +128,7 @@ impl RowOperator {
     /// A bound of the results' magnitudes for inputs of up to `activation`.
     pub fn largest_result(self, activation: u64) -> u64 {
         match self {
-            Self::Softmax => 1 << PROBABILITY_BITS,
+            Self::Softmax => 1 << FINE_SHARE_BITS,
             Self::Gelu => activation << PROBABILITY_BITS,
             Self::LayerNorm { .. } => 1 << 30,
         }
@@ -144,7 +145,7 @@ mod tests {
         let scale = 1.0 / 32.0;
         let row: Vec<i64> = (0..64).map(|i| (i * 37) % 97 - 48).collect();
         let real: Vec<f32> = row.iter().map(|&x| (x as f64 * scale) as f32).collect();
-        // ShiftExp errs by up to 6 %, the sigmoid for Φ by 0.02, and a probability's last place is 1/128; the mean of a norm is rounded to a whole
+        // ShiftExp errs by up to 6 %, the sigmoid for Φ by 0.02, and the reciprocal of the sum is rounded down; the mean of a norm is rounded to a whole
         // number, here half of one in a deviation of 28.
         let operators = [
             (RowOperator::Softmax, 0.01),

@@ -114,7 +114,7 @@ fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usiz
             // The functions have oracles of their own in `formats`.
             let exp = |slope: f64, n: u32| ShiftExp::of_scale(slope * network.quantization(input).scale, n);
             let results = match operator {
-                RowOperator::Softmax => shiftmax(&values, &exp(1.0, 15).expect("a legal scale")),
+                RowOperator::Softmax => shiftmax(&values, &exp(1.0, 15).expect("a legal scale"), 15),
                 RowOperator::Gelu => shift_gelu(&values, &exp(1.702, 23).expect("a legal scale")),
                 RowOperator::LayerNorm { root } => layer_norm(&values, root),
             };

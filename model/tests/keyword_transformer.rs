@@ -76,6 +76,6 @@ fn its_integers_are_near() {
     }
     let relative = (error / size).sqrt();
     println!("{same} of 8 first classes, relative error of the logits {relative:.3}");
-    // A share of softmax is a whole number of 128ths, and there are 99 tokens to share among.
-    assert!(same >= 6 && relative < 0.4, "{same} of 8, {relative}");
+    // Shiftmax and ShiftGELU err by some percent, twelve times.
+    assert!(same >= 7 && relative < 0.2, "{same} of 8, {relative}");
 }

@@ -5,7 +5,7 @@ use super::PtqConfig;
 use super::observe::Observations;
 use crate::float::FloatNetwork;
 use crate::network::{Network, Operation};
-use crate::quantized::{ActivationFormat, Quantization};
+use crate::quantized::Quantization;
 use crate::row::RowOperator;
 
 /// What the readers of a tensor ask of its quantization.
@@ -35,20 +35,11 @@ pub(super) fn quantizations(
     for layer in network.graph().layers() {
         let chosen = match layer.operation {
             Operation::MaxPool { .. } | Operation::Transpose => quantizations[layer.inputs[0].index()],
-            Operation::Row { operator: RowOperator::Softmax } if config.activations.float().is_none() => {
-                probabilities(config.activations)
-            }
             _ => choose(layer.output.index()),
         };
         quantizations.push(chosen);
     }
     quantizations
-}
-
-/// What softmax makes: units of 2^-7, or as fine as the format allows.
-fn probabilities(format: ActivationFormat) -> Quantization {
-    let places = (format.bits() as i32 - 1).min(7);
-    Quantization { format, scale: 2f64.powi(-places), zero_point: 0 }
 }
 
 /// The demands on every tensor, by tensor. What a layer only moves is demanded of its input too.

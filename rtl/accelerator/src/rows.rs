@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bitmill_formats::nonlinear::{PROBABILITY_BITS, RECIPROCAL_BITS, Root};
+use bitmill_formats::nonlinear::{FINE_SHARE_BITS, RECIPROCAL_BITS, Root};
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module};
 use bitmill_units::UnitError;
@@ -38,7 +38,7 @@ impl RowUnits {
         let unit = |operator: &RowOperator| {
             let unit = match operator {
                 RowOperator::Softmax => {
-                    RowUnit::Softmax(Softmax::new(shape, RECIPROCAL_BITS, bits_per_cycle)?)
+                    RowUnit::Softmax(Softmax::new(shape, RECIPROCAL_BITS, bits_per_cycle, FINE_SHARE_BITS)?)
                 }
                 RowOperator::Gelu => RowUnit::Gelu(Gelu::new(shape, RECIPROCAL_BITS, bits_per_cycle)?),
                 RowOperator::LayerNorm => RowUnit::LayerNorm(LayerNorm::new(shape, root, bits_per_cycle)?),
@@ -87,7 +87,7 @@ impl RowUnits {
     /// Bits of a result, as a signed number wide enough for all units.
     pub(crate) fn result_bits(&self) -> u32 {
         let bits = |unit: &RowUnit| match unit {
-            RowUnit::Softmax(_) => PROBABILITY_BITS + 1,
+            RowUnit::Softmax(softmax) => softmax.result_bits() + 1,
             RowUnit::Gelu(gelu) => gelu.result_bits(),
             RowUnit::LayerNorm(_) => layer_norm::RESULT_BITS,
         };

@@ -7,7 +7,7 @@
 //!
 //! | operator | result | its scale |
 //! |---|---|---|
-//! | [`shiftmax`] | `⌊e · ⌊M / Σe⌋ / 2^24⌋`, e = [`ShiftExp`] of x − max | 2^-7 |
+//! | [`shiftmax`] | `⌊e · ⌊M / Σe⌋ / 2^(31 − b)⌋`, e = [`ShiftExp`] of x − max | 2^-b, released with b = 7 |
 //! | [`shift_gelu`] | `x · ⌊e1 · ⌊M / (e1 + e2)⌋ / 2^24⌋`, e1 of x − max, e2 of −max, at 1.702 · scale | scale · 2^-7 |
 //! | [`layer_norm`] | `⌊(x − μ) · ⌊M / k⌋ / 2⌋`, k = √Σ(x − μ)² by a [`Root`] | √N · 2^-30, times γ |
 //!
@@ -25,9 +25,11 @@ pub use shiftmax::{normalise, shiftmax};
 
 /// `2^31 − 1`: where sums are clamped, and the dividend of every reciprocal.
 pub const M: u32 = i32::MAX as u32;
-/// Fraction bits of a probability and of a sigmoid, which lie in 0..=127.
+/// Fraction bits of a sigmoid, and of a share as released: they lie in 0..=127.
 pub const PROBABILITY_BITS: u32 = 7;
 /// Bits of a scale's reciprocal that serve both ShiftGELU, which has no more, and Shiftmax.
 pub const RECIPROCAL_BITS: u32 = 31 - ShiftExp::GELU_N;
-/// Right shift from `e · ⌊M / Σe⌋` to a probability.
+/// Fraction bits of a share that leaves it to a requantizer how fine it shall be.
+pub const FINE_SHARE_BITS: u32 = 15;
+/// Right shift from `e · ⌊M / Σe⌋` to a sigmoid.
 pub const PROBABILITY_SHIFT: u32 = 31 - PROBABILITY_BITS;

@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use bitmill_formats::nonlinear::{M, Root, ShiftExp, layer_norm, shift_gelu, shiftmax};
+use bitmill_formats::nonlinear::{
+    FINE_SHARE_BITS, M, PROBABILITY_BITS, Root, ShiftExp, layer_norm, shift_gelu, shiftmax,
+};
 use bitmill_hdl::unit::Random;
 
+const SHARE_BITS: [u32; 2] = [PROBABILITY_BITS, FINE_SHARE_BITS];
 const ROOTS: [(Root, &str); 2] = [(Root::TenIterations, "ten"), (Root::Floor, "floor")];
 
 /// A line for the script: `operation` on rows of `length`, one after the other in `inputs`.
@@ -52,7 +55,11 @@ fn exponentials(lines: &mut String, random: &mut Random) {
     for one in [1, 7, 30, 255] {
         let (softmax, gelu) =
             (ShiftExp::new(one, 15).expect("legal"), ShiftExp::new(one, 23).expect("legal"));
-        case(lines, "shiftmax", &format!("{one},15"), 2, &pairs, |row| shiftmax(row, &softmax));
+        for bits in SHARE_BITS {
+            case(lines, "shiftmax", &format!("{one},15,{bits}"), 2, &pairs, |row| {
+                shiftmax(row, &softmax, bits)
+            });
+        }
         case(lines, "shift_gelu", &format!("{one},23"), 2, &pairs, |row| shift_gelu(row, &gelu));
     }
     for (length, bits) in [(1, 8), (3, 4), (64, 8), (197, 8), (99, 16)] {
@@ -60,13 +67,17 @@ fn exponentials(lines: &mut String, random: &mut Random) {
         let inputs = rows(random, 40, length, bits);
         let (softmax, gelu) =
             (ShiftExp::new(one, 15).expect("legal"), ShiftExp::new(one, 23).expect("legal"));
-        case(lines, "shiftmax", &format!("{one},15"), length, &inputs, |row| shiftmax(row, &softmax));
+        for bits in SHARE_BITS {
+            case(lines, "shiftmax", &format!("{one},15,{bits}"), length, &inputs, |row| {
+                shiftmax(row, &softmax, bits)
+            });
+        }
         case(lines, "shift_gelu", &format!("{one},23"), length, &inputs, |row| shift_gelu(row, &gelu));
     }
     // Sums beyond 2^31 - 1, which are clamped.
     let wide = ShiftExp::new(M >> 15, 15).expect("legal");
     let inputs = rows(random, 10, 80, 12);
-    case(lines, "shiftmax", &format!("{},15", wide.one()), 80, &inputs, |row| shiftmax(row, &wide));
+    case(lines, "shiftmax", &format!("{},15,7", wide.one()), 80, &inputs, |row| shiftmax(row, &wide, 7));
 }
 
 fn norms(lines: &mut String, random: &mut Random) {

@@ -1,6 +1,6 @@
 //! ShiftGELU: x · sigmoid(1.702 x) on a row of integers.
 
-use super::{ShiftExp, normalise};
+use super::{PROBABILITY_BITS, ShiftExp, normalise};
 
 /// GELU(x) ≈ x · sigmoid(1.702 · x), Hendrycks and Gimpel's approximation.
 pub const GELU_SLOPE: f64 = 1.702;
@@ -10,7 +10,7 @@ pub const GELU_SLOPE: f64 = 1.702;
 pub fn shift_gelu(row: &[i64], exp: &ShiftExp) -> Vec<i64> {
     let Some(max) = row.iter().max() else { return Vec::new() };
     let of_zero = exp.exp(-max);
-    row.iter().map(|x| x * normalise(&[exp.exp(x - max), of_zero])[0]).collect()
+    row.iter().map(|x| x * normalise(&[exp.exp(x - max), of_zero], PROBABILITY_BITS)[0]).collect()
 }
 
 #[cfg(test)]

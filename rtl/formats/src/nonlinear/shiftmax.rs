@@ -1,19 +1,21 @@
 //! Shiftmax: softmax of a row of integers.
 
-use super::{M, PROBABILITY_SHIFT, ShiftExp};
+use super::{M, ShiftExp};
 
-/// Softmax of `row` in units of 2^-7, in 0..=127. The reference's n is [`ShiftExp::SOFTMAX_N`].
-pub fn shiftmax(row: &[i64], exp: &ShiftExp) -> Vec<i64> {
+/// Softmax of `row` in units of 2^-`bits`, in 0..2^`bits`; `bits` is at most 31. The reference's n is
+/// [`ShiftExp::SOFTMAX_N`], its bits are [`PROBABILITY_BITS`](super::PROBABILITY_BITS): ⌊ ⌋ of finer shares by 2^8 is
+/// the same as of its own.
+pub fn shiftmax(row: &[i64], exp: &ShiftExp, bits: u32) -> Vec<i64> {
     let Some(max) = row.iter().max() else { return Vec::new() };
-    normalise(&row.iter().map(|x| exp.exp(x - max)).collect::<Vec<_>>())
+    normalise(&row.iter().map(|x| exp.exp(x - max)).collect::<Vec<_>>(), bits)
 }
 
-/// The shares of positive `terms` in their sum, in units of 2^-7: `⌊e · ⌊M / Σe⌋ / 2^24⌋`, the sum clamped to M.
-/// The same for a softmax whose exponentials come from a table; all terms 0 give shares 0.
-pub fn normalise(terms: &[u32]) -> Vec<i64> {
+/// The shares of positive `terms` in their sum, in units of 2^-`bits`: `⌊e · ⌊M / Σe⌋ / 2^(31 − bits)⌋`, the sum clamped
+/// to M. The same for a softmax whose exponentials come from a table; all terms 0 give shares 0.
+pub fn normalise(terms: &[u32], bits: u32) -> Vec<i64> {
     let sum = terms.iter().map(|&e| u64::from(e)).sum::<u64>().clamp(1, M.into());
     let factor = u64::from(M) / sum;
-    terms.iter().map(|&e| ((u64::from(e) * factor) >> PROBABILITY_SHIFT) as i64).collect()
+    terms.iter().map(|&e| ((u64::from(e) * factor) >> (31 - bits)) as i64).collect()
 }
 
 #[cfg(test)]
@@ -24,14 +26,15 @@ mod tests {
     fn equal_inputs_share_equally() {
         let exp = ShiftExp::of_scale(0.1, ShiftExp::SOFTMAX_N).unwrap();
         // ⌊M / 4e⌋ rounds down, so that a quarter comes out as 31 instead of 32.
-        assert_eq!(shiftmax(&[5, 5, 5, 5], &exp), [31, 31, 31, 31]);
-        assert_eq!(shiftmax(&[100], &exp), [127]);
-        assert_eq!(shiftmax(&[], &exp), []);
+        assert_eq!(shiftmax(&[5, 5, 5, 5], &exp, 7), [31, 31, 31, 31]);
+        assert_eq!(shiftmax(&[5, 5, 5, 5], &exp, 15), [8190, 8190, 8190, 8190]);
+        assert_eq!(shiftmax(&[100], &exp, 7), [127]);
+        assert_eq!(shiftmax(&[], &exp, 7), []);
     }
 
     #[test]
     fn shares_stay_below_one_where_the_sum_is_clamped() {
         let exp = ShiftExp::new(0xffff, ShiftExp::SOFTMAX_N).unwrap();
-        assert!(shiftmax(&[0; 64], &exp).iter().all(|share| (0..=127).contains(share)));
+        assert!(shiftmax(&[0; 64], &exp, 7).iter().all(|share| (0..=127).contains(share)));
     }
 }

@@ -22,10 +22,10 @@ def shift_exp(x, one, n):
     return np.array([min(e, M) for e in exact], dtype=object).reshape(x.shape)
 
 
-def shiftmax(rows, one, n):
+def shiftmax(rows, one, n, bits):
     e = shift_exp(rows - rows.max(axis=-1, keepdims=True), one, n)
     factor = M // np.minimum(e.sum(axis=-1, keepdims=True), M)
-    return e * factor // 2**24
+    return e * factor // 2 ** (31 - bits)
 
 
 def shift_gelu(rows, one, n):
