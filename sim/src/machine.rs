@@ -7,10 +7,10 @@
 mod fetch;
 mod memory;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use bitmill_accelerator::timing::{self, ComputeTiming, QUEUE_DEPTH};
-use bitmill_accelerator::{Accelerator, Command, Counters, Queue, Transfer};
+use bitmill_accelerator::{Accelerator, Command, Compute, Counters, Queue, Transfer};
 
 use crate::Program;
 use fetch::Fetch;
@@ -71,6 +71,8 @@ struct Machine<'a> {
     tokens: [[u32; 3]; 3],
     traces: Vec<CommandTrace>,
     counters: Counters,
+    /// Timing of the shapes of compute commands that have run: layers and chunks are much alike.
+    timings: HashMap<Compute, ComputeTiming>,
 }
 
 /// Clients of the read port in the order of their priority.
@@ -102,6 +104,7 @@ impl<'a> Machine<'a> {
             tokens: [[0; 3]; 3],
             traces: program.commands.iter().map(|planned| nothing(planned.command.queue())).collect(),
             counters: Counters::default(),
+            timings: HashMap::new(),
         }
     }
 
@@ -225,7 +228,9 @@ impl<'a> Machine<'a> {
         server.running = true;
         match planned {
             Command::Compute(compute) => {
-                let timing = timing::compute(self.accelerator, compute);
+                let shape = timing::shape(compute);
+                let found = self.timings.entry(shape);
+                let timing = *found.or_insert_with(|| timing::compute(self.accelerator, &shape));
                 server.done_at = Some(now + timing.duration_cycles());
                 self.traces[command].compute = timing;
             }

@@ -109,6 +109,8 @@ pub struct QuantizedNetwork {
     graph: Network,
     quantizations: Vec<Quantization>,
     layers: Vec<QuantizedLayer>,
+    /// By layer, once its parameters are known to be legal: many ask, and all weights are summed for it.
+    accumulator_bits: Vec<u32>,
 }
 
 impl QuantizedNetwork {
@@ -135,12 +137,14 @@ impl QuantizedNetwork {
                 return Err(ModelError::layer(&tensor.name, problem));
             }
         }
-        let network = Self { graph, quantizations, layers };
+        let mut network = Self { graph, quantizations, layers, accumulator_bits: Vec::new() };
         for (index, layer) in network.graph.layers().iter().enumerate() {
             if let Some(problem) = network.problem(index) {
                 return Err(ModelError::layer(&layer.name, problem));
             }
         }
+        network.accumulator_bits =
+            (0..network.layers.len()).map(|index| network.measured_accumulator_bits(index)).collect();
         Ok(network)
     }
 
@@ -167,6 +171,10 @@ impl QuantizedNetwork {
     /// Bits that hold the accumulator of the layer at `index` for every input and at every step of the sum,
     /// in whatever order its terms are added: signed, bias included.
     pub fn accumulator_bits(&self, index: usize) -> u32 {
+        self.accumulator_bits[index]
+    }
+
+    fn measured_accumulator_bits(&self, index: usize) -> u32 {
         if self.is_wide(index) {
             return self.wide_accumulator_bits(index).unwrap_or(u32::MAX);
         }
@@ -186,7 +194,10 @@ impl QuantizedNetwork {
         }
         match self.problem(index) {
             Some(problem) => Err(ModelError::layer(&name, problem)),
-            None => Ok(()),
+            None => {
+                self.accumulator_bits[index] = self.measured_accumulator_bits(index);
+                Ok(())
+            }
         }
     }
 
@@ -257,7 +268,7 @@ impl QuantizedNetwork {
                 arithmetic.bias_places
             ));
         }
-        let bits = self.accumulator_bits(index);
+        let bits = self.measured_accumulator_bits(index);
         let legal = if self.is_wide(index) { MAX_WIDE_ACCUMULATOR_BITS } else { MAX_ACCUMULATOR_BITS };
         if bits == u32::MAX {
             return Some(format!("sums may need more than 128 bits, the requantizer takes {legal}"));

@@ -1,8 +1,10 @@
 //! How long commands take, as the circuits beside this file do it. The simulator adds nothing of its own.
 
+use bitmill_formats::Requantization;
+
 use super::drain::{pair_write_delay_cycles, write_delay_cycles};
 use crate::Accelerator;
-use crate::command::{COMMAND_BYTES, Compute, ComputeKind, Rows, Walk};
+use crate::command::{COMMAND_BYTES, Compute, ComputeKind, Rows, Tokens, Walk};
 
 pub use super::bursts::{PAGE_BYTES, burst_beats};
 pub use super::fetch::{AHEAD_COMMANDS, CHECK_CYCLES};
@@ -34,6 +36,24 @@ impl ComputeTiming {
     pub fn duration_cycles(&self) -> u64 {
         let waits = self.setup_cycles + self.conflict_cycles + self.drain_cycles + self.finish_cycles;
         self.step_cycles + self.row_cycles + waits
+    }
+}
+
+/// What the time of a compute command depends on: commands that are equal so take as long. Where its operands and
+/// results lie, how results round and when it starts make no difference.
+pub fn shape(command: &Compute) -> Compute {
+    Compute {
+        tokens: Tokens::default(),
+        pad_value: 0,
+        rounding: Requantization::default(),
+        zero_point: 0,
+        low: 0,
+        high: 0,
+        input_line: 0,
+        weight_line: 0,
+        parameter_line: 0,
+        output_line: 0,
+        ..*command
     }
 }
 
