@@ -203,7 +203,7 @@ impl Quantization {
     }
 
     /// The nearest integer for `real`, halves to even as ONNX's QuantizeLinear does, saturated to the format. Blocks are
-    /// not seen to: see [`Quantization::settle`].
+    /// not seen to: see `settle`.
     pub fn quantize(&self, real: f64) -> i32 {
         if let Some(ordered) = self.format.float() {
             return ordered.nearest(&Value::from_f64(real / self.scale)).clamp(self.min(), self.max());
