@@ -15,6 +15,7 @@
 pub mod arithmetic;
 pub mod catalogue;
 pub mod circuits;
+pub mod deformable;
 pub mod nonlinear;
 pub mod packing;
 pub mod requantize;

@@ -1,9 +1,9 @@
 //! The nonlinear operators against a second description of them, in Python with numpy: exhaustive over int8
-//! where a row has two elements, random rows elsewhere. The interpreter is `BITMILL_PYTHON`, or `python3`.
+//! where a row has two elements, random rows elsewhere.
+
+mod common;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use bitmill_formats::nonlinear::{
     FINE_SHARE_BITS, M, PROBABILITY_BITS, Root, ShiftExp, layer_norm, shift_gelu, shiftmax,
@@ -102,24 +102,5 @@ fn numpy_recomputes_the_nonlinear_operators() {
     let (mut lines, mut random) = (String::new(), Random::new(5));
     exponentials(&mut lines, &mut random);
     norms(&mut lines, &mut random);
-    let python = std::env::var("BITMILL_PYTHON").unwrap_or_else(|_| "python3".into());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles/nonlinear_oracle.py");
-    let spawned = Command::new(&python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let Ok(mut child) = spawned else {
-        eprintln!(
-            "skipped: the nonlinear operators in numpy, since {python} does not start (set BITMILL_PYTHON)"
-        );
-        return;
-    };
-    // A script that cannot import numpy ends without reading: writing to it may then fail.
-    let written = child.stdin.take().map(|mut stdin| stdin.write_all(lines.as_bytes()));
-    let output = child.wait_with_output().expect("the script ends");
-    let report = String::from_utf8_lossy(&output.stdout);
-    match output.status.code() {
-        Some(0) if matches!(written, Some(Ok(()))) => eprint!("{report}"),
-        Some(3) => eprintln!(
-            "skipped: the nonlinear operators in numpy, since {python} cannot import it (set BITMILL_PYTHON)"
-        ),
-        _ => panic!("{report}"),
-    }
+    common::ask("nonlinear_oracle.py", "the nonlinear operators in numpy", &lines);
 }
