@@ -1,3 +1,4 @@
 //! Engines: units that work on whole rows or tensors.
 
+pub mod deformable_convolution;
 pub mod nonlinear;

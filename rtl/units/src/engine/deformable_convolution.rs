@@ -1,0 +1,21 @@
+//! The deformable convolution engine, after CoDeNet (Huang et al., FPGA 2021), and what it is made of.
+//!
+//! An image streams into a line buffer that is as deep as the bound on the offsets asks for; for each output pixel
+//! its offsets stream in. The [`sampler`] gathers the pixels that the taps look at from banks, several taps at once,
+//! and interpolates. The meaning of a sample is [`bitmill_formats::deformable`].
+
+mod front_end;
+mod gather;
+mod interpolator;
+mod line_buffer;
+mod points;
+pub mod sampler;
+mod sampler_model;
+pub mod shape;
+mod stimulus;
+
+use crate::Entry;
+pub use stimulus::layers;
+
+/// The catalogue's entries.
+pub const ENTRIES: [Entry; 1] = [sampler::ENTRY];

@@ -1,0 +1,93 @@
+//! The units of the deformable convolution engine in every mode: model, interpreter and Verilator agree, cycle for cycle,
+//! on images drawn at random with offsets at and beyond the bound and the borders, and gaps in every stream.
+//! `BITMILL_FULL` takes more and longer runs.
+
+mod common;
+
+use std::sync::Arc;
+
+use bitmill_hdl::Module;
+use bitmill_hdl::unit::{Random, Unit, Values, compare, interpret};
+use bitmill_testbenches::cosim::{self, Bench, PowerUp};
+use bitmill_testbenches::readers;
+use bitmill_units::engine::deformable_convolution::{ENTRIES, layers};
+
+struct Case {
+    label: String,
+    unit: Box<dyn Unit>,
+    module: Arc<Module>,
+    stimulus: Vec<Values>,
+}
+
+/// Settings of the sampler in every mode: offsets, interpolation, modulation, taps at once, with bounds and banks
+/// that take turns.
+fn modes() -> Vec<String> {
+    let mut all = Vec::new();
+    let bounds = [(0, 7), (2, 2), (0, 1), (1, 3), (0, 0), (3, 0)];
+    let banks = [(4, 4), (2, 2), (1, 1), (8, 2), (1, 4)];
+    for offsets in ["square", "per_tap"] {
+        for interpolation in ["bilinear", "rounded"] {
+            for (mask_bits, fraction_bits) in [(0, 4), (8, 3), (0, 0)] {
+                for taps in [1, 3, 9] {
+                    let (lowest, highest) = bounds[all.len() % bounds.len()];
+                    let (rows, columns) = banks[all.len() % banks.len()];
+                    let (lanes, words) = [(1, 4), (2, 2), (3, 1)][all.len() / 2 % 3];
+                    all.push(format!(
+                        "offsets={offsets} interpolation={interpolation} mask_bits={mask_bits} \
+                         fraction_bits={fraction_bits} taps_at_once={taps} lowest={lowest} highest={highest} \
+                         bank_rows={rows} bank_columns={columns} lanes={lanes} most_words={words} longest_side=16"
+                    ));
+                }
+            }
+        }
+    }
+    all
+}
+
+fn cases(cycles: usize) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for entry in ENTRIES {
+        for mode in modes() {
+            let label = format!("{} {mode}", entry.name);
+            let unit = entry.unit(mode.split_whitespace()).unwrap_or_else(|error| panic!("{label}: {error}"));
+            let module = unit.module().unwrap_or_else(|error| panic!("{label}: {error}"));
+            let stimulus = unit.stimulus(&mut Random::new(cases.len() as u64), cycles);
+            cases.push(Case { label, unit, module, stimulus });
+        }
+    }
+    cases
+}
+
+fn agree(case: &Case, seen: &[Values], by: &'static str) -> usize {
+    compare(&case.module, case.unit.model().as_mut(), &case.stimulus, seen, by)
+        .unwrap_or_else(|mismatch| panic!("{}: {mismatch}", case.label))
+}
+
+#[test]
+fn every_mode_runs_as_predicted() {
+    let Some(verilator) = common::verilator_for("the deformable convolution engine under Verilator") else {
+        return;
+    };
+    let full = std::env::var_os("BITMILL_FULL").is_some();
+    let cases: Vec<Case> = match full {
+        true => cases(20_000),
+        false => cases(1_000).into_iter().step_by(5).collect(),
+    };
+    let (mut values, mut images) = (0, 0);
+    for batch in cases.chunks(12) {
+        let modules: Vec<Arc<Module>> = batch.iter().map(|case| Arc::clone(&case.module)).collect();
+        let sources = cosim::sources(&modules).expect("modules have distinct names");
+        common::tools::unless_missing("lint of the engine", readers::lint(&sources));
+        let benches: Vec<Bench> =
+            batch.iter().map(|case| Bench { module: &case.module, stimulus: &case.stimulus }).collect();
+        let seen =
+            cosim::run(&verilator, &benches, PowerUp::Random(3)).unwrap_or_else(|error| panic!("{error}"));
+        for (case, seen) in batch.iter().zip(&seen) {
+            agree(case, &interpret(&case.module, &case.stimulus), "the interpreter");
+            values += agree(case, seen, "Verilator");
+            images += layers(&case.module, &case.stimulus, seen);
+        }
+    }
+    println!("{} sets of parameters, {images} images, {values} values agree under Verilator", cases.len());
+    assert!(images >= if full { 1000 } else { 30 }, "only {images} images");
+}
