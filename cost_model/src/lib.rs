@@ -14,6 +14,7 @@ mod cost;
 mod energy;
 mod error;
 mod estimate;
+pub mod liberty;
 mod technology;
 
 pub use cost::{Component, Cost, DesignCost, LongestPath};
