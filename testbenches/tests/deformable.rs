@@ -1,4 +1,4 @@
-//! The units of the deformable convolution engine in every mode: model, interpreter and Verilator agree, cycle for cycle,
+//! The deformable convolution engine in every mode: model, interpreter and Verilator agree, cycle for cycle,
 //! on images drawn at random with offsets at and beyond the bound and the borders, and gaps in every stream.
 //! `BITMILL_FULL` takes more and longer runs.
 
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bitmill_hdl::Module;
 use bitmill_hdl::unit::{Random, Unit, Values, compare, interpret};
 use bitmill_testbenches::cosim::{self, Bench, PowerUp};
-use bitmill_testbenches::readers;
-use bitmill_units::engine::deformable_convolution::{ENTRIES, layers};
+use bitmill_units::engine::deformable_convolution::convolution::ENTRY;
+use bitmill_units::engine::deformable_convolution::layers;
 
 struct Case {
     label: String,
@@ -24,14 +24,14 @@ struct Case {
 fn modes() -> Vec<String> {
     let mut all = Vec::new();
     let bounds = [(0, 7), (2, 2), (0, 1), (1, 3), (0, 0), (3, 0)];
-    let banks = [(4, 4), (2, 2), (1, 1), (8, 2), (1, 4)];
+    let banks = [(2, 2), (4, 2), (1, 1), (1, 4), (2, 4)];
     for offsets in ["square", "per_tap"] {
         for interpolation in ["bilinear", "rounded"] {
             for (mask_bits, fraction_bits) in [(0, 4), (8, 3), (0, 0)] {
                 for taps in [1, 3, 9] {
                     let (lowest, highest) = bounds[all.len() % bounds.len()];
                     let (rows, columns) = banks[all.len() % banks.len()];
-                    let (lanes, words) = [(1, 4), (2, 2), (3, 1)][all.len() / 2 % 3];
+                    let (lanes, words) = [(1, 4), (2, 2), (2, 1)][all.len() / 2 % 3];
                     all.push(format!(
                         "offsets={offsets} interpolation={interpolation} mask_bits={mask_bits} \
                          fraction_bits={fraction_bits} taps_at_once={taps} lowest={lowest} highest={highest} \
@@ -44,18 +44,21 @@ fn modes() -> Vec<String> {
     all
 }
 
-fn cases(cycles: usize) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for entry in ENTRIES {
-        for mode in modes() {
-            let label = format!("{} {mode}", entry.name);
-            let unit = entry.unit(mode.split_whitespace()).unwrap_or_else(|error| panic!("{label}: {error}"));
-            let module = unit.module().unwrap_or_else(|error| panic!("{label}: {error}"));
-            let stimulus = unit.stimulus(&mut Random::new(cases.len() as u64), cycles);
-            cases.push(Case { label, unit, module, stimulus });
-        }
-    }
-    cases
+/// What the engine has besides a sampler: channels, processing elements and weights take turns.
+const ARRAYS: [&str; 5] = [
+    "channels=depthwise weight=int4",
+    "channels=full columns=2 most_groups=3",
+    "channels=depthwise pe=bit_serial",
+    "channels=full columns=1 most_groups=2 pe=matryoshka weight=matgptq4",
+    "channels=depthwise",
+];
+
+fn case(number: usize, mode: &str, cycles: usize) -> Case {
+    let label = format!("{mode} {}", ARRAYS[number % ARRAYS.len()]);
+    let unit = ENTRY.unit(label.split_whitespace()).unwrap_or_else(|error| panic!("{label}: {error}"));
+    let module = unit.module().unwrap_or_else(|error| panic!("{label}: {error}"));
+    let stimulus = unit.stimulus(&mut Random::new(number as u64), cycles);
+    Case { label, unit, module, stimulus }
 }
 
 fn agree(case: &Case, seen: &[Values], by: &'static str) -> usize {
@@ -69,15 +72,12 @@ fn every_mode_runs_as_predicted() {
         return;
     };
     let full = std::env::var_os("BITMILL_FULL").is_some();
-    let cases: Vec<Case> = match full {
-        true => cases(20_000),
-        false => cases(1_000).into_iter().step_by(5).collect(),
-    };
+    // Without more, a few modes in which every kind of array and number of taps is met.
+    let (cycles, stride) = if full { (12_000, 1) } else { (1_200, 7) };
+    let cases: Vec<Case> =
+        modes().iter().enumerate().step_by(stride).map(|(number, mode)| case(number, mode, cycles)).collect();
     let (mut values, mut images) = (0, 0);
-    for batch in cases.chunks(12) {
-        let modules: Vec<Arc<Module>> = batch.iter().map(|case| Arc::clone(&case.module)).collect();
-        let sources = cosim::sources(&modules).expect("modules have distinct names");
-        common::tools::unless_missing("lint of the engine", readers::lint(&sources));
+    for batch in cases.chunks(6) {
         let benches: Vec<Bench> =
             batch.iter().map(|case| Bench { module: &case.module, stimulus: &case.stimulus }).collect();
         let seen =
@@ -89,5 +89,5 @@ fn every_mode_runs_as_predicted() {
         }
     }
     println!("{} sets of parameters, {images} images, {values} values agree under Verilator", cases.len());
-    assert!(images >= if full { 1000 } else { 30 }, "only {images} images");
+    assert!(images >= if full { 1000 } else { 10 }, "only {images} images");
 }

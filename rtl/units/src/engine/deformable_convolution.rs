@@ -2,20 +2,27 @@
 //!
 //! An image streams into a line buffer that is as deep as the bound on the offsets asks for; for each output pixel
 //! its offsets stream in. The [`sampler`] gathers the pixels that the taps look at from banks, several taps at once,
-//! and interpolates. The meaning of a sample is [`bitmill_formats::deformable`].
+//! and interpolates; the [`array`] multiplies with the PEs of the accelerator's array and requantizes. The whole engine is
+//! a [`convolution`]; its meaning is [`bitmill_formats::deformable`].
 
+pub mod array;
+mod array_model;
+pub mod convolution;
+mod convolution_model;
 mod front_end;
 mod gather;
 mod interpolator;
 mod line_buffer;
 mod points;
+mod replay;
 pub mod sampler;
 mod sampler_model;
 pub mod shape;
 mod stimulus;
+pub mod timing;
 
 use crate::Entry;
 pub use stimulus::layers;
 
 /// The catalogue's entries.
-pub const ENTRIES: [Entry; 1] = [sampler::ENTRY];
+pub const ENTRIES: [Entry; 2] = [convolution::ENTRY, sampler::ENTRY];

@@ -173,7 +173,7 @@ impl Unit for Sampler {
     }
 
     fn model(&self) -> Box<dyn Model> {
-        Box::new(SamplerModel::new(self.shape))
+        Box::new(SamplerModel::new(self.shape, true))
     }
 
     fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {

@@ -1,6 +1,7 @@
 //! Predicts the sampler cycle by cycle: the same counters, and samples from the meaning.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use bitmill_formats::deformable::{Point, TAPS};
 use bitmill_hdl::BigUint;
@@ -66,6 +67,8 @@ pub(super) struct Inputs<'i> {
 /// The state of a sampler.
 pub(super) struct SamplerModel {
     shape: Shape,
+    /// Whether samples are made; where they are not, they are 0, in the same cycles.
+    carries_data: bool,
     /// The words of the image so far.
     image: Vec<BigUint>,
     full: bool,
@@ -81,9 +84,10 @@ pub(super) struct SamplerModel {
 }
 
 impl SamplerModel {
-    pub fn new(shape: Shape) -> SamplerModel {
+    pub fn new(shape: Shape, carries_data: bool) -> SamplerModel {
         SamplerModel {
             shape,
+            carries_data,
             image: Vec::new(),
             full: false,
             oldest_row: 0,
@@ -183,11 +187,39 @@ impl SamplerModel {
     fn load(&mut self, last: [u32; 3], zero_point: i64, pixel_ends: bool) {
         let [last_row, last_column, last_word] = last;
         let pixel = self.pixel.as_ref().expect("only a pixel has steps");
-        let taps = self.group * self.shape.taps_at_once..(self.group + 1) * self.shape.taps_at_once;
+        let at_once = self.shape.taps_at_once as usize;
+        let taps = self.group as usize * at_once..(self.group as usize + 1) * at_once;
         let size = [last_row + 1, last_column + 1];
-        let points = &pixel.points[taps.start as usize..taps.end as usize];
+        let points = &pixel.points[taps.clone()];
+        let row_ends = pixel_ends && self.at[1] == last_column;
+        let image_ends = row_ends && self.at[0] == last_row;
+        let left_cycles = self.shape.step_cycles(points, size);
+        let samples = match self.carries_data {
+            true => self.samples_of(pixel, taps, last, zero_point),
+            false => BigUint::ZERO,
+        };
+        self.step = Some(Step { left_cycles, samples, row_ends, image_ends });
+
+        self.group = (self.group + 1) % self.shape.groups();
+        if self.group == 0 {
+            self.word = if self.word == last_word { 0 } else { self.word + 1 };
+        }
+        if pixel_ends {
+            self.pixel = None;
+            self.at = match self.at {
+                [row, column] if column < last_column => [row, column + 1],
+                [row, _] if row < last_row => [row + 1, 0],
+                _ => [0, 0],
+            };
+            self.draining = image_ends;
+        }
+    }
+    /// The samples of a step.
+    fn samples_of(&self, pixel: &Pixel, taps: Range<usize>, last: [u32; 3], zero_point: i64) -> BigUint {
+        let [last_row, last_column, last_word] = last;
+        let size = [last_row + 1, last_column + 1];
         let mut samples = Vec::new();
-        for tap in taps.map(|tap| tap as usize) {
+        for tap in taps {
             for index in 0..self.shape.lanes {
                 let look = |row: i64, column: i64| {
                     let inside = |index: i64, size: u32| (0..i64::from(size)).contains(&index);
@@ -204,25 +236,7 @@ impl SamplerModel {
                 samples.push(to_bits(sample.into(), ACTIVATION_BITS));
             }
         }
-        let row_ends = pixel_ends && self.at[1] == last_column;
-        let image_ends = row_ends && self.at[0] == last_row;
-        let samples = pack(&samples, ACTIVATION_BITS);
-        let left_cycles = self.shape.step_cycles(points, size);
-        self.step = Some(Step { left_cycles, samples, row_ends, image_ends });
-
-        self.group = (self.group + 1) % self.shape.groups();
-        if self.group == 0 {
-            self.word = if self.word == last_word { 0 } else { self.word + 1 };
-        }
-        if pixel_ends {
-            self.pixel = None;
-            self.at = match self.at {
-                [row, column] if column < last_column => [row, column + 1],
-                [row, _] if row < last_row => [row + 1, 0],
-                _ => [0, 0],
-            };
-            self.draining = image_ends;
-        }
+        pack(&samples, ACTIVATION_BITS)
     }
 }
 

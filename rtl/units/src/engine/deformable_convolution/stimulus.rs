@@ -1,11 +1,16 @@
 //! Images, offsets and masks for the engine: small images mostly, offsets at and beyond the bound, gaps anywhere.
 
 use bitmill_formats::deformable::TAPS;
-use bitmill_hdl::unit::{Model, Random, Values, number, pack, to_bits};
+use bitmill_formats::requantize::MULTIPLIER_BITS;
+use bitmill_hdl::unit::{Model, Random, Values, number, pack, signed_number, to_bits};
 use bitmill_hdl::{BigUint, Module};
 
+use super::array::{ArrayShape, Sums};
+use super::convolution::DeformableConvolution;
+use super::convolution_model::EngineModel;
 use super::sampler_model::SamplerModel;
 use super::shape::{ACTIVATION_BITS, OFFSET_BITS, Shape};
+use crate::common::requantizer::{BIAS_BITS, SHIFT_BITS};
 
 /// Some images of one size, and what is still to come of them.
 pub(super) struct Layer {
@@ -90,7 +95,7 @@ impl Layer {
 
 /// Stimulus of the sampler.
 pub(super) fn sampler(shape: Shape, random: &mut Random, cycles: usize) -> Vec<Values> {
-    let (mut model, mut layer) = (SamplerModel::new(shape), Layer::none(shape));
+    let (mut model, mut layer) = (SamplerModel::new(shape, true), Layer::none(shape));
     (0..cycles)
         .map(|_| {
             if layer.is_over() && model.is_idle() {
@@ -122,4 +127,95 @@ pub fn layers(module: &Module, stimulus: &[Values], seen: &[Values]) -> usize {
         }
     }
     images
+}
+
+/// What a layer loads before its images: a weight word and a scale a cycle.
+struct Loads {
+    weights: Vec<[BigUint; 3]>,
+    scales: Vec<[BigUint; 3]>,
+}
+
+impl Loads {
+    fn draw(array: &ArrayShape, words: u32, groups: u32, random: &mut Random) -> Loads {
+        let (taps, packer) = (array.steps.taps_at_once, array.pe.weight_packer(&array.mode()));
+        let bits = array.pe.weight_bits() / taps;
+        let mut word = || {
+            let row = (0..taps).map(|_| Some(signed_number(&random.corner_bits(bits), bits))).collect();
+            // Formats that take other values than integers of as many bits are given what they choose.
+            packer(&mut [row]).or_else(|| packer(&mut [vec![None; taps as usize]])).unwrap_or_default()
+        };
+        let steps = (0..groups)
+            .flat_map(|group| (0..words).map(move |word| (group, word)))
+            .flat_map(|(group, word)| (0..array.steps.groups()).map(move |tap| (group, word, tap)));
+        let mut weights = Vec::new();
+        for (group, number, tap) in steps {
+            let address = array.weight_address(group, number, tap);
+            weights.extend((0..array.elements()).map(|element| [element.into(), address.into(), word()]));
+        }
+        let scaled = if array.group_bits().is_some() { groups } else { words };
+        let mut scales = Vec::new();
+        for address in 0..scaled {
+            for output in 0..array.outputs() {
+                // Results that fill the range mostly: sums have about 18 bits.
+                let bias = to_bits(i128::from(random.below(1 << 16)) - (1 << 15), BIAS_BITS);
+                let multiplier =
+                    random.bits(MULTIPLIER_BITS - 1) | BigUint::from(1u8) << (MULTIPLIER_BITS - 1);
+                let shift = BigUint::from(36 + random.below(6));
+                let scale = (bias << MULTIPLIER_BITS | multiplier) << SHIFT_BITS | shift;
+                scales.push([output.into(), address.into(), scale]);
+            }
+        }
+        Loads { weights, scales }
+    }
+
+    fn is_over(&self) -> bool {
+        self.weights.is_empty() && self.scales.is_empty()
+    }
+
+    /// The load ports of a cycle.
+    fn next(&mut self) -> Values {
+        [&mut self.weights, &mut self.scales]
+            .into_iter()
+            .flat_map(|list| match list.pop() {
+                Some(load) => [vec![BigUint::from(1u8)], load.to_vec()].concat(),
+                None => vec![BigUint::ZERO; 4],
+            })
+            .collect()
+    }
+}
+
+/// Stimulus of the whole engine.
+pub(super) fn engine(unit: &DeformableConvolution, random: &mut Random, cycles: usize) -> Vec<Values> {
+    let (array, shape) = (unit.array(), unit.sampler());
+    let (mut model, mut layer) = (EngineModel::new(unit.clone(), true), Layer::none(shape));
+    let mut loads = Loads { weights: Vec::new(), scales: Vec::new() };
+    let mut settings: Values = Vec::new();
+    (0..cycles)
+        .map(|_| {
+            if layer.is_over() && model.is_idle() {
+                layer = Layer::draw(shape, random);
+                let groups = match array.sums {
+                    Sums::Depthwise => 1,
+                    Sums::Full { most_groups, .. } => 1 + random.below(most_groups.min(3).into()) as u32,
+                };
+                loads = Loads::draw(array, number(&layer.settings[2]) as u32 + 1, groups, random);
+                settings = array.group_bits().map(|_| BigUint::from(groups - 1)).into_iter().collect();
+                let low = -128 + random.below(100) as i128;
+                let range = [random.below(40) as i128 - 20, low, 127 - random.below(20) as i128];
+                settings.extend(range.map(|value| to_bits(value, ACTIVATION_BITS)));
+            }
+            let (mut values, ready) = layer.streams(random);
+            if !loads.is_over() {
+                (values[0], values[2]) = (BigUint::ZERO, BigUint::ZERO);
+            }
+            let streams = values.clone();
+            values.push(ready);
+            values.extend(layer.settings.iter().chain(&settings).cloned());
+            values.extend(loads.next());
+            let said = model.cycle(&values);
+            let is_set = |index: usize| said[index] == Some(BigUint::from(1u8));
+            layer.took(&streams, is_set(0), is_set(1));
+            values
+        })
+        .collect()
 }
