@@ -2,7 +2,7 @@
 //!
 //! An image streams into a line buffer that is as deep as the bound on the offsets asks for; for each output pixel
 //! its offsets stream in. The [`sampler`] gathers the pixels that the taps look at from banks, several taps at once,
-//! and interpolates; the [`array`] multiplies with the PEs of the accelerator's array and requantizes. The whole engine is
+//! and interpolates; the [`mod@array`] multiplies with the PEs of the accelerator's array and requantizes. The whole engine is
 //! a [`convolution`]; its meaning is [`bitmill_formats::deformable`].
 
 pub mod array;
