@@ -68,6 +68,14 @@ impl<'m> Analysis<'m> {
         self.reader[id.index()]
     }
 
+    /// Whether the signal is its operand under another name, extended, or of another signedness.
+    pub fn keeps_value(&self, id: SignalId) -> bool {
+        matches!(
+            self.module.signal(id).node,
+            Node::Wire { .. } | Node::Operation(Op::Extend | Op::Reinterpret, _)
+        )
+    }
+
     /// Bits up to which the signal carries information.
     pub fn significant(&self, id: SignalId) -> u32 {
         self.significant[id.index()]

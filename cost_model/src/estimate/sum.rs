@@ -52,25 +52,17 @@ fn is_inner(analysis: &Analysis, id: SignalId) -> bool {
     while let Some(reader) = analysis.reader(at) {
         match &analysis.module.signal(reader).node {
             Node::Operation(Op::Add | Op::Sub, _) => return true,
-            _ if keeps_value(analysis, reader) && analysis.readers(reader) == 1 => at = reader,
+            _ if analysis.keeps_value(reader) && analysis.readers(reader) == 1 => at = reader,
             _ => return false,
         }
     }
     false
 }
 
-/// Whether the signal is its operand under another name, extended, or of another signedness.
-fn keeps_value(analysis: &Analysis, id: SignalId) -> bool {
-    matches!(
-        analysis.module.signal(id).node,
-        Node::Wire { .. } | Node::Operation(Op::Extend | Op::Reinterpret, _)
-    )
-}
-
 /// The terms that `id` brings to a sum of `width` bits.
 fn collect(analysis: &Analysis, id: SignalId, width: u32, terms: &mut Vec<Term>) {
     let mut at = id;
-    while keeps_value(analysis, at) && analysis.readers(at) == 1 {
+    while analysis.keeps_value(at) && analysis.readers(at) == 1 {
         at = analysis.module.operands(at)[0];
     }
     let once = analysis.readers(at) == 1;

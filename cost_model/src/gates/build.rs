@@ -1,0 +1,273 @@
+//! From the signals of a module to bits, and the count of the gates that something reads.
+
+use bitmill_hdl::{Module, Node, Op, SignalId};
+
+use super::arithmetic::Columns;
+use super::{Counts, FALSE, Gate, Graph, KINDS, Literal, Origin};
+use crate::analysis::Analysis;
+
+struct Builder<'m> {
+    analysis: Analysis<'m>,
+    graph: Graph,
+    bits: Vec<Option<Vec<Literal>>>,
+}
+
+/// Counts the gates of `module`.
+pub(super) fn count(module: &Module) -> Counts {
+    let bits = vec![None; module.signals.len()];
+    let mut builder = Builder { analysis: Analysis::of(module), graph: Graph::new(), bits };
+    let mut sinks: Vec<Literal> = Vec::new();
+    for port in module.outputs() {
+        sinks.extend(builder.bits(port.signal));
+    }
+    for m in &module.memories {
+        for id in [m.write_enable, m.write_address, m.write_data, m.read_enable, m.read_address] {
+            sinks.extend(builder.bits(id));
+        }
+    }
+    for id in module.instances.iter().flat_map(|i| i.reads()) {
+        sinks.extend(builder.bits(id));
+    }
+    builder.count(sinks)
+}
+
+impl Builder<'_> {
+    fn count(mut self, mut work: Vec<Literal>) -> Counts {
+        let module = self.analysis.module;
+        let mut seen = vec![false; self.graph.gates.len()];
+        let mut counts = [0.0; KINDS.len()];
+        let mut add = |kind: &str| {
+            let at = KINDS.iter().position(|k| *k == kind).expect("a kind of the table");
+            counts[at] += 1.0;
+        };
+        while let Some(literal) = work.pop() {
+            let node = (literal >> 1) as usize;
+            seen.resize(self.graph.gates.len().max(seen.len()), false);
+            if std::mem::replace(&mut seen[node], true) {
+                continue;
+            }
+            match self.graph.gates[node] {
+                (Gate::Leaf, _) => {}
+                (Gate::Register(number, bit), _) => {
+                    let register = &module.registers[number as usize];
+                    add("flip_flop");
+                    if register.enable.is_some() {
+                        add("enable");
+                    }
+                    for id in register.next.iter().chain(&register.enable) {
+                        let bits = self.bits(*id);
+                        work.push(bits[(bit as usize).min(bits.len() - 1)]);
+                    }
+                }
+                (Gate::And(a, b), origin) => {
+                    add(match origin {
+                        Origin::Logic => "logic_and",
+                        Origin::Match => "match_and",
+                        Origin::Choice => "choice_and",
+                        Origin::Table => "table_and",
+                        Origin::Carry => "carry_and",
+                        Origin::Tree => "tree_and",
+                        Origin::Product => "product_and",
+                    });
+                    work.extend([a, b]);
+                }
+                (Gate::Xor(a, b), origin) => {
+                    add(match origin {
+                        Origin::Carry => "carry_xor",
+                        Origin::Tree => "tree_xor",
+                        _ => "logic_xor",
+                    });
+                    work.extend([a, b]);
+                }
+                (Gate::Mux(s, a, b), origin) => {
+                    add(match origin {
+                        Origin::Table => "table_mux",
+                        _ => "choice_mux",
+                    });
+                    work.extend([s, a, b]);
+                }
+            }
+        }
+        counts
+    }
+
+    fn bits(&mut self, id: SignalId) -> Vec<Literal> {
+        if let Some(bits) = &self.bits[id.index()] {
+            return bits.clone();
+        }
+        let bits = self.make(id);
+        self.bits[id.index()] = Some(bits.clone());
+        bits
+    }
+
+    fn extended(&mut self, id: SignalId, width: usize) -> Vec<Literal> {
+        let signed = self.analysis.module.signal(id).shape.signed;
+        let mut bits = self.bits(id);
+        let fill = if signed { bits.last().copied().unwrap_or(FALSE) } else { FALSE };
+        bits.resize(width, fill);
+        bits
+    }
+
+    fn make(&mut self, id: SignalId) -> Vec<Literal> {
+        let module = self.analysis.module;
+        let data = module.signal(id);
+        let width = data.shape.width as usize;
+        match &data.node {
+            Node::Constant(value) => (0..width).map(|i| Literal::from(value.bit(i as u64))).collect(),
+            Node::Wire { driver: Some(driver) } => self.bits(*driver),
+            Node::Register(number) => (0..width)
+                .map(|bit| self.graph.gate(Gate::Register(*number as u32, bit as u32), Origin::Logic))
+                .collect(),
+            Node::Operation(op, operands) => self.operation(id, *op, operands, width),
+            _ => (0..width).map(|_| self.graph.leaf()).collect(),
+        }
+    }
+
+    fn operation(&mut self, id: SignalId, op: Op, operands: &[SignalId], width: usize) -> Vec<Literal> {
+        let module = self.analysis.module;
+        let signed = |id: SignalId| module.signal(id).shape.signed;
+        match op {
+            Op::Add | Op::Sub | Op::Mul => self.sum(id, width),
+            Op::Extend => self.extended(operands[0], width),
+            Op::Reinterpret => self.bits(operands[0]),
+            Op::Slice { lsb } => self.bits(operands[0])[lsb as usize..lsb as usize + width].to_vec(),
+            Op::Concat => operands.iter().rev().flat_map(|&o| self.bits(o)).collect(),
+            Op::Replicate => {
+                let part = self.bits(operands[0]);
+                part.iter().copied().cycle().take(width).collect()
+            }
+            Op::Not => self.bits(operands[0]).iter().map(|bit| bit ^ 1).collect(),
+            Op::And | Op::Or | Op::Xor => {
+                let (a, b) = (self.bits(operands[0]), self.bits(operands[1]));
+                self.graph.origin = Origin::Logic;
+                let mut gate = |a: Literal, b: Literal| match op {
+                    Op::And => self.graph.and(a, b, Origin::Logic),
+                    Op::Or => self.graph.or(a, b, Origin::Logic),
+                    _ => self.graph.xor(a, b, Origin::Logic),
+                };
+                a.iter().zip(&b).map(|(&a, &b)| gate(a, b)).collect()
+            }
+            Op::Equal => {
+                let (a, b) = (self.bits(operands[0]), self.bits(operands[1]));
+                self.graph.origin = Origin::Match;
+                vec![self.graph.equal(&a, &b)]
+            }
+            Op::Less | Op::LessEqual => {
+                let (a, b) = (self.bits(operands[0]), self.bits(operands[1]));
+                vec![self.graph.less(&a, &b, signed(operands[0]), op == Op::LessEqual)]
+            }
+            Op::Mux => {
+                let choice = self.bits(operands[0])[0];
+                let (a, b) = (self.bits(operands[1]), self.bits(operands[2]));
+                self.graph.origin = Origin::Choice;
+                a.iter().zip(&b).map(|(&a, &b)| self.graph.mux(choice, a, b, Origin::Logic)).collect()
+            }
+            Op::Select => {
+                let index = self.bits(operands[0]);
+                let items: Vec<Vec<Literal>> = operands[1..].iter().map(|&o| self.bits(o)).collect();
+                self.graph.origin = Origin::Table;
+                self.graph.select(&index, &items)
+            }
+            Op::ShiftLeft | Op::ShiftRight => {
+                let (word, amount) = (self.bits(operands[0]), self.bits(operands[1]));
+                self.graph.origin = Origin::Choice;
+                let sign = word.last().copied().unwrap_or(FALSE);
+                let fill = if op == Op::ShiftRight && signed(operands[0]) { sign } else { FALSE };
+                self.graph.shift(&word, &amount, op == Op::ShiftLeft, fill)
+            }
+            Op::ReduceAnd => {
+                let bits = self.bits(operands[0]);
+                self.graph.origin = Origin::Match;
+                vec![self.graph.all(&bits)]
+            }
+            Op::ReduceOr => {
+                let bits: Vec<Literal> = self.bits(operands[0]).iter().map(|bit| bit ^ 1).collect();
+                self.graph.origin = Origin::Match;
+                vec![self.graph.all(&bits) ^ 1]
+            }
+            Op::ReduceXor => {
+                let bits = self.bits(operands[0]);
+                self.graph.origin = Origin::Logic;
+                vec![self.graph.tree(&bits, FALSE, |graph, a, b| graph.xor(a, b, Origin::Logic))]
+            }
+        }
+    }
+
+    /// A sum with the sums and products that only it reads.
+    fn sum(&mut self, id: SignalId, width: usize) -> Vec<Literal> {
+        let used = (self.analysis.used_below(id) as usize).clamp(1, width);
+        let Node::Operation(op, operands) = &self.analysis.module.signal(id).node else { return Vec::new() };
+        let mut terms = Vec::new();
+        self.collect(*op, operands, false, &mut terms);
+        let mut bits = match terms[..] {
+            [Term::Word(a, false), Term::Word(b, subtract)] => {
+                let (a, b) = (self.extended(a, used), self.extended(b, used));
+                let b: Vec<Literal> = b.iter().map(|bit| bit ^ u32::from(subtract)).collect();
+                self.graph.carry_propagate(&a[..used], &b[..used], Literal::from(subtract)).0
+            }
+            _ => {
+                let mut columns = Columns::new(used);
+                for term in terms {
+                    match term {
+                        Term::Word(word, subtract) => {
+                            let bits = self.extended(word, used);
+                            columns.add(&bits[..used], 0, subtract);
+                        }
+                        Term::Product(a, b, subtract) => self.product(&mut columns, a, b, used, subtract),
+                    }
+                }
+                self.graph.total(columns)
+            }
+        };
+        // Bits that nothing reads.
+        bits.resize(width, FALSE);
+        bits
+    }
+
+    fn product(&mut self, columns: &mut Columns, a: SignalId, b: SignalId, width: usize, subtract: bool) {
+        let of = |id: SignalId| self.analysis.module.signal(id).shape;
+        let (mut a, mut b) = (a, b);
+        if of(a).width < of(b).width {
+            (a, b) = (b, a);
+        }
+        let signed = of(b).signed;
+        let (long, short) = (self.extended(a, width), self.bits(b));
+        let short = &short[..short.len().min(width)];
+        self.graph.add_product(
+            columns,
+            &long,
+            short,
+            signed && short.len() == of(b).width as usize,
+            subtract,
+        );
+    }
+
+    /// The terms of a sum, through sums and products that nothing else reads.
+    fn collect(&self, op: Op, operands: &[SignalId], subtract: bool, terms: &mut Vec<Term>) {
+        if op == Op::Mul {
+            terms.push(Term::Product(operands[0], operands[1], subtract));
+            return;
+        }
+        for (place, &operand) in operands.iter().enumerate() {
+            let subtract = subtract != (op == Op::Sub && place == 1);
+            let mut at = operand;
+            while self.analysis.keeps_value(at) && self.analysis.readers(at) == 1 {
+                at = self.analysis.module.operands(at)[0];
+            }
+            match &self.analysis.module.signal(at).node {
+                Node::Operation(inner @ (Op::Add | Op::Sub | Op::Mul), inner_operands)
+                    if self.analysis.readers(at) == 1 =>
+                {
+                    self.collect(*inner, inner_operands, subtract, terms);
+                }
+                _ => terms.push(Term::Word(operand, subtract)),
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Term {
+    Word(SignalId, bool),
+    Product(SignalId, SignalId, bool),
+}
