@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitmill_formats::deformable::{Channels, Deformation, Image, TAPS, convolve};
+use bitmill_formats::deformable::{Channels, Deformation, Image, TAPS, convolve, samples};
 use bitmill_formats::{Multiplier, Requantization};
 use bitmill_hdl::unit::{
     Random, Unit, Values, compare, interpret, lane, number, pack, signed_number, to_bits,
@@ -12,6 +12,8 @@ use bitmill_units::Settings;
 use bitmill_units::common::requantizer::{OutputRange, Requantizer};
 use bitmill_units::engine::deformable_convolution::array::Sums;
 use bitmill_units::engine::deformable_convolution::convolution::{self, DeformableConvolution};
+use bitmill_units::engine::deformable_convolution::sampler;
+use bitmill_units::engine::deformable_convolution::shape::Shape;
 use bitmill_units::engine::deformable_convolution::timing::LayerSize;
 
 /// Every unit of the engine at every example, longer than the walk of the catalogue goes.
@@ -313,5 +315,63 @@ fn bounded_square_offsets_hardly_cost_anything() {
         let plain = cycles(settings, plain_reach, &|_| vec![16]);
         println!("{settings}: {deformed} cycles, plain {plain}");
         assert!(deformed as f64 <= 1.05 * plain as f64, "{settings}: {deformed} cycles, plain {plain}");
+    }
+}
+
+/// CoDeNet's own case, which its published circuit misreads: 32 × 32 pixels and every offset at the bound of 7, while the
+/// image streams in as fast as it can, around the line buffer twice. And offsets a tap at either bound.
+#[test]
+fn offsets_at_the_bound_are_read_right() {
+    let side = 32;
+    for (settings, offsets) in [("offsets=square", vec![7 * 16; 1]), ("offsets=per_tap lowest=7", Vec::new())]
+    {
+        let settings = format!("{settings} longest_side=32 lanes=1 most_words=1 bank_rows=16 bank_columns=1");
+        let unit = sampler::ENTRY.unit(settings.split_whitespace()).expect("a legal sampler");
+        let parameters = Settings::parse("sampler", sampler::ENTRY.parameters, settings.split_whitespace());
+        let shape = Shape::from_settings(&parameters.expect("parameters")).expect("a legal shape");
+        assert!((shape.rows() as usize) < 2 * side, "the image goes around the line buffer");
+        let mut random = Random::new(7);
+        let values = (0..side * side).map(|_| random.below(256) as i64 - 128).collect();
+        let image = Image { height: side, width: side, channels: 1, values };
+        let count = shape.sampling.offsets.values();
+        let mut at_bound = || if random.one_in(2) { 7 * 16 } else { -7 * 16 };
+        let offsets: Vec<i64> = match offsets[..] {
+            [one] => vec![one; side * side],
+            _ => (0..side * side * count).map(|_| at_bound()).collect(),
+        };
+        let deformation = Deformation { offsets: &offsets, masks: &[] };
+
+        let module = unit.module().expect("legal hardware");
+        let mut circuit = Interpreter::new(&module);
+        let slots = |names: [&str; 5]| names.map(|name| circuit.input(name).expect("an input"));
+        let [image_valid, image_in, offsets_valid, offsets_in, ready] =
+            slots(["image_valid_i", "image_i", "offsets_valid_i", "offsets_i", "ready_i"]);
+        let [image_ready, offsets_ready, valid, samples_out] =
+            ["image_ready_o", "offsets_ready_o", "valid_o", "samples_o"]
+                .map(|name| circuit.output(name).expect("an output"));
+        let constants = [("last_row_i", 31u8), ("last_column_i", 31), ("zero_point_i", 5)];
+        for (slot, value) in constants.map(|(name, value)| (circuit.input(name).expect("an input"), value)) {
+            circuit.set_big(slot, &value.into());
+        }
+        circuit.set_big(ready, &1u8.into());
+        let (mut written, mut asked, mut read) = (0, 0, 0);
+        while read < side * side {
+            circuit.set_big(image_valid, &u8::from(written < side * side).into());
+            let pixel = image.values.get(written).copied().unwrap_or(0);
+            circuit.set_big(image_in, &to_bits(pixel.into(), 8));
+            circuit.set_big(offsets_valid, &u8::from(asked < side * side).into());
+            let own = offsets.get(asked * count..(asked + 1) * count).unwrap_or(&[]);
+            let bits: Vec<BigUint> = own.iter().map(|offset| to_bits((*offset).into(), 16)).collect();
+            circuit.set_big(offsets_in, &pack(&bits, 16));
+            if circuit.get_big(valid).bit(0) {
+                let at = [read / side, read % side];
+                let (expected, _) = samples(&shape.sampling, &image, 5, at, deformation);
+                assert_eq!(split(&circuit.get_big(samples_out), TAPS, 8), expected[0], "pixel {at:?}");
+                read += 1;
+            }
+            written += usize::from(circuit.get_big(image_ready).bit(0) && written < side * side);
+            asked += usize::from(circuit.get_big(offsets_ready).bit(0) && asked < side * side);
+            circuit.step();
+        }
     }
 }

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use bitmill_formats::deformable::TAPS;
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 
@@ -77,7 +78,11 @@ impl Unit for Sampler {
         let offsets_valid = m.input("offsets_valid_i", unsigned(1));
         let offsets = m.input("offsets_i", unsigned(shape.offsets_bits()));
         let masks = shape.mask_width().map(|width| {
-            m.input_with_comment("masks_i", unsigned(9 * width), "modulation of the taps, tap 0 lowest")
+            m.input_with_comment(
+                "masks_i",
+                unsigned(TAPS as u32 * width),
+                "modulation of the taps, tap 0 lowest",
+            )
         });
         m.group("Samples out");
         let ready = m.input("ready_i", unsigned(1));
