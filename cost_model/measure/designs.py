@@ -1,6 +1,6 @@
 """Synthesises whole designs and writes their areas and longest paths to cost_model/tests/measured.
 
-    cargo build -p bitmill -p bitmill-testbenches --example unit_verilog
+    cargo build -p bitmill && cargo build -p bitmill-testbenches --example unit_verilog
     python3 cost_model/measure/designs.py sky130hd --data ../shared/data --cache CACHE
 
 Designs are examples of the catalogue of units (at most six a unit), and modules of small accelerators, arrays among
