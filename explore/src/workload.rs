@@ -79,9 +79,7 @@ impl Workload {
 pub(crate) fn arithmetic(accelerator: &Accelerator) -> (&Format, &Format, Multiplication) {
     let precision = &accelerator.configuration().precision;
     let (activation, weight) = (precision.activations.first(), precision.weights.first());
-    let mode = accelerator.mode(activation, weight);
-    let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
-    (activation, weight, multiplication)
+    (activation, weight, accelerator.multiplication(activation, weight))
 }
 
 /// Position of the largest value, the first of equal ones.

@@ -253,7 +253,10 @@ fn layers_without_numbers_are_timed_beside_scale_sim() {
     // Blocks of 32 channels: a step for each block and tap of a pixel.
     let blocks = configuration("mxfp4.yaml");
     let timed = json(&succeeds(here.path(), &["simulate", &blocks, "--topology", "net.csv", "--json"]));
-    assert!(timed["layers"][1]["cycles"].as_u64() >= Some(2), "64 channels are two blocks");
+    // 64 pixels on 4 rows, 9 taps of a block each; 8 times as many if the channels came one by one. Memory takes its time.
+    let steps = 16 * 9;
+    let cycles = timed["layers"][0]["cycles"].as_u64().unwrap();
+    assert!((steps..8 * steps).contains(&cycles), "{cycles} of {steps}");
     let error = fails(here.path(), &["simulate", &blocks]);
     assert!(error.contains("depthwise") && error.contains("no meaning in blocks (mxfp4)"), "{error}");
     fs::write(here.path().join("bad.csv"), topology.replace("64, 10", "64, ten")).unwrap();

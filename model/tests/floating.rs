@@ -3,10 +3,11 @@
 
 mod common;
 
-use bitmill_formats::{LMul, Minifloat, Rule};
+use bitmill_formats::{BlockSums, LMul, Minifloat, Rule};
 use bitmill_model::{
-    ActivationFormat, ModelError, Multiplication, Operation, PtqConfig, QuantizedNetwork, TensorId,
-    WeightFormat, import, quantize,
+    ActivationFormat, Arithmetic, ModelError, Multiplication, Multiplier, Network, Operation, PtqConfig,
+    Quantization, QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat,
+    import, quantize,
 };
 use common::{digits, images, labels};
 
@@ -117,7 +118,49 @@ fn what_floating_point_cannot_do_is_refused() {
             .contains("and blocks of numbers that are bf16 numbers are legal for activations, found fp32")
     );
     assert!(refused("mxint16").contains("found mxint16"));
+    // Whatever stands in no blocks has no sums of blocks, integers least of all.
+    let sums = BlockSums { size: 8, lsb_exponent: -8 };
+    let of_blocks = Multiplication { blocks: Some(sums), ..Multiplication::EXACT };
+    let integers = PtqConfig { multiplication: of_blocks, ..config("int8", "int8") };
+    let error = try_quantized(&integers).expect_err("integers in no blocks").to_string();
+    assert!(error.contains("sums of blocks need activations in blocks"), "{error}");
     // No integer holds exact sums of bf16.
     let error = try_quantized(&config("bf16", "bf16")).expect_err("sums that no integer holds").to_string();
     assert!(error.contains("cut the products' last places"), "{error}");
+}
+
+#[test]
+fn weights_off_the_grid_of_their_block_are_refused() {
+    let shape = Shape::new(1, 1, 8);
+    let tensor = |name: &str| Tensor { name: name.to_owned(), shape };
+    let mut graph = Network::new("blocks", tensor("input")).expect("a legal graph");
+    let operation = Operation::FullyConnected { out_features: 1 };
+    graph.push("layer".to_owned(), operation, vec![TensorId::INPUT]).expect("a legal graph");
+    let weight_format = WeightFormat::new("mxfp4_g8".parse().expect("a format")).expect("a legal format");
+    let format = ActivationFormat::new(weight_format.format()).expect("a legal format");
+    let quantization = Quantization { format, scale: 1.0, zero_point: 0 };
+    let sums = BlockSums { size: 8, lsb_exponent: -8 };
+    let network = |small: f64| {
+        let weights =
+            [6.0, small].iter().cycle().take(8).map(|&weight| weight_format.nearest(weight)).collect();
+        let layer = QuantizedLayer {
+            weight_format: weight_format.clone(),
+            weights,
+            bias: vec![0],
+            multipliers: vec![Multiplier::nearest(0.5).expect("a legal factor")],
+            requantization: Requantization::DyadicHalfUp,
+            input_multipliers: Vec::new(),
+            arithmetic: Arithmetic {
+                multiplication: Multiplication { blocks: Some(sums), ..Multiplication::EXACT },
+                bias_places: 0,
+            },
+            offset: 0,
+            low: quantization.min(),
+            high: quantization.max(),
+        };
+        QuantizedNetwork::new(graph.clone(), vec![quantization; 2], vec![layer])
+    };
+    assert!(network(0.5).is_ok(), "E2M1 has 0.5 beside 6");
+    let error = network(0.125).expect_err("E2M1 has no 0.125 beside 6").to_string();
+    assert!(error.contains("is not one of mxfp4_g8"), "{error}");
 }

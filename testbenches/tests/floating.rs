@@ -14,18 +14,76 @@ use bitmill_model::{
 use bitmill_sim::{Keep, SimulationError, lower};
 use bitmill_testbenches::accelerator::{Engine, Verification};
 
-/// Format of activations and weights, and the PE that multiplies them.
-const CASES: [(&str, &str, &str); 5] = [
-    ("fp8_e4m3", "fp8_e4m3", "{kind: float_mac, lanes: 4, accumulator_bits: 52}"),
-    ("fp8_e4m3", "fp8_e4m3", "{kind: l_mul, lanes: 4, accumulator_bits: 52, options: {range: wide}}"),
-    ("fp16", "bitmod_fp4", "{kind: bit_serial, lanes: 4, accumulator_bits: 64}"),
-    (
-        "mxfp8_e4m3_g4",
-        "mxfp6_e2m3_g4",
-        "{kind: block_dot, lanes: 4, accumulator_bits: 56, options: {lsb: -20}}",
-    ),
-    ("nvfp4_g8", "nvfp4_g8", "{kind: block_dot, lanes: 8, accumulator_bits: 56, options: {lsb: -12}}"),
+/// A network in one format of activations and one of weights.
+struct Case {
+    activations: &'static str,
+    weights: &'static str,
+    /// Mantissa bits of both formats.
+    mantissa_bits: [i32; 2],
+    /// The PE that multiplies them.
+    pe: &'static str,
+    /// How much larger than the true one a product is on average.
+    product_bias: f64,
+}
+
+const CASES: [Case; 5] = [
+    Case {
+        activations: "fp8_e4m3",
+        weights: "fp8_e4m3",
+        mantissa_bits: [3, 3],
+        pe: "{kind: float_mac, lanes: 4, accumulator_bits: 52}",
+        product_bias: 0.0,
+    },
+    Case {
+        activations: "fp8_e4m3",
+        weights: "fp8_e4m3",
+        mantissa_bits: [3, 3],
+        pe: "{kind: l_mul, lanes: 4, accumulator_bits: 52, options: {range: wide}}",
+        product_bias: 0.049,
+    },
+    Case {
+        activations: "fp16",
+        weights: "bitmod_fp4",
+        mantissa_bits: [10, 1],
+        pe: "{kind: bit_serial, lanes: 4, accumulator_bits: 64}",
+        product_bias: 0.0,
+    },
+    Case {
+        activations: "mxfp8_e4m3_g4",
+        weights: "mxfp6_e2m3_g4",
+        mantissa_bits: [3, 3],
+        pe: "{kind: block_dot, lanes: 4, accumulator_bits: 56, options: {lsb: -20}}",
+        product_bias: 0.0,
+    },
+    Case {
+        activations: "nvfp4_g8",
+        weights: "nvfp4_g8",
+        mantissa_bits: [1, 1],
+        pe: "{kind: block_dot, lanes: 8, accumulator_bits: 56, options: {lsb: -12}}",
+        product_bias: 0.0,
+    },
 ];
+
+impl Case {
+    fn is_of_blocks(&self) -> bool {
+        matches!(self.activations.parse(), Ok(Format::Block(_)))
+    }
+
+    /// Root mean square error of a tensor that is rounded once, over the tensor's: a minifloat's ceiling in decibels,
+    /// 13.80 + 6.02 a mantissa bit.
+    fn noise(mantissa_bits: i32) -> f64 {
+        10f64.powf(-(13.80 + 6.02 * f64::from(mantissa_bits)) / 20.0)
+    }
+
+    /// What the relative error of the logits may be: that of `layers` independent roundings of activations and of
+    /// weights, and of products that are too large in every layer. Twice as much, for a format's ceiling is not
+    /// reached: small numbers underflow, and OCP's scales let the largest of a block saturate.
+    fn largest_error(&self, layers: i32) -> f64 {
+        let squares: f64 = self.mantissa_bits.iter().map(|&bits| Self::noise(bits).powi(2)).sum();
+        let roundings = (f64::from(layers) * squares).sqrt();
+        2.0 * roundings + (1.0 + self.product_bias).powi(layers) - 1.0
+    }
+}
 
 fn accelerator(activations: &str, weights: &str, pe: &str) -> Accelerator {
     let yaml = format!(
@@ -74,36 +132,45 @@ fn quantized(accelerator: &Accelerator, network: &FloatNetwork, inputs: &[Vec<f3
     let precision = &accelerator.configuration().precision;
     let format = |format: &Format| ActivationFormat::new(format).expect("a legal format");
     let weights = WeightFormat::new(precision.weights.first().clone()).expect("a legal format");
-    let mode = accelerator.mode(precision.activations.first(), precision.weights.first()).expect("a mode");
-    let multiplication = accelerator.pe().multiplication(mode);
+    let multiplication = accelerator.multiplication(precision.activations.first(), precision.weights.first());
     let config =
         PtqConfig { multiplication, ..PtqConfig::new(weights, format(precision.activations.first())) };
     quantize(network, inputs, &config).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn verify(engine: &Engine, cases: &[(&str, &str, &str)]) {
-    for &(activations, weights, pe) in cases {
+/// Root mean square of the logits' error over that of the float network's logits.
+fn relative_error(network: &QuantizedNetwork, float: &FloatNetwork, inputs: &[Vec<f32>]) -> f64 {
+    let (mut noise, mut signal) = (0.0, 0.0);
+    for input in inputs {
+        let tensors = network.run(&network.quantize_input(input)).expect("a legal input");
+        let logits = network.dequantize(network.graph().output(), tensors.last().expect("tensors"));
+        let real = float.run(input).expect("a legal input").pop().expect("tensors");
+        for (real, logit) in real.iter().map(|&real| f64::from(real)).zip(logits) {
+            noise += (logit - real).powi(2);
+            signal += real.powi(2);
+        }
+    }
+    (noise / signal).sqrt()
+}
+
+fn verify(engine: &Engine, cases: &[Case]) {
+    for case in cases {
+        let &Case { activations, weights, pe, .. } = case;
         let mut random = Random::new(5);
         let accelerator = accelerator(activations, weights, pe);
-        let groups = if pe.contains("block_dot") { 1 } else { 2 };
+        let groups = if case.is_of_blocks() { 1 } else { 2 };
         let (float, inputs) = (network(&mut random, false, groups), inputs(&mut random));
         let network = quantized(&accelerator, &float, &inputs);
         let input = network.quantize_input(&inputs[0]);
-        let output = network.graph().output();
-        let logits =
-            network.dequantize(output, network.run(&input).expect("a legal input").last().expect("tensors"));
-        let real = float.run(&inputs[0]).expect("a legal input").pop().expect("tensors");
-        let scale = real.iter().fold(0f64, |most, x| most.max(f64::from(x.abs())));
-        let error = real.iter().zip(&logits).fold(0f64, |most, (x, y)| most.max((f64::from(*x) - y).abs()));
-        // Eighths are a step of fp8_e4m3; L-Mul's products are off by as much on average, and its sums by less.
-        let most = if activations.starts_with("nvfp4") { 0.3 } else { 0.15 };
-        assert!(error < most * scale, "{pe}: {error} of {scale}");
+        let (error, most) = (relative_error(&network, &float, &inputs), case.largest_error(3));
+        println!("{activations} x {weights}, {pe}: error {:.1} % of {:.1} %", 100.0 * error, 100.0 * most);
+        assert!(error < most, "{pe}: {error} of {most}");
         let top = accelerator.module().expect("a checked circuit");
         let (accelerator, network) = (&accelerator, &network);
         let verification =
             Verification { accelerator, top, network, input: &input, keep: Keep::Every, waves: None };
         let verdict = verification.run(engine, &mut |_, _| ()).unwrap_or_else(|e| panic!("{pe}: {e}"));
-        println!("{activations} x {weights}, {pe}: {verdict:?}, error {:.1} %", 100.0 * error / scale);
+        println!("{activations} x {weights}, {pe}: {verdict:?}");
     }
 }
 
@@ -122,7 +189,7 @@ fn whole_networks_in_verilator() {
 #[test]
 fn what_the_vector_unit_cannot_do_is_refused() {
     let mut random = Random::new(5);
-    let (activations, weights, pe) = CASES[0];
+    let Case { activations, weights, pe, .. } = CASES[0];
     let accelerator = accelerator(activations, weights, pe);
     let (float, inputs) = (network(&mut random, true, 2), inputs(&mut random));
     let pooled = quantized(&accelerator, &float, &inputs);
@@ -135,7 +202,7 @@ fn what_the_vector_unit_cannot_do_is_refused() {
     );
     // A network that multiplies exactly is none for L-Mul.
     let exact = quantized(&accelerator, &network(&mut random, false, 2), &inputs);
-    let (activations, weights, pe) = CASES[1];
+    let Case { activations, weights, pe, .. } = CASES[1];
     let error = lower(&self::accelerator(activations, weights, pe), &exact, Keep::Output);
     assert!(matches!(error, Err(SimulationError::Multiplication { .. })), "{error:?}");
 }

@@ -243,10 +243,11 @@ impl QuantizedNetwork {
             ));
         }
         let is_table = matches!(layer.operation, Operation::Lookup { .. });
+        let input_channels = self.graph.input_shape(layer).channels;
         if !layer.operation.is_matrix() && !is_table && !weight_format.is_lane() {
             return Some(format!("lane weights are int8, found {weight_format}"));
         }
-        if let Some(bad) = weight_format.stranger(weights) {
+        if let Some(bad) = weight_format.stranger(weights, input_channels) {
             return Some(format!("weight {bad} is not one of {weight_format}"));
         }
         let mut factors = multipliers.iter().chain(input_multipliers);
@@ -305,10 +306,10 @@ impl QuantizedNetwork {
                 return Some(format!("L-Mul of {} takes such activations, found {input}", l_mul.format()));
             }
         }
-        let (first, float) = (formats(&layer.inputs[0]), float?);
         if let Some(problem) = self.block_problem(layer, parameters) {
             return Some(problem);
         }
+        let (first, float) = (formats(&layer.inputs[0]), float?);
         match layer.operation {
             Operation::Add if !input_multipliers.is_empty() => {
                 Some(format!("only integers are added in one step, and {float} is none"))

@@ -206,8 +206,9 @@ impl WeightFormat {
         nearest.unwrap_or(self.range.0)
     }
 
-    /// The first of `weights` that the format does not have.
-    pub(super) fn stranger(&self, weights: &[i16]) -> Option<i16> {
+    /// The first of `weights`, `channels` to a tap, that the format does not have: in a block format, one that is not on
+    /// its block's grid.
+    pub(super) fn stranger(&self, weights: &[i16], channels: usize) -> Option<i16> {
         let (least, most) = self.range;
         if self.ordered.is_none() && self.is_uniform() {
             // Nearly always: a pass without branches, so that networks of millions of weights are checked at once.
@@ -223,7 +224,13 @@ impl WeightFormat {
                     None => self.is_uniform() || self.values.binary_search(weight).is_ok(),
                 }
         };
-        weights.iter().copied().find(|weight| !fits(weight))
+        let settled = || {
+            let mut settled: Vec<i32> = weights.iter().map(|&weight| weight.into()).collect();
+            self.block()?.settle(&mut settled, channels);
+            let mut pairs = weights.iter().zip(settled);
+            pairs.find(|(weight, settled)| i32::from(**weight) != *settled).map(|(weight, _)| *weight)
+        };
+        weights.iter().copied().find(|weight| !fits(weight)).or_else(settled)
     }
 }
 

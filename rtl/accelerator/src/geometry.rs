@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bitmill_formats::requantize::MULTIPLIER_BITS;
-use bitmill_formats::{Block, ChannelBlock, Format, Ordered};
+use bitmill_formats::{Block, ChannelBlock, Format, Multiplication, Ordered};
 use bitmill_hdl::{HdlError, Module, bits_for};
 use bitmill_units::common::block_encoder::BlockEncoder;
 use bitmill_units::common::pair::Pair;
@@ -187,6 +187,12 @@ impl Accelerator {
     /// The mode for these formats.
     pub fn mode(&self, activation: &Format, weight: &Format) -> Option<&Mode> {
         self.modes.iter().find(|mode| mode.activation == *activation && mode.weight == *weight)
+    }
+
+    /// What the PEs make of a pair of these formats: exact products where no mode takes them.
+    pub fn multiplication(&self, activation: &Format, weight: &Format) -> Multiplication {
+        let mode = self.mode(activation, weight);
+        mode.map(|mode| self.pe.multiplication(mode)).unwrap_or_default()
     }
 
     /// The mode with this code.

@@ -40,7 +40,7 @@ impl Case {
             self.array.0,
             self.array.1,
             // A block and its scale take a beat of memory.
-            if self.kind() == "{kind: block_dot" { 256 } else { 64 }
+            if self.tensors.iter().any(|tensor| is_block(tensor)) { 256 } else { 64 }
         );
         Accelerator::new(Configuration::from_yaml(&yaml).expect("a legal case"))
             .unwrap_or_else(|e| panic!("{}: {e}", self.name))
@@ -106,8 +106,7 @@ impl Case {
         let usual = if around[0].format.float().is_some() { product / 16.0 } else { product };
         let factor = largest_output / (usual * typical.sqrt() * 0.5);
         let activation = around[0].format.name();
-        let mode = accelerator.mode(&activation, weight_format.format());
-        let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
+        let multiplication = accelerator.multiplication(&activation, weight_format.format());
         let lsb =
             multiplication.lsb_exponent(activation.lsb_exponent(), weight_format.format().lsb_exponent());
         let is_float = around[0].format.float().is_some() || weight_format.is_ordered();
@@ -139,6 +138,10 @@ impl Case {
             high: around[1].max(),
         }
     }
+}
+
+fn is_block(format: &str) -> bool {
+    matches!(format.parse(), Ok(Format::Block(_)))
 }
 
 /// The largest magnitude of a tensor's numbers.

@@ -88,11 +88,12 @@ pub fn run(accelerator: &Accelerator, topology: Topology, as_json: bool) -> Resu
 
 fn row(accelerator: &Accelerator, layer: ShapeLayer) -> Result<Row, Box<dyn Error>> {
     let Configuration { precision, array, .. } = accelerator.configuration();
-    let activation = ActivationFormat::new(precision.activations.first())?;
-    let weight = WeightFormat::new(precision.weights.first().clone())?;
-    let mode = accelerator.mode(precision.activations.first(), precision.weights.first());
-    let multiplication = mode.map(|mode| accelerator.pe().multiplication(mode)).unwrap_or_default();
-    let network = layer.placeholder(activation, weight, multiplication)?;
+    let (activation, weight) = (precision.activations.first(), precision.weights.first());
+    let network = layer.placeholder(
+        ActivationFormat::new(activation)?,
+        WeightFormat::new(weight.clone())?,
+        accelerator.multiplication(activation, weight),
+    )?;
     let (.., report) = time(accelerator, &network)?;
     let once = ShapeLayer { repeats: 1, ..layer.clone() };
     let closed_form =

@@ -37,12 +37,7 @@ pub const ENTRY: Entry = Entry {
     name: "pe_bit_serial",
     summary: "bit-serial MAC of BitMoD: int8 weights in 4 cycles, int6 in 3, FP4 and FP3 in 2",
     parameters: &[
-        Parameter {
-            name: "activation",
-            default: "int8",
-            help: "int2…int16, or a minifloat such as fp16",
-            legal: Legal::OneOf(&["int2…int16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp4_e2m1"]),
-        },
+        activation::ACTIVATION,
         encoder::LANES,
         encoder::WEIGHTS,
         encoder::FP4_SPECIALS,

@@ -6,8 +6,16 @@ use bitmill_formats::{Family, Format, Scalar, circuits};
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 
 use super::aligned::AlignedActivations;
-use crate::UnitError;
 use crate::pe::sum::{fixed_point, negate_if};
+use crate::{Legal, Parameter, UnitError};
+
+/// The parameter that [`SerialActivation::parse`] reads.
+pub const ACTIVATION: Parameter = Parameter {
+    name: "activation",
+    default: "int8",
+    help: "int2…int16, or a minifloat such as fp16",
+    legal: Legal::OneOf(&["int2…int16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp4_e2m1"]),
+};
 
 /// Format of the activations.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 
+use super::activation;
 use super::dequantizer::BitSerialDequantizer;
 use super::encoder::{self, TermEncoder};
 use super::{Accumulation, BitSerialPe, SerialActivation};
@@ -27,12 +28,7 @@ pub const ENTRY: Entry = Entry {
     name: "bit_serial_grouped",
     summary: "bit-serial PE with its dequantizer: group sums scaled a scale bit a cycle, behind the next group",
     parameters: &[
-        Parameter {
-            name: "activation",
-            default: "int8",
-            help: "int2…int16, or a minifloat such as fp16",
-            legal: Legal::OneOf(&["int2…int16", "fp16", "fp8_e4m3", "fp8_e5m2", "fp6_e3m2", "fp4_e2m1"]),
-        },
+        activation::ACTIVATION,
         encoder::LANES,
         encoder::WEIGHTS,
         encoder::FP4_SPECIALS,
