@@ -64,6 +64,9 @@ fn accuracy_in_other_formats() {
     for (weights, activations, least) in [
         ("bitmod_fp4", "int8", 440),
         ("bitmod_fp3", "int8", 425),
+        ("bitmod_fp4_g16", "int8", 440),
+        ("bitmod_fp3_g16", "int8", 435),
+        ("int3_g16", "int8", 425),
         ("fp4_e2m1", "int8", 440),
         ("posit8_0", "int8", 442),
         ("matgptq4", "int8", 430),

@@ -9,12 +9,14 @@ mod digits;
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_hdl::{Design, Op};
-use bitmill_model::{QuantizedLayer, QuantizedNetwork, Requantization};
+use bitmill_model::{
+    ActivationFormat, PtqConfig, QuantizedLayer, QuantizedNetwork, Requantization, WeightFormat,
+};
 use bitmill_sim::Keep;
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, readers};
 use broken::broken;
-use digits::{configuration, digits, images};
+use digits::{configuration, digits, images, quantized};
 
 fn verification<'a>(
     accelerator: &'a Accelerator,
@@ -56,6 +58,20 @@ fn digits_in_the_interpreter() {
         );
         println!("int{bits}: {verdict:?} {:?}", started.elapsed());
     }
+}
+
+/// BitMoD's groups with scales in a network that the vector unit has a part in: the array's results come thirteen cycles
+/// after a step, those of the vector lanes two.
+#[test]
+fn bitmod_in_the_interpreter() {
+    let yaml = include_str!("../../examples/digits_bitmod.yaml");
+    let accelerator =
+        Accelerator::new(Configuration::from_yaml(yaml).expect("well-formed")).expect("a legal example");
+    let activations = ActivationFormat::signed(8).expect("a legal width");
+    let weights = accelerator.configuration().precision.weights.first().clone();
+    let config = PtqConfig::new(WeightFormat::new(weights).expect("a legal format"), activations);
+    let verdict = check(&accelerator, &quantized(&config), Keep::Every, &Engine::Interpreter);
+    println!("{verdict:?}");
 }
 
 /// Shapes at the edges of what is legal: one row, one lane, one block a tile, all rows drained at once; and one, two

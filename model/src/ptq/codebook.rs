@@ -1,7 +1,7 @@
 //! Weights rounded to formats that are no grid of integers: codebooks, minifloats, posits, slices.
 //!
 //! Each output channel has a step of its own, the one with the smallest squared error among fractions of the
-//! step that spans its largest weight; in wide floating-point formats, among its multiples by powers of two. A channel in BitMoD takes the special value that serves it best; Sherry
+//! step that spans its largest weight; in wide floating-point formats, among its multiples by powers of two. A channel in BitMoD takes the special value that serves it best, a group with a scale its own; Sherry
 //! drops the smallest weight of each group of four input channels.
 
 use bitmill_formats::{ChannelBlock, Format, Multiplication, Sherry};
@@ -18,7 +18,7 @@ pub(super) fn weights(
     [channels, input_channels]: [usize; 2],
     format: &WeightFormat,
 ) -> Result<QuantizedWeights, String> {
-    let tables = tables(format, input_channels)?;
+    let tables = if format.grouped().is_some() { Vec::new() } else { tables(format, input_channels)? };
     let mut rows = vec![Vec::new(); channels];
     for (index, &weight) in real.iter().enumerate() {
         rows[weight_channel(operation, index, real.len(), channels)].push(f64::from(weight));
@@ -26,6 +26,15 @@ pub(super) fn weights(
     let mut scales = vec![0.0; channels];
     let mut rounded_rows = Vec::with_capacity(channels);
     for (row, scale) in rows.iter().zip(&mut scales) {
+        if let Some(grouped) = format.grouped() {
+            let groups = grouped.groups(row.len() / input_channels, input_channels);
+            let parts: Vec<f64> = parts(clipping, format).collect();
+            let encoded = grouped.encode(row, &groups, &parts);
+            *scale = encoded.step * 2f64.powi(grouped.lsb_exponent());
+            // Products of scale and element have 16 bits, as the format was checked for.
+            rounded_rows.push(encoded.integers.iter().map(|&integer| integer as i16).collect());
+            continue;
+        }
         let most = row.iter().fold(0f64, |most, weight| most.max(weight.abs()));
         if most == 0.0 {
             *scale = 1.0;

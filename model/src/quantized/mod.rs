@@ -243,11 +243,15 @@ impl QuantizedNetwork {
             ));
         }
         let is_table = matches!(layer.operation, Operation::Lookup { .. });
+        if let Some(problem) = group_problem(layer, weight_format) {
+            return Some(problem);
+        }
         let input_channels = self.graph.input_shape(layer).channels;
+        let row = [weights.len() / channels / input_channels, input_channels];
         if !layer.operation.is_matrix() && !is_table && !weight_format.is_lane() {
             return Some(format!("lane weights are int8, found {weight_format}"));
         }
-        if let Some(bad) = weight_format.stranger(weights, input_channels) {
+        if let Some(bad) = weight_format.stranger(weights, row) {
             return Some(format!("weight {bad} is not one of {weight_format}"));
         }
         let mut factors = multipliers.iter().chain(input_multipliers);
@@ -323,6 +327,20 @@ impl QuantizedNetwork {
             Operation::MaxPool { .. } => None,
             operation if operation.sums_values() => None,
             operation => Some(format!("{} has no meaning in {float}; integers are legal", operation.name())),
+        }
+    }
+}
+
+/// In words, why a layer cannot have weights in groups with scales, if they are.
+fn group_problem(layer: &Layer, format: &WeightFormat) -> Option<String> {
+    format.grouped()?;
+    match layer.operation {
+        Operation::Convolution { groups: 1, .. } | Operation::FullyConnected { .. } => None,
+        Operation::Convolution { groups, .. } => Some(format!(
+            "a convolution of {groups} groups has no {format} weights across channels; 1 group is legal"
+        )),
+        operation => {
+            Some(format!("{} has no meaning with {format} weights; matrix layers have", operation.name()))
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Where a format's values are 16-bit multiples of its last place, they are held as these multiples: integers,
 //! codebooks, narrow minifloats and posits. Where they are not (fp8_e4m3 reaches 448 · 2^9), they are held as
 //! ordinals ([`Ordered`]), within ±65536. Weights in blocks are held as bf16 ordinals that lie on the grid of their
-//! block ([`ChannelBlock`]); blocks run along the input channels of each tap.
+//! block ([`ChannelBlock`]); blocks run along the input channels of each tap. Weights in groups with integer scales are held as
+//! the products of scale and element ([`Grouped`]).
 
 use std::fmt;
 
 use super::quantization::{block_range, float_range};
-use bitmill_formats::{ChannelBlock, Dyadic, Family, Format, Integer, Ordered, Scalar, Value};
+use bitmill_formats::{
+    ChannelBlock, Dyadic, Family, Format, GroupScales, Grouped, Integer, Ordered, Scalar, Value,
+};
 
 /// A format of weights, and the integers that stand for its values.
 ///
@@ -70,6 +73,14 @@ impl WeightFormat {
                     .iter()
                     .flat_map(|choice| (0..=choice.largest_code()).map(move |c| choice.decode(c)));
                 codes.filter_map(|value| value.finite()).collect()
+            }
+            Format::Grouped(grouped) => {
+                let products = GroupScales::new(grouped).products();
+                let units = |product: i32| Dyadic::from_integer(product.into());
+                products
+                    .into_iter()
+                    .map(|product| units(product).scale_by_power(grouped.lsb_exponent()))
+                    .collect()
             }
             Format::Sherry(_) | Format::Complex(_) => [-1, 0, 1].map(Dyadic::from_integer).to_vec(),
             Format::Block(block) => {
@@ -167,6 +178,11 @@ impl WeightFormat {
         if let Format::Block(block) = &self.format { ChannelBlock::new(block) } else { None }
     }
 
+    /// The groups that weights stand in, if they do.
+    pub fn grouped(&self) -> Option<&Grouped> {
+        if let Format::Grouped(grouped) = &self.format { Some(grouped) } else { None }
+    }
+
     /// What `integer` stands for, in units of 2^[`Self::unit_exponent`]: itself, or the number of the ordinal.
     pub fn real(&self, integer: i16) -> f64 {
         self.ordered.map_or(f64::from(integer), |ordered| ordered.value(integer.into()).to_f64())
@@ -206,9 +222,9 @@ impl WeightFormat {
         nearest.unwrap_or(self.range.0)
     }
 
-    /// The first of `weights`, `channels` to a tap, that the format does not have: in a block format, one that is not on
-    /// its block's grid.
-    pub(super) fn stranger(&self, weights: &[i16], channels: usize) -> Option<i16> {
+    /// The first of `weights`, rows of `taps` by `channels`, that the format does not have: in a block format, one that is
+    /// not on its block's grid; the first of a group that no scale stands for.
+    pub(super) fn stranger(&self, weights: &[i16], [taps, channels]: [usize; 2]) -> Option<i16> {
         let (least, most) = self.range;
         if self.ordered.is_none() && self.is_uniform() {
             // Nearly always: a pass without branches, so that networks of millions of weights are checked at once.
@@ -230,7 +246,16 @@ impl WeightFormat {
             let mut pairs = weights.iter().zip(settled);
             pairs.find(|(weight, settled)| i32::from(**weight) != *settled).map(|(weight, _)| *weight)
         };
-        weights.iter().copied().find(|weight| !fits(weight)).or_else(settled)
+        let ungrouped = || {
+            let grouped = self.grouped()?;
+            let (scales, groups) = (GroupScales::new(grouped), grouped.groups(taps, channels));
+            let of_row = |row: &[i16]| {
+                let mut groups = groups.iter().map(|group| &row[group.clone()]);
+                groups.find(|group| scales.of(group).is_none()).map(|group| group[0])
+            };
+            weights.chunks(taps * channels).find_map(of_row)
+        };
+        weights.iter().copied().find(|weight| !fits(weight)).or_else(settled).or_else(ungrouped)
     }
 }
 

@@ -10,7 +10,7 @@ use bitmill_units::common::pair::Pair;
 use bitmill_units::common::ram::Ram;
 use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, Requantizer};
 use bitmill_units::pe::lane::{LANE_WEIGHT_BITS, VectorLane};
-use bitmill_units::pe::{Element, Kind, Mode, PeTiming, ProcessingElement, Request};
+use bitmill_units::pe::{Element, Kind, Mode, ProcessingElement, Request};
 
 use bitmill_units::UnitError;
 use sha2::{Digest, Sha256};
@@ -370,9 +370,10 @@ impl Accelerator {
         bits_for(u64::from(self.lines(target)) - 1)
     }
 
-    /// Timing of the array's PEs; the vector lanes keep the same.
-    pub fn pe_timing(&self) -> PeTiming {
-        self.pe.timing()
+    /// Cycles from a tile's last step to its results: those of the PE, or of the vector lanes.
+    pub fn result_latency_cycles(&self, kind: ComputeKind) -> u32 {
+        let timing = if kind == ComputeKind::Matrix { self.pe.timing() } else { self.lane.timing() };
+        timing.latency_cycles
     }
 
     /// The processing element.

@@ -69,8 +69,8 @@ fn wrong_values_name_what_is_legal() {
         (
             "kind: integer",
             "kind: analog",
-            "pe: kind = analog: legal are integer, bit_serial, matryoshka, bit_plane, binary, ternary, sherry, \
-             dual_binary, complex, float_mac, l_mul, block_dot, rmmec_simd",
+            "pe: kind = analog: legal are integer, bit_serial, bit_serial_grouped, matryoshka, bit_plane, binary, ternary, \
+             sherry, dual_binary, complex, float_mac, l_mul, block_dot, rmmec_simd",
         ),
         (
             "name: good",

@@ -92,6 +92,11 @@ pub const NAMES: &[&str] = &[
     "bfp8_g16",
     "bfp6_g16",
     "bfp4_g16",
+    // Groups of weights with integer scales.
+    "bitmod_fp4_g128",
+    "bitmod_fp3_g128",
+    "int4_g128",
+    "int3_g128",
 ];
 
 /// Every format of the catalogue.

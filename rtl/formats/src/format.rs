@@ -1,10 +1,11 @@
-//! Any format: scalar, vector or block, read from its name and described in figures.
+//! Any format: scalar, vector, block or group, read from its name and described in figures.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::families::block::Block;
 use crate::families::complex::Complex;
+use crate::families::grouped::Grouped;
 use crate::families::sherry::Sherry;
 use crate::family::{Family, Policy};
 use crate::{Dyadic, FormatError, Scalar};
@@ -20,6 +21,8 @@ pub enum Format {
     Complex(Complex),
     /// Scalars that share a scale.
     Block(Block),
+    /// Weights that share an integer scale.
+    Grouped(Grouped),
 }
 
 /// A format in figures.
@@ -52,6 +55,16 @@ impl Format {
             Self::Scalar(scalar) => (scalar.family_name(), f64::from(scalar.bits()), ends(scalar)),
             Self::Sherry(_) => ("sparse ternary", f64::from(Sherry::BITS) / Sherry::LANES as f64, unit),
             Self::Complex(_) => ("complex", f64::from(Complex::BITS), unit),
+            Self::Grouped(grouped) => {
+                let choices = grouped.element().group_choices();
+                let (_, _, positive, step) = ends(grouped.element());
+                let largest = Dyadic::from_integer(grouped.largest_scale().into());
+                let extremes = || choices.iter().map(|choice| choice.extremes());
+                let lowest = extremes().map(|ends| ends.lowest).min().unwrap_or(Dyadic::ZERO);
+                let highest = extremes().map(|ends| ends.highest).max().unwrap_or(Dyadic::ZERO);
+                let ends = (lowest.multiply(largest), highest.multiply(largest), positive, step);
+                ("grouped", grouped.bits_per_value(), ends)
+            }
             Self::Block(block) => {
                 let scale_bits = f64::from(block.scale().bits()) / block.size() as f64;
                 let (lowest, highest, positive, step) = ends(block.element());
@@ -94,6 +107,7 @@ impl Format {
             Self::Sherry(_) => Sherry::BITS,
             Self::Complex(_) => Complex::BITS,
             Self::Block(block) => block.element().bits(),
+            Self::Grouped(grouped) => grouped.element().bits(),
         }
     }
 
@@ -108,6 +122,7 @@ impl Format {
             Self::Scalar(scalar) => scalar.extremes().lsb_exponent,
             Self::Sherry(_) | Self::Complex(_) => 0,
             Self::Block(block) => block.element().extremes().lsb_exponent,
+            Self::Grouped(grouped) => grouped.lsb_exponent(),
         }
     }
 
@@ -118,6 +133,7 @@ impl Format {
             Self::Sherry(sherry) => sherry.policies(),
             Self::Complex(complex) => complex.policies(),
             Self::Block(block) => block.policies(),
+            Self::Grouped(grouped) => grouped.policies(),
         }
     }
 
@@ -135,7 +151,7 @@ impl Format {
 
     /// How the names of every family look, one a line.
     pub fn grammar() -> Vec<&'static str> {
-        let others = [Block::GRAMMAR, Sherry::NAME, Complex::NAME];
+        let others = [Block::GRAMMAR, Grouped::GRAMMAR, Sherry::NAME, Complex::NAME];
         Scalar::GRAMMAR.into_iter().chain(others).collect()
     }
 }
@@ -153,6 +169,7 @@ impl fmt::Display for Format {
             Self::Sherry(sherry) => sherry.fmt(f),
             Self::Complex(complex) => complex.fmt(f),
             Self::Block(block) => block.fmt(f),
+            Self::Grouped(grouped) => grouped.fmt(f),
         }
     }
 }
@@ -164,7 +181,8 @@ impl FromStr for Format {
         let block = || Block::parse(name).map(|parsed| parsed.map(Self::Block));
         let sherry = || Sherry::parse(name).map(|parsed| parsed.map(Self::Sherry));
         let complex = || Complex::parse(name).map(|parsed| parsed.map(Self::Complex));
-        if let Some(parsed) = block().or_else(sherry).or_else(complex) {
+        let grouped = || Grouped::parse(name).map(|parsed| parsed.map(Self::Grouped));
+        if let Some(parsed) = block().or_else(grouped).or_else(sherry).or_else(complex) {
             return parsed;
         }
         name.parse().map(Self::Scalar).map_err(|error| match error {

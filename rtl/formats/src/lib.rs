@@ -45,6 +45,7 @@ pub use families::block::{Block, BlockTensor, ScaleRule};
 pub use families::codebook::{Codebook, Ties};
 pub use families::complex::{Complex, ComplexGroup};
 pub use families::dual_binary::DualBinary;
+pub use families::grouped::{GroupScales, Grouped, GroupedRow};
 pub use families::integer::Integer;
 pub use families::minifloat::{Minifloat, Overflow, Specials, Subnormals};
 pub use families::posit::Posit;

@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use bitmill_formats::{Format, Multiplication};
 use bitmill_hdl::unit::Unit;
-use bitmill_hdl::{HdlError, Module, bits_for};
+use bitmill_hdl::{BigUint, HdlError, Module, bits_for};
 
 pub use kind::{Element, KINDS, Kind, Request};
 use words::Codes;
@@ -77,6 +77,25 @@ impl Mode {
     /// Real activations a step: a complex lane takes two.
     pub fn channels(&self) -> u32 {
         self.lanes * self.weight.parts()
+    }
+}
+
+/// What stands above the codes of a weight word in groups: the scale, which counts in a group's last word, and whether
+/// the group ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GroupEnds {
+    /// Where the scale stands in the word.
+    pub scale_lsb: u32,
+    /// Bits of the scale.
+    pub scale_bits: u32,
+    /// Fewest cycles of a group.
+    pub least_cycles: u32,
+}
+
+impl GroupEnds {
+    /// `word` as the last of a group with this scale.
+    pub fn word(&self, word: BigUint, scale: u32) -> BigUint {
+        word | BigUint::from(1 << self.scale_bits | scale) << self.scale_lsb
     }
 }
 
@@ -127,6 +146,10 @@ pub trait ProcessingElement: Unit + std::fmt::Debug {
         let codes =
             mode.weight.scalar("weights").map(|format| Codes::new(format, mode.weight.lsb_exponent()));
         Box::new(move |weights| codes.as_ref().ok()?.pack(&mut weights[0]))
+    }
+    /// How weight words end groups and scale them, if they do: [`Self::weight_packer`] leaves both open.
+    fn group_ends(&self) -> Option<GroupEnds> {
+        None
     }
     /// The circuit between a column's weight word and `weight_i` of its PEs, if there is one.
     ///

@@ -30,11 +30,13 @@ fn build_with(
 }
 
 /// Kind, activations, weights, lanes, accumulator bits; then modes and results.
-const LEGAL: [(&str, &str, &str, u32, u32, usize, u32); 15] = [
+const LEGAL: [(&str, &str, &str, u32, u32, usize, u32); 17] = [
     ("integer", "int8", "int4", 4, 32, 1, 1),
     ("integer", "uint8", "int8", 4, 32, 1, 1),
     ("bit_serial", "int8", "int8,int4,bitmod_fp4,bitmod_fp3", 4, 32, 4, 1),
     ("bit_serial", "fp16", "bitmod_fp4", 4, 64, 1, 1),
+    ("bit_serial_grouped", "int8", "bitmod_fp4_g128,bitmod_fp3_g128,int8_g128", 4, 40, 3, 1),
+    ("bit_serial_grouped", "fp16", "bitmod_fp4_g64", 4, 72, 1, 1),
     ("matryoshka", "int8", "matgptq8,matgptq4,matgptq2", 4, 32, 3, 1),
     ("bit_plane", "uint2,binary", "binary,int2", 16, 24, 4, 1),
     ("binary", "binary", "binary", 64, 24, 1, 1),
@@ -90,6 +92,34 @@ fn what_a_kind_does_not_run_is_refused_with_what_it_runs() {
             4,
             "weights = fp8_e5m2: L-Mul multiplies codes of one format; fp8_e4m3 is legal",
         ),
+        (
+            "bit_serial_grouped",
+            "int8",
+            "bitmod_fp4_g24",
+            4,
+            "group = 24: half a group lasts 8 cycles, so multiples of 4 from 32 are legal",
+        ),
+        (
+            "bit_serial_grouped",
+            "int8",
+            "bitmod_fp4_g32,bitmod_fp3_g64",
+            4,
+            "weights = bitmod_fp3_g64: this PE runs bitmod_fp4_g32, bitmod_fp3_g32",
+        ),
+        (
+            "bit_serial_grouped",
+            "int8",
+            "int4",
+            4,
+            "weights = int4: weights in groups are legal, such as bitmod_fp4_g128 and int4_g128",
+        ),
+        (
+            "bit_serial_grouped",
+            "int8",
+            "int8_g65536",
+            4,
+            "accumulator = 32: a group's sum and its scale take",
+        ),
         ("rmmec_simd", "int8", "int8", 4, "lanes = 4: this PE has 2 with these formats"),
         ("sherry", "int8", "sherry", 6, "lanes = 6: multiples of 4 up to 256 are legal"),
         (
@@ -97,7 +127,7 @@ fn what_a_kind_does_not_run_is_refused_with_what_it_runs() {
             "int8",
             "int8",
             4,
-            "kind = gemm: legal are integer, bit_serial, matryoshka, bit_plane, binary, \
+            "kind = gemm: legal are integer, bit_serial, bit_serial_grouped, matryoshka, bit_plane, binary, \
           ternary, sherry, dual_binary, complex, float_mac, l_mul, block_dot, rmmec_simd",
         ),
     ] {

@@ -58,6 +58,7 @@ pub(super) fn chunks(
             return Ok(vec![context.rows(operator)?]);
         }
         let mapping = context.mapping()?;
+        context.check_groups(&mapping)?;
         let tiles_at_once = context.tiles_at_once(&mapping)?;
         let place = if sources == 1 { context.output() } else { context.input() };
         let blocks = place.blocks();
@@ -113,6 +114,24 @@ impl<'a> Context<'a> {
 
     pub fn place(&self, tensor: TensorId) -> &'a TensorPlace {
         &self.places.tensors[tensor.index()]
+    }
+
+    /// Whether the sum of a group is scaled before the next one is there: groups last long enough, but a whole sum may not.
+    fn check_groups(&self, mapping: &Mapping) -> Result<(), SimulationError> {
+        let (Some(mode), Some(ends)) = (self.mode, self.accelerator.pe().group_ends()) else { return Ok(()) };
+        let steps = mapping.window.kernel.area() as u32 * mapping.channel_blocks;
+        let cycles = steps * mode.interval_cycles;
+        if cycles >= ends.least_cycles {
+            return Ok(());
+        }
+        let what = format!(
+            "time to scale the sum of a group of {}: it takes {} cycles, and the next is there after {cycles}; {} steps are \
+             legal, found {steps}",
+            mode.weight,
+            ends.least_cycles,
+            ends.least_cycles.div_ceil(mode.interval_cycles)
+        );
+        Err(SimulationError::Unsupported { layer: self.layer.name.clone(), what })
     }
 
     pub fn mapping(&self) -> Result<Mapping<'a>, SimulationError> {

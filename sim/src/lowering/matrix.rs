@@ -5,9 +5,12 @@
 //! word has channels beyond the tensor's last, they hold a known value; formats without a zero give them a weight
 //! all the same, and the bias takes back what it adds.
 
+use std::ops::Range;
+
 use bitmill_accelerator::Target;
+use bitmill_formats::GroupScales;
 use bitmill_model::Operation;
-use bitmill_units::pe::{Mode, WeightPacker};
+use bitmill_units::pe::{GroupEnds, Mode, WeightPacker};
 
 use super::layer::{Context, Mapping};
 use crate::SimulationError;
@@ -18,11 +21,33 @@ pub(super) struct Matrix<'a> {
     mapping: &'a Mapping<'a>,
     mode: &'a Mode,
     packer: WeightPacker,
+    groups: Option<Groups>,
     /// Input channels of one group.
     per_group: usize,
     /// Output channels of one group.
     outputs_per_group: usize,
     taps: usize,
+}
+
+/// Weights with a scale for each group of a row.
+struct Groups {
+    ends: GroupEnds,
+    scales: GroupScales,
+    /// In the row of an output channel, channels innermost.
+    ranges: Vec<Range<usize>>,
+}
+
+/// Scales of a row's groups, by where each ends in the row.
+type RowScales = Vec<(usize, u32)>;
+
+impl Groups {
+    /// Where each group of a row ends, and its scale; `None` for the row of a channel that is not there.
+    fn of_row(&self, row: Option<&[i16]>) -> RowScales {
+        const CHECKED: &str = "a network's weights are checked for their scales";
+        let scale =
+            |range: &Range<usize>| row.map_or(1, |row| self.scales.of(&row[range.clone()]).expect(CHECKED));
+        self.ranges.iter().map(|range| (range.end, scale(range))).collect()
+    }
 }
 
 impl<'a> Matrix<'a> {
@@ -31,14 +56,21 @@ impl<'a> Matrix<'a> {
             Operation::Convolution { groups, .. } => groups,
             _ => 1,
         };
+        let taps = mapping.window.kernel.area();
+        let scaled = context.accelerator.pe().group_ends().zip(context.parameters.weight_format.grouped());
         Matrix {
             context,
             mapping,
             mode,
             packer: context.accelerator.pe().weight_packer(mode),
+            groups: scaled.map(|(ends, format)| Groups {
+                ends,
+                scales: GroupScales::new(format),
+                ranges: format.groups(taps, context.input().shape.channels),
+            }),
             per_group: context.input().shape.channels / groups,
             outputs_per_group: context.output().shape.channels / groups,
-            taps: mapping.window.kernel.area(),
+            taps,
         }
     }
 
@@ -59,16 +91,26 @@ impl<'a> Matrix<'a> {
         for (tile, column) in (0..tiles).flat_map(|t| (0..accelerator.columns()).map(move |c| (t, c))) {
             let of_chunk = tile * accelerator.outputs() + column * results;
             let outputs = (first + of_chunk) as usize;
-            if outputs >= self.context.output().shape.channels {
+            let is_idle = outputs >= self.context.output().shape.channels;
+            if is_idle && self.groups.is_none() {
                 continue;
             }
+            let scales = self.row_scales(outputs);
             for tap in 0..self.taps {
                 for block in 0..self.mapping.channel_blocks {
                     let mut weights: Vec<Vec<Option<i64>>> = (0..results as usize)
                         .map(|result| self.weights(outputs + result, tap, block as usize))
                         .collect();
                     let asked = weights.clone();
+                    let group = self.group(&scales, tap, block as usize);
+                    if let Some((scale, _)) = group {
+                        weights.iter_mut().flatten().flatten().for_each(|weight| *weight /= i64::from(scale));
+                    }
                     let word = (self.packer)(&mut weights).ok_or_else(|| self.refusal(outputs, &asked))?;
+                    let word = match (&self.groups, group) {
+                        (Some(Groups { ends, .. }), Some((scale, true))) => ends.word(word, scale),
+                        _ => word,
+                    };
                     self.correct(&asked, &weights, &mut corrections[of_chunk as usize..], outputs)?;
                     let line =
                         tile * self.mapping.tile_lines + tap as u32 * self.mapping.channel_blocks + block;
@@ -77,6 +119,21 @@ impl<'a> Matrix<'a> {
             }
         }
         Ok(lines)
+    }
+
+    /// Where the groups of an output channel end, and their scales; nothing where weights have none.
+    fn row_scales(&self, output: usize) -> RowScales {
+        let terms = self.taps * self.per_group;
+        let row = self.context.parameters.weights.get(output * terms..(output + 1) * terms);
+        self.groups.as_ref().map_or(Vec::new(), |groups| groups.of_row(row))
+    }
+
+    /// The scale of the group that a step belongs to, and whether the group ends with it.
+    fn group(&self, scales: &RowScales, tap: usize, block: usize) -> Option<(u32, bool)> {
+        let place = |block: usize| tap * self.per_group + block * self.mode.channels() as usize;
+        let next = place(block + 1).min((tap + 1) * self.per_group);
+        let (end, scale) = scales.iter().find(|(end, _)| *end > place(block))?;
+        Some((*scale, *end == next))
     }
 
     /// What an output channel multiplies the channels of an input block by; `None` where there is no channel.

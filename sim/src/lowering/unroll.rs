@@ -87,8 +87,11 @@ fn unrolling(accelerator: &Accelerator, network: &QuantizedNetwork) -> Option<(U
     let quantization = network.quantization(TensorId::INPUT);
     let word = word_that_holds(accelerator, &quantization.format.name())?;
     let pad_value = quantization.zero_point;
-    // Blocks are blocks of the network's channels.
-    let fits = word.block.is_none() && window.kernel.width * source.channels <= word.channels as usize;
+    // Blocks and groups are those of the network's channels.
+    let is_grouped = network.layers()[0].weight_format.grouped().is_some();
+    let fits = word.block.is_none()
+        && !is_grouped
+        && window.kernel.width * source.channels <= word.channels as usize;
     let pads = window.padding.left + window.padding.right > 0;
     let has_padding = !pads || word.value(word.code(pad_value)) == pad_value;
     let is_plain = window.input_dilation == Extent::square(1);

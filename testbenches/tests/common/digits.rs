@@ -15,13 +15,12 @@ pub fn images(name: &str) -> Vec<Vec<f32>> {
 }
 
 pub fn digits(bits: u8) -> QuantizedNetwork {
+    quantized(&PtqConfig::integers(bits, bits).expect("legal widths"))
+}
+
+pub fn quantized(config: &PtqConfig) -> QuantizedNetwork {
     let float = import(&file("digits.onnx")).expect("a supported network").float;
-    quantize(
-        &float,
-        &images("calibration_images.npy"),
-        &PtqConfig::integers(bits, bits).expect("legal widths"),
-    )
-    .expect("quantizable")
+    quantize(&float, &images("calibration_images.npy"), config).expect("quantizable")
 }
 
 pub fn configuration(bits: u32, rows: u32, columns: u32, extra: &str) -> Accelerator {

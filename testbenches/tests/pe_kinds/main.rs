@@ -11,7 +11,7 @@ mod common;
 mod parallel;
 
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_formats::{Complex, Format, Sherry};
+use bitmill_formats::{Complex, Family, Format, GroupScales, Sherry};
 use bitmill_hdl::unit::Random;
 use bitmill_model::{
     ActivationFormat, Arithmetic, Multiplier, Network, Operation, Padding, Quantization, QuantizedLayer,
@@ -194,6 +194,30 @@ fn weights(random: &mut Random, format: &WeightFormat, rows: usize, row: usize, 
                         values.nearest(f64::from(between(random, least.into(), most.into())))
                     };
                     (0..row).map(|_| draw()).collect::<Vec<_>>()
+                })
+                .collect()
+        }
+        Format::Grouped(grouped) => {
+            let ranges = grouped.groups(row / channels, channels);
+            let scales = GroupScales::new(grouped);
+            let choices = grouped.element().group_choices();
+            (0..rows)
+                .flat_map(|_| {
+                    ranges
+                        .iter()
+                        .flat_map(|range| {
+                            let scale = 1 + random.below(grouped.largest_scale().into()) as i32;
+                            let choice = &choices[random.below(choices.len() as u64) as usize];
+                            let unit = 2f64.powi(-grouped.lsb_exponent());
+                            let draw = |_| {
+                                let code = random.below(u64::from(choice.largest_code()) + 1) as u32;
+                                (scale * (choice.decode(code).to_f64() * unit) as i32) as i16
+                            };
+                            let weights: Vec<i16> = range.clone().map(draw).collect();
+                            assert!(scales.of(&weights).is_some(), "{grouped}: {weights:?}");
+                            weights
+                        })
+                        .collect::<Vec<_>>()
                 })
                 .collect()
         }

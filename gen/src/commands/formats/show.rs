@@ -52,6 +52,7 @@ fn value_of(format: &Format, code: u32, hex: bool) -> String {
     match format {
         Format::Scalar(scalar) => real(&scalar.decode(code), hex),
         Format::Block(block) => real(&block.element().decode(code), hex),
+        Format::Grouped(grouped) => real(&grouped.element().decode(code), hex),
         Format::Sherry(sherry) => four(sherry, code),
         Format::Complex(complex) => complex_unit(complex, code).to_owned(),
     }

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 
 use bitmill_formats::{
-    Block, Complex, Family, Format, FormatError, LMul, Rounding, Scalar, Sherry, arithmetic, text,
+    Block, Complex, Family, Format, FormatError, Grouped, LMul, Rounding, Scalar, Sherry, Value, arithmetic,
+    text,
 };
 
 use super::Operation;
@@ -22,6 +23,7 @@ pub(super) fn encode(
     match format {
         Format::Scalar(scalar) => encode_scalars(scalar, rounding, hex, input, output),
         Format::Block(block) => encode_block(block, rounding, hex, input, output),
+        Format::Grouped(grouped) => encode_row(grouped, hex, input, output),
         Format::Sherry(sherry) => encode_fours(sherry, input, output),
         Format::Complex(complex) => encode_complex(complex, input, output),
     }
@@ -113,6 +115,30 @@ fn encode_block(
     for (index, code) in tensor.elements.iter().enumerate() {
         let scale = tensor.scales[index / block.size()];
         writeln!(output, "{code},{},{scale}", real(&block.value(&tensor, index), hex))?;
+    }
+    Ok(())
+}
+
+/// A row of weights: code, value and the scale of the group.
+fn encode_row(
+    grouped: &Grouped,
+    hex: bool,
+    input: impl BufRead,
+    output: &mut impl Write,
+) -> Result<(), Box<dyn Error>> {
+    let mut weights = vec![];
+    for_each_line(input, |line| {
+        weights.push(text::parse_real(line)?.to_f64());
+        Ok(())
+    })?;
+    let groups = grouped.groups(1, weights.len());
+    let row = grouped.encode(&weights, &groups, &[1.0]);
+    for (group, scale) in groups.into_iter().zip(&row.scales) {
+        for index in group {
+            let units = f64::from(row.integers[index]) * 2f64.powi(grouped.lsb_exponent());
+            let value = Value::from_f64(row.step * units);
+            writeln!(output, "{},{},{scale}", row.codes[index], real(&value, hex))?;
+        }
     }
     Ok(())
 }

@@ -80,12 +80,16 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.output("tap_index_o", counters.tap.index);
     operand_controls(&m, accelerator, &words, step_done, &counters, &phases, mode);
     m.group("To the drain");
-    // The result is there one latency of gatherer and PE after the step; the drain looks one cycle ahead.
-    let pe_latency = accelerator.pe_timing().latency_cycles;
-    let mut ready = phases.tile_done.unwrap_or(tile_done);
-    for cycle in 1..gather::LATENCY_CYCLES + pe_latency - 1 {
-        ready = m.delay(&format!("tile_done_{cycle}_q"), ready);
+    // The result is there one latency of gatherer and PE (or vector lane) after the step; the drain looks one cycle ahead.
+    let [of_array, of_lanes] = [ComputeKind::Matrix, ComputeKind::Lanes]
+        .map(|kind| gather::LATENCY_CYCLES + accelerator.result_latency_cycles(kind) - 2);
+    let mut delayed = vec![phases.tile_done.unwrap_or(tile_done)];
+    for cycle in 1..=of_array.max(of_lanes) {
+        delayed.push(m.delay(&format!("tile_done_{cycle}_q"), delayed[delayed.len() - 1]));
     }
+    let after = |cycles: u32| delayed[cycles as usize];
+    let ready =
+        if of_array == of_lanes { after(of_array) } else { is_matrix.mux(after(of_array), after(of_lanes)) };
     m.output_with_comment("tile_ready_o", ready, "one cycle before the tile's results may be taken");
     m.group("Status");
     m.output("running_o", running_q.q());

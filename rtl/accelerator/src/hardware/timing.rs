@@ -98,12 +98,12 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
             next_step = ends + 1 + held;
         }
     }
-    let pe_latency = u64::from(accelerator.pe_timing().latency_cycles);
+    let latency = u64::from(accelerator.result_latency_cycles(command.kind));
     let write_delay = match command.kind {
         ComputeKind::Pair => pair_write_delay_cycles(accelerator),
         _ => write_delay_cycles(accelerator),
     };
-    timing.finish_cycles = pe_latency + drain + u64::from(write_delay);
+    timing.finish_cycles = latency + drain + u64::from(write_delay);
     timing
 }
 

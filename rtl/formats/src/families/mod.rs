@@ -6,6 +6,7 @@ mod block_name;
 pub mod codebook;
 pub mod complex;
 pub mod dual_binary;
+pub mod grouped;
 pub mod integer;
 pub mod minifloat;
 mod minifloat_name;

@@ -116,9 +116,7 @@ impl BitSerialPe {
                     let legal = "int2…int16 or a minifloat of at most 64 places, such as fp16, are legal";
                     return Err(UnitError::illegal("activation", pe.activation.format(), legal));
                 }
-                let weights = pe.encoder.weights().iter();
-                let weight_bits = weights.map(|weight| weight.value_bits()).max().unwrap_or(1);
-                let least = step_bits(core.lanes, core.activation_bits, weight_bits);
+                let least = step_bits(core.lanes, core.activation_bits, pe.encoder.value_bits());
                 if !(least..=96).contains(&core.accumulator_bits) {
                     let legal = format!("one step makes up to {least} bits, so {least} to 96 are legal");
                     return Err(UnitError::illegal("accumulator", core.accumulator_bits, legal));

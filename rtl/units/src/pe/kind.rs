@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bitmill_formats::Format;
+use bitmill_formats::{Format, Grouped};
 
+use super::bit_serial::grouped;
 use super::{
     ProcessingElement, binary, bit_plane, bit_serial, block_dot, complex, dual_binary, float_mac, integer,
     l_mul, matryoshka, rmmec_simd, sherry, ternary,
@@ -45,7 +46,7 @@ pub struct Kind {
 }
 
 /// Every kind, simplest first.
-pub const KINDS: [Kind; 13] = [
+pub const KINDS: [Kind; 14] = [
     Kind {
         name: "integer",
         entry: integer::ENTRY,
@@ -72,6 +73,25 @@ pub const KINDS: [Kind; 13] = [
             pe.array_element()?;
             Ok(Arc::new(pe))
         },
+    },
+    Kind {
+        name: "bit_serial_grouped",
+        entry: grouped::ENTRY,
+        settings: |request| {
+            let activation = request.one_activation()?;
+            let groups: Vec<&Grouped> = request.weights.iter().map(groups).collect::<Result<_, _>>()?;
+            let of_first = |of: fn(&Grouped) -> u32| groups.first().map_or(0, |group| of(group));
+            let elements: Vec<String> = groups.iter().map(|group| group.element().to_string()).collect();
+            Ok(vec![
+                set("activation", activation),
+                set("weights", elements.join(",")),
+                set("group", of_first(|group| group.size() as u32)),
+                set("scale_bits", of_first(Grouped::scale_bits)),
+                lanes(request),
+                sum(request),
+            ])
+        },
+        build: |settings| Ok(Arc::new(grouped::GroupedPe::from_settings(settings)?)),
     },
     Kind {
         name: "matryoshka",
@@ -252,6 +272,16 @@ fn one<'f>(name: &'static str, formats: &'f [Format]) -> Result<&'f Format, Unit
     match formats {
         [format] => Ok(format),
         _ => Err(UnitError::illegal(name, names(formats), "this PE runs one format; name one")),
+    }
+}
+
+fn groups(format: &Format) -> Result<&Grouped, UnitError> {
+    match format {
+        Format::Grouped(grouped) => Ok(grouped),
+        other => {
+            let legal = "weights in groups are legal, such as bitmod_fp4_g128 and int4_g128";
+            Err(UnitError::illegal("weights", other, legal))
+        }
     }
 }
 

@@ -130,6 +130,11 @@ impl TermEncoder {
         self.select_lsb() + if self.has_specials() { 2 } else { 0 }
     }
 
+    /// Bits of the widest weight as a two's complement integer.
+    pub(super) fn value_bits(&self) -> u32 {
+        self.weights.iter().map(|weight| weight.value_bits()).max().unwrap_or(1)
+    }
+
     /// Most cycles of a step.
     pub fn most_cycles(&self) -> u32 {
         self.weights.iter().map(|weight| weight.cycles()).max().unwrap_or(1)

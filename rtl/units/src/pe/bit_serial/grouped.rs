@@ -12,15 +12,17 @@
 
 use std::sync::Arc;
 
+use bitmill_formats::Format;
 use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, unsigned};
 
 use super::activation;
+use super::core::step_bits;
 use super::dequantizer::BitSerialDequantizer;
 use super::encoder::{self, TermEncoder};
-use super::{Accumulation, BitSerialPe, SerialActivation};
+use super::{Accumulation, BitSerialPe, Core, SerialActivation};
 use crate::pe::sum::Control;
-use crate::pe::{Mode, PeTiming, ProcessingElement, WeightPacker, cell};
+use crate::pe::{GroupEnds, Mode, PeTiming, ProcessingElement, WeightPacker, cell};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Catalogue entry.
@@ -34,9 +36,15 @@ pub const ENTRY: Entry = Entry {
         encoder::FP4_SPECIALS,
         encoder::FP3_SPECIALS,
         Parameter {
+            name: "group",
+            default: "128",
+            help: "weights of a group, a multiple of the lanes; a row may have groups of half as many",
+            legal: Legal::Numbers(2, 65536),
+        },
+        Parameter {
             name: "scale_bits",
             default: "8",
-            help: "bits of a group's unsigned scale, 2 to 16; as many cycles must a group last",
+            help: "bits of a group's unsigned scale, 2 to 16; as many cycles must half a group last",
             legal: Legal::Numbers(2, 16),
         },
         Parameter {
@@ -60,22 +68,34 @@ pub const ENTRY: Entry = Entry {
 pub struct GroupedPe {
     pe: BitSerialPe,
     dequantizer: BitSerialDequantizer,
+    group: u32,
     scale_bits: u32,
 }
 
 impl GroupedPe {
-    /// A PE for the weights that `encoder` encodes, in groups with scales of `scale_bits`; sums have
+    /// A PE for the weights that `encoder` encodes, in groups of `group` with scales of `scale_bits`; sums have
     /// `accumulator_bits`.
     ///
     /// # Errors
-    /// What [`BitSerialPe::new`] refuses for the sums of groups, which have `accumulator_bits` less `scale_bits`, and
+    /// Groups that are no whole steps, or half of which does not last as long as a sum takes to be scaled. What
+    /// [`BitSerialPe::new`] refuses for the sums of groups, which have `accumulator_bits` less `scale_bits`, and
     /// what [`BitSerialDequantizer::new`] refuses.
     pub fn new(
         activation: SerialActivation,
         encoder: TermEncoder,
+        group: u32,
         scale_bits: u32,
         accumulator_bits: u32,
     ) -> Result<GroupedPe, UnitError> {
+        let (lanes, quickest) =
+            (encoder.lanes(), encoder.weights().iter().map(|weight| weight.cycles()).min());
+        let least = 2 * lanes * scale_bits.div_ceil(quickest.unwrap_or(1));
+        if !group.is_multiple_of(lanes) || group < least {
+            let legal = format!(
+                "half a group lasts {scale_bits} cycles, so multiples of {lanes} from {least} are legal"
+            );
+            return Err(UnitError::illegal("group", group, legal));
+        }
         let sum_bits = accumulator_bits.saturating_sub(scale_bits);
         let of_groups = |error: UnitError| match error {
             UnitError::IllegalValue { parameter: "accumulator" | "sum_bits", legal, .. } => {
@@ -85,23 +105,34 @@ impl GroupedPe {
             other => other,
         };
         let pe = BitSerialPe::new(activation, encoder, Accumulation::Exact(sum_bits)).map_err(of_groups)?;
+        if let Core::Exact(core) = pe.core() {
+            // A group has half its size more where what is left of a row joins it.
+            let least =
+                step_bits(group + group / 2, core.activation_bits, pe.encoder.value_bits()) + scale_bits;
+            if accumulator_bits < least {
+                let legal =
+                    format!("a group's sum and its scale take {least} bits, so {least} to 96 are legal");
+                return Err(UnitError::illegal("accumulator", accumulator_bits, legal));
+            }
+        }
         let dequantizer =
             BitSerialDequantizer::new(sum_bits, scale_bits, accumulator_bits).map_err(of_groups)?;
-        Ok(GroupedPe { pe, dequantizer, scale_bits })
+        Ok(GroupedPe { pe, dequantizer, group, scale_bits })
     }
 
-    fn from_settings(settings: &Settings) -> Result<GroupedPe, UnitError> {
+    pub(in crate::pe) fn from_settings(settings: &Settings) -> Result<GroupedPe, UnitError> {
         GroupedPe::new(
             SerialActivation::parse(settings.text("activation"))?,
             TermEncoder::from_settings(settings)?,
+            settings.number("group", 2..=65536)?,
             settings.number("scale_bits", 2..=16)?,
             settings.number("accumulator", 8..=96)?,
         )
     }
 
-    /// Fewest cycles of a group.
-    pub fn least_group_cycles(&self) -> u32 {
-        self.dequantizer.interval_cycles()
+    /// The format of a mode's weights without their groups.
+    fn element(&self, code: u32) -> Format {
+        self.pe.encoder.weights()[code as usize].format()
     }
 
     /// The parts of a weight word (or of what the head makes of it): those of the PE, the scale, and whether the group
@@ -112,10 +143,11 @@ impl GroupedPe {
 
     fn name(&self, part: &str) -> String {
         format!(
-            "bitmill_bit_serial_grouped{part}_{}_l{}_{}_k{}_acc{}",
+            "bitmill_bit_serial_grouped{part}_{}_l{}_{}_g{}_k{}_acc{}",
             self.pe.activation.format(),
             self.lanes(),
             self.pe.encoder.weights_name(),
+            self.group,
             self.scale_bits,
             self.result_bits()
         )
@@ -154,7 +186,7 @@ impl Unit for GroupedPe {
             let mode = modes[random.below(modes.len() as u64) as usize].clone();
             let groups = 1 + random.below(3);
             for group in 0..groups {
-                let least = self.least_group_cycles().div_ceil(mode.interval_cycles);
+                let least = self.scale_bits.div_ceil(mode.interval_cycles);
                 let steps = least + if random.one_in(2) { 0 } else { random.below(6) as u32 };
                 for step in 0..steps {
                     let [activation, word] = self.pe.operands(random, &mode);
@@ -195,15 +227,24 @@ impl ProcessingElement for GroupedPe {
     }
 
     fn modes(&self) -> Vec<Mode> {
-        self.pe.modes()
+        let grouped = |element: Format| {
+            let name = format!("{element}_g{}_s{}", self.group, self.scale_bits);
+            name.parse().expect("elements and groups were checked")
+        };
+        self.pe
+            .modes()
+            .into_iter()
+            .map(|mode| Mode { weight: grouped(mode.weight.clone()), ..mode })
+            .collect()
     }
 
-    /// Words of weights that are a group by themselves, with a scale of 1: for steps that last as long as a group must.
     fn weight_packer(&self, mode: &Mode) -> WeightPacker {
-        let (own, word_bits, scale_bits) =
-            (self.pe.weight_packer(mode), self.pe.weight_bits(), self.scale_bits);
-        let alone = BigUint::from(1u32 << scale_bits | 1) << word_bits;
-        Box::new(move |weights| own(weights).map(|word| word | &alone))
+        self.pe.weight_packer(&Mode { weight: self.element(mode.code), ..mode.clone() })
+    }
+
+    fn group_ends(&self) -> Option<GroupEnds> {
+        let (scale_lsb, least_cycles) = (self.pe.weight_bits(), self.dequantizer.interval_cycles());
+        Some(GroupEnds { scale_lsb, scale_bits: self.scale_bits, least_cycles })
     }
 
     fn column_head(&self) -> Result<Option<Arc<Module>>, HdlError> {
