@@ -12,7 +12,7 @@ use bitmill_hdl::{Design, Op};
 use bitmill_model::{
     ActivationFormat, PtqConfig, QuantizedLayer, QuantizedNetwork, Requantization, WeightFormat,
 };
-use bitmill_sim::Keep;
+use bitmill_sim::{Keep, lower};
 use bitmill_testbenches::accelerator::{Engine, Verdict, Verification, VerificationError};
 use bitmill_testbenches::{Sources, readers};
 use broken::broken;
@@ -72,6 +72,25 @@ fn bitmod_in_the_interpreter() {
     let config = PtqConfig::new(WeightFormat::new(weights).expect("a legal format"), activations);
     let verdict = check(&accelerator, &quantized(&config), Keep::Every, &Engine::Interpreter);
     println!("{verdict:?}");
+}
+
+/// A dequantizer takes eight cycles; sixteen lanes sum sixteen channels in two.
+#[test]
+fn sums_too_short_to_be_scaled_are_refused() {
+    let yaml = include_str!("../../examples/digits_bitmod.yaml");
+    let yaml = yaml
+        .replace("_g32", "_g128")
+        .replace("lanes: 4", "lanes: 16")
+        .replace("width_bits: 64", "width_bits: 128");
+    let yaml = yaml.replace("columns: 8", "columns: 16");
+    let accelerator = Accelerator::new(Configuration::from_yaml(&yaml).expect("well-formed")).expect("legal");
+    let activations = ActivationFormat::signed(8).expect("a legal width");
+    let weights = accelerator.configuration().precision.weights.first().clone();
+    let config = PtqConfig::new(WeightFormat::new(weights).expect("a legal format"), activations);
+    let error = lower(&accelerator, &quantized(&config), Keep::Output).expect_err("two cycles").to_string();
+    let expected = "layer pointwise1: the accelerator has no time to scale the sum of a group of bitmod_fp4_g128: it takes 8 \
+                    cycles, and the next is there after 2; 4 steps are legal, found 1";
+    assert_eq!(error, expected);
 }
 
 /// Shapes at the edges of what is legal: one row, one lane, one block a tile, all rows drained at once; and one, two
