@@ -14,6 +14,6 @@ mod workload;
 pub use error::ExploreError;
 pub use pareto::Goal;
 pub use space::{Space, Vary};
-pub use sweep::{Objective, Point, Refusal, Sweep, sweep};
+pub use sweep::{Objective, Outcome, Point, Refusal, Sweep, evaluate, summarize, sweep};
 pub use table::{COLUMNS, Column, csv};
 pub use workload::Workload;

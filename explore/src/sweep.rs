@@ -1,7 +1,7 @@
 //! Evaluates every point of a space: quantize, simulate, price, and find the front.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_cost_model::{Technology, energy, estimate};
@@ -10,14 +10,14 @@ use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::simulate;
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pareto::{Goal, front};
 use crate::workload::arithmetic;
 use crate::{ExploreError, Space, Workload};
 
 /// One configuration with what it does and costs.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Point {
     /// The configuration.
     pub configuration: Configuration,
@@ -38,7 +38,7 @@ pub struct Point {
 }
 
 /// A point that is not legal or that the network does not fit.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Refusal {
     /// Name of the point.
     pub name: String,
@@ -92,6 +92,9 @@ pub struct Sweep {
     pub front: Vec<usize>,
 }
 
+/// What became of a point.
+pub type Outcome = Result<Point, Refusal>;
+
 /// Evaluates every point of `space` with `workload` in `technology`. `progress` hears how many points are done, of
 /// how many, from several threads.
 ///
@@ -103,42 +106,79 @@ pub fn sweep(
     technology: &Technology,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Sweep, ExploreError> {
+    let all: Vec<usize> = (0..space.points().len()).collect();
+    let outcomes = Mutex::new(BTreeMap::new());
+    evaluate(space, workload, technology, &all, &|position, outcome| {
+        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        outcomes.insert(position, outcome);
+        progress(outcomes.len(), all.len());
+        Ok::<(), ExploreError>(())
+    })?;
+    let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summarize(outcomes.into_values(), &technology.name, !workload.test.is_empty())
+}
+
+/// Evaluates the points of `space` that stand at `positions`. `found` hears what became of each as soon as it is
+/// known, from several threads; when it fails, the rest is left.
+///
+/// # Errors
+/// A network that cannot be quantized or run, or what `found` fails with.
+pub fn evaluate<E: From<ExploreError> + Send>(
+    space: &Space,
+    workload: &Workload,
+    technology: &Technology,
+    positions: &[usize],
+    found: &(dyn Fn(usize, Outcome) -> Result<(), E> + Sync),
+) -> Result<(), E> {
     let configurations = space.points();
-    let accelerators: Vec<Result<Accelerator, Refusal>> =
-        configurations.iter().map(|c| Accelerator::new(c.clone()).map_err(|e| refused(c, e))).collect();
-    let networks = networks(accelerators.iter().flatten(), workload)?;
-    let done = AtomicUsize::new(0);
-    let results: Vec<Result<Point, Refusal>> = accelerators
-        .into_par_iter()
-        .map(|accelerator| {
-            let result = accelerator.and_then(|accelerator| {
-                let (network, accuracy) = &networks[&owned(arithmetic(&accelerator))];
-                evaluate(&accelerator, network, *accuracy, technology)
-                    .map_err(|reason| refused(accelerator.configuration(), reason))
-            });
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, configurations.len());
-            result
-        })
-        .collect();
+    let accelerator = |&position: &usize| {
+        let configuration = &configurations[position];
+        (position, Accelerator::new(configuration.clone()).map_err(|e| refused(configuration, e)))
+    };
+    let accelerators: Vec<(usize, Result<Accelerator, Refusal>)> =
+        positions.iter().map(accelerator).collect();
+    let legal = accelerators.iter().filter_map(|(_, accelerator)| accelerator.as_ref().ok());
+    let networks = networks(legal, workload)?;
+    accelerators.into_par_iter().try_for_each(|(position, accelerator)| {
+        let outcome = accelerator.and_then(|accelerator| {
+            let (network, accuracy) = &networks[&owned(arithmetic(&accelerator))];
+            point(&accelerator, network, *accuracy, technology)
+                .map_err(|reason| refused(accelerator.configuration(), reason))
+        });
+        found(position, outcome)
+    })
+}
+
+/// The front of what became of all points, which come in the order of the space. `has_accuracy` says whether accuracy is
+/// an objective.
+///
+/// # Errors
+/// No legal point.
+pub fn summarize(
+    outcomes: impl Iterator<Item = Outcome>,
+    technology: &str,
+    has_accuracy: bool,
+) -> Result<Sweep, ExploreError> {
     let (mut points, mut refusals) = (Vec::new(), Vec::new());
-    for result in results {
-        match result {
+    for outcome in outcomes {
+        match outcome {
             Ok(point) => points.push(point),
             Err(refusal) => refusals.push(refusal),
         }
     }
     if points.is_empty() {
-        let Refusal { name, reason } = refusals.swap_remove(0);
+        let first = refusals.into_iter().next().map(|Refusal { name, reason }| (name, reason));
+        let (name, reason) = first.unwrap_or_else(|| ("none".to_owned(), "there are no points".to_owned()));
         return Err(ExploreError::NoLegalPoint { name, reason });
     }
     let mut objectives = vec![Objective::Latency, Objective::Energy, Objective::Area];
-    if !workload.test.is_empty() {
+    if has_accuracy {
         objectives.push(Objective::Accuracy);
     }
     let goals: Vec<Goal> = objectives.iter().map(|o| o.goal()).collect();
     let values: Vec<Vec<f64>> = points.iter().map(|p| objectives.iter().map(|o| o.of(p)).collect()).collect();
     let front = front(&values, &goals)?;
-    Ok(Sweep { technology: technology.name.clone(), objectives, points, refused: refusals, front })
+    Ok(Sweep { technology: technology.to_owned(), objectives, points, refused: refusals, front })
 }
 
 fn refused(configuration: &Configuration, reason: impl ToString) -> Refusal {
@@ -173,7 +213,7 @@ fn networks<'a>(
     all.into_par_iter().map(quantize).collect()
 }
 
-fn evaluate(
+fn point(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
     accuracy_percent: Option<f64>,

@@ -54,10 +54,8 @@ impl Files {
     /// `to` exists and is not ours, or the system refuses.
     pub fn write(&self, to: &Path) -> Result<(), OutputError> {
         let failed = |source| OutputError::Io { path: to.to_owned(), source };
+        check_folder(to)?;
         let replaces = to.exists();
-        if replaces && !is_ours(to) {
-            return Err(OutputError::NotOurs(to.to_owned()));
-        }
         let parent = parent(to);
         fs::create_dir_all(parent).map_err(failed)?;
         let scratch = tempfile::Builder::new()
@@ -80,6 +78,14 @@ impl Files {
             failed(source)
         })
     }
+}
+
+/// Whether the folder `to` may be written: asked before long work whose outcome goes there.
+///
+/// # Errors
+/// `to` exists and is not ours.
+pub fn check_folder(to: &Path) -> Result<(), OutputError> {
+    if to.exists() && !is_ours(to) { Err(OutputError::NotOurs(to.to_owned())) } else { Ok(()) }
 }
 
 /// A folder that is empty or that holds our manifest.

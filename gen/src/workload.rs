@@ -7,6 +7,7 @@ use bitmill_explore::Workload;
 use bitmill_model::{ModelError, Network, QuantizedNetwork, TensorId, import, npy};
 use bitmill_sim::has_formats;
 use clap::Args;
+use sha2::{Digest, Sha256};
 
 /// Where the network and its data come from.
 #[derive(Clone, Debug, Default, Args)]
@@ -24,6 +25,30 @@ pub struct ModelArgs {
     /// Right answers of the test inputs: .npy of u8
     #[arg(long, value_name = "FILE", requires = "test")]
     pub labels: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    /// SHA-256 of the network's file and its data, in hexadecimal.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn fingerprint(&self) -> Result<String, LoadError> {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        if self.model.is_none() {
+            DIGITS.into_iter().for_each(&mut add);
+        }
+        for path in [&self.model, &self.calibration, &self.test, &self.labels] {
+            match path {
+                Some(path) => add(&read(path)?),
+                None => add(b""),
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// A network with its data, as it was read.

@@ -60,7 +60,7 @@ fn digits_in_the_interpreter() {
     }
 }
 
-/// BitMoD's groups with scales in a network that the vector unit has a part in: the array's results come thirteen cycles
+/// BitMoD's groups with scales in a network that the vector unit has a part in: the array's results come eleven cycles
 /// after a step, those of the vector lanes two.
 #[test]
 fn bitmod_in_the_interpreter() {

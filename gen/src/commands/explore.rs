@@ -1,13 +1,20 @@
 //! `bitmill explore`: a space of configurations, and its Pareto front.
 
+mod journal;
+mod shard;
+
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bitmill_cost_model::Technology;
-use bitmill_explore::{COLUMNS, Space, Sweep, csv, sweep};
-use clap::Args;
+use bitmill_explore::{COLUMNS, Outcome, Space, Sweep, csv, summarize, sweep};
+use clap::{Args, Subcommand};
+use journal::{Header, Journal};
+use shard::Shard;
 
-use crate::output::{Files, MANIFEST, print};
+use crate::output::{Files, MANIFEST, check_folder, print};
 use crate::plot;
 use crate::progress;
 use crate::source::in_file;
@@ -18,19 +25,39 @@ const EXAMPLES: &str = "\
 Examples:
   bitmill explore examples/digits_space.yaml -o out/front
   bitmill explore my_space.yaml --technology asap7 --model net.onnx --calibration inputs.npy
+  bitmill explore my_space.yaml -o out/front --shard 2/4     # on the second of four machines
+  bitmill explore merge out/front.shard*of4.jsonl -o out/front
 
 A space is a configuration under `base:` and, under `vary:`, lists of values for precision, array, pe_lanes
-and vector_rows; every combination is a point. The folder gets pareto.svg, points.csv and points.json.";
+and vector_rows; every combination is a point. The folder gets pareto.svg, points.csv and points.json.
+
+With -o, what becomes of each point is kept beside the folder as soon as it is known, and a sweep that was stopped
+goes on from there when it is started again.";
 
 /// Sweeps array shapes and precisions: latency, energy, area, accuracy, and the Pareto front.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct ExploreArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The space, YAML
-    space: PathBuf,
+    #[arg(required = true)]
+    space: Option<PathBuf>,
     /// Process and cell library
     #[arg(long, value_name = "NAME", default_value = "sky130hd")]
     technology: String,
+    /// Evaluate a part of the points only, for `merge`: shard I of N, from 1
+    #[arg(long, value_name = "I/N", requires = "output")]
+    shard: Option<Shard>,
+    #[command(flatten)]
+    report: ReportArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+/// What becomes of a sweep.
+#[derive(Debug, Args)]
+struct ReportArgs {
     /// The folder to write
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -40,8 +67,18 @@ pub struct ExploreArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    model: ModelArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Joins the shards of a sweep
+    Merge {
+        /// What `--shard` wrote, every shard
+        #[arg(required = true)]
+        shards: Vec<PathBuf>,
+        #[command(flatten)]
+        report: ReportArgs,
+    },
 }
 
 /// Runs `bitmill explore`.
@@ -49,19 +86,137 @@ pub struct ExploreArgs {
 /// # Errors
 /// A space, a network or data that are not legal, or a space without a legal point.
 pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
-    let technology = Technology::named(&args.technology)?;
-    let text = String::from_utf8(read(&args.space)?)
-        .map_err(|_| format!("{}: the file is not UTF-8 text", args.space.display()))?;
-    let space = Space::from_yaml(&text).map_err(|error| in_file(&args.space, &error.to_string()))?;
-    let model = Model::load(&args.model)?;
-    let found = evaluate(&space, &model, &technology)?;
-    if let Some(folder) = &args.output {
-        files(&found, &space, &model.name)?.write(folder)?;
+    if let Some(Command::Merge { shards, report }) = &args.command {
+        return merge(shards, report);
     }
-    let text = if args.json {
-        format!("{}\n", serde_json::to_string_pretty(&found)?)
+    let technology = Technology::named(&args.technology)?;
+    let path = args.space.as_ref().ok_or("a space is needed")?;
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| format!("{}: the file is not UTF-8 text", path.display()))?;
+    let space = Space::from_yaml(&text).map_err(|error| in_file(path, &error.to_string()))?;
+    let model = Model::load(&args.model)?;
+    let Some(folder) = &args.report.output else {
+        return report(&evaluate(&space, &model, &technology)?, &space, &model.name, &args.report);
+    };
+    check_folder(folder)?;
+    let header = Header {
+        bitmill: env!("CARGO_PKG_VERSION").to_owned(),
+        network: model.name.clone(),
+        fingerprint: args.model.fingerprint()?,
+        technology: technology.name.clone(),
+        has_accuracy: !model.workload.test.is_empty(),
+        shard: args.shard.unwrap_or(Shard::WHOLE),
+        space,
+    };
+    let kept = beside(folder, &header.shard.suffix());
+    let (journal, outcomes) = resume(&kept, &header, &model, &technology)?;
+    if !header.shard.is_whole() {
+        let (shard, count, kept) = (header.shard, outcomes.len(), kept.display());
+        return Ok(print(&format!(
+            "shard {shard}: {count} points in {kept}; `bitmill explore merge` joins all shards\n"
+        ))?);
+    }
+    finish(&header, outcomes, &args.report)?;
+    Ok(journal.remove()?)
+}
+
+/// The file beside `folder` with its name and `suffix`.
+fn beside(folder: &Path, suffix: &str) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or(folder.as_os_str()).to_owned();
+    name.push(suffix);
+    folder.with_file_name(name)
+}
+
+/// Evaluates what the journal at `path` does not hold yet, and returns the outcomes of all its points.
+fn resume(
+    path: &Path,
+    header: &Header,
+    model: &Model,
+    technology: &Technology,
+) -> Result<(Journal, BTreeMap<usize, Outcome>), Box<dyn Error>> {
+    model.check_calibration()?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)
+            .map_err(|error| format!("cannot write {}: {error}", parent.display()))?;
+    }
+    let (journal, outcomes) = Journal::open(path, header)?;
+    let count = header.space.points().len();
+    let wanted: Vec<usize> = (0..count).filter(|&position| header.shard.holds(position)).collect();
+    let missing: Vec<usize> =
+        wanted.iter().copied().filter(|position| !outcomes.contains_key(position)).collect();
+    if !outcomes.is_empty() {
+        eprintln!("resuming: {} of {} points are in {}", outcomes.len(), wanted.len(), path.display());
+    }
+    let bar = progress::bar("evaluating points", wanted.len() as u64);
+    bar.set_position(outcomes.len() as u64);
+    let kept = Mutex::new((journal, outcomes));
+    let record = |position: usize, outcome: Outcome| -> Result<(), Box<dyn Error + Send + Sync>> {
+        let (journal, outcomes) = &mut *kept.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.record(position, outcome.clone())?;
+        outcomes.insert(position, outcome);
+        bar.set_position(outcomes.len() as u64);
+        Ok(())
+    };
+    let evaluated = bitmill_explore::evaluate(&header.space, &model.workload, technology, &missing, &record);
+    bar.finish_and_clear();
+    evaluated.map_err(|error| -> Box<dyn Error> { error })?;
+    Ok(kept.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Joins shards, whose points must be all that there are.
+fn merge(paths: &[PathBuf], report: &ReportArgs) -> Result<(), Box<dyn Error>> {
+    let mut sweep: Option<(&PathBuf, Header)> = None;
+    let mut all = BTreeMap::new();
+    for path in paths {
+        let (header, outcomes) = journal::read(path)?;
+        if let Some((first, common)) = &sweep
+            && !header.is_part_of_same(common)
+        {
+            let (first, path) = (first.display(), path.display());
+            return Err(format!("{path} and {first} are no shards of one sweep: space, network, data, technology or version differ").into());
+        }
+        for (position, outcome) in outcomes {
+            if all.insert(position, outcome.clone()).is_some_and(|other| other != outcome) {
+                return Err(format!(
+                    "{}: point {position} came out otherwise in another shard",
+                    path.display()
+                )
+                .into());
+            }
+        }
+        sweep.get_or_insert((path, header));
+    }
+    let Some((_, header)) = sweep else { return Err("no shards to merge".into()) };
+    let count = header.space.points().len();
+    if let Some(missing) = (0..count).find(|position| !all.contains_key(position)) {
+        return Err(format!(
+            "{} of {count} points are missing, the first of shard {}: run that shard again, it goes on where it stopped",
+            count - all.len(),
+            header.shard.of(missing)
+        )
+        .into());
+    }
+    finish(&header, all, report)
+}
+
+/// Reports a sweep that is complete.
+fn finish(
+    header: &Header,
+    outcomes: BTreeMap<usize, Outcome>,
+    arguments: &ReportArgs,
+) -> Result<(), Box<dyn Error>> {
+    let found = summarize(outcomes.into_values(), &header.technology, header.has_accuracy)?;
+    report(&found, &header.space, &header.network, arguments)
+}
+
+fn report(found: &Sweep, space: &Space, network: &str, arguments: &ReportArgs) -> Result<(), Box<dyn Error>> {
+    if let Some(folder) = &arguments.output {
+        files(found, space, network)?.write(folder)?;
+    }
+    let text = if arguments.json {
+        format!("{}\n", serde_json::to_string_pretty(found)?)
     } else {
-        page(&found, args.all, args.output.as_deref())
+        page(found, arguments.all, arguments.output.as_deref())
     };
     Ok(print(&text)?)
 }

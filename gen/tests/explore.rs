@@ -1,0 +1,91 @@
+//! Sweeps that are stopped, go on, and are shared among machines end in the same bytes as one that runs through.
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{ROOT, bitmill, fails, files, succeeds, text_of};
+
+/// A folder with `space.yaml`, twelve points.
+fn folder() -> tempfile::TempDir {
+    let here = tempfile::tempdir().expect("a folder");
+    let space = text_of(Path::new(ROOT), "../examples/digits_space.yaml");
+    let mut short: Vec<&str> = space.lines().filter(|line| !line.contains("int3")).collect();
+    short.retain(|line| !["rows: 16", "rows: 2,", "columns: 4}"].iter().any(|large| line.contains(large)));
+    fs::write(here.path().join("space.yaml"), short.join("\n") + "\n").expect("a file");
+    here
+}
+
+#[test]
+fn a_killed_sweep_goes_on_where_it_stopped() {
+    let here = folder();
+    let whole = succeeds(here.path(), &["explore", "space.yaml", "-o", "whole", "--all"]);
+    assert!(whole.contains("of 12 points"), "{whole}");
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_bitmill"))
+        .current_dir(here.path())
+        .args(["explore", "space.yaml", "-o", "killed"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let journal = here.path().join("killed.partial.jsonl");
+    let lines = || fs::read_to_string(&journal).unwrap_or_default().matches('\n').count();
+    while lines() < 4 {
+        assert!(killed.try_wait().expect("a child").is_none(), "it was to be killed before it ends");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // While one is at work no other may begin.
+    let error = fails(here.path(), &["explore", "space.yaml", "-o", "killed"]);
+    assert!(error.contains("another process is at work"), "{error}");
+    killed.kill().expect("a child to kill");
+    killed.wait().expect("a child");
+    assert!(!here.path().join("killed").exists(), "nothing half-way");
+    let kept = lines() - 1;
+    // A line that was cut off, as a full disk leaves it.
+    let mut file = fs::File::options().append(true).open(&journal).expect("the journal");
+    file.write_all(b"{\"position\":11,\"outc").expect("a file");
+    drop(file);
+    let resumed = bitmill(here.path(), &["explore", "space.yaml", "-o", "killed"]);
+    let message = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && message.contains(&format!("resuming: {kept} of 12")), "{message}");
+    assert_eq!(files(&here.path().join("killed")), files(&here.path().join("whole")));
+    assert!(!journal.exists(), "what is complete needs no journal");
+}
+
+#[test]
+fn merged_shards_are_the_whole_sweep() {
+    let here = folder();
+    succeeds(here.path(), &["explore", "space.yaml", "-o", "whole"]);
+    let shard =
+        |shard: &str| succeeds(here.path(), &["explore", "space.yaml", "-o", "parts", "--shard", shard]);
+    assert!(shard("1/2").contains("6 points in parts.shard1of2.jsonl"));
+    let merge = ["explore", "merge", "parts.shard1of2.jsonl", "parts.shard2of2.jsonl", "-o", "parts"];
+    let error = fails(here.path(), &[&merge[..3], &merge[4..]].concat());
+    assert!(error.contains("6 of 12 points are missing, the first of shard 2/2"), "{error}");
+    shard("2/2");
+    succeeds(here.path(), &merge);
+    assert_eq!(files(&here.path().join("parts")), files(&here.path().join("whole")));
+
+    // A shard of another sweep, and files that are none.
+    let other = ["explore", "space.yaml", "-o", "other", "--shard", "2/2", "--technology", "asap7"];
+    succeeds(here.path(), &other);
+    let error = fails(here.path(), &["explore", "merge", "parts.shard1of2.jsonl", "other.shard2of2.jsonl"]);
+    assert!(error.contains("no shards of one sweep"), "{error}");
+    let error = fails(
+        here.path(),
+        &["explore", "space.yaml", "-o", "parts", "--shard", "1/2", "--technology", "asap7"],
+    );
+    assert!(error.contains("parts.shard1of2.jsonl: holds outcomes of another sweep"), "{error}");
+    let error = fails(here.path(), &["explore", "merge", "space.yaml"]);
+    assert!(error.contains("space.yaml: line 1 is none of `bitmill explore`"), "{error}");
+    // A folder of somebody else is refused before anything is evaluated.
+    fs::create_dir(here.path().join("precious")).expect("a folder");
+    fs::write(here.path().join("precious/thesis.tex"), "years").expect("a file");
+    let error = fails(here.path(), &["explore", "space.yaml", "-o", "precious"]);
+    assert!(
+        error.contains("was not written by bitmill") && !here.path().join("precious.partial.jsonl").exists()
+    );
+}
