@@ -44,7 +44,7 @@ const OWN: [Parameter; 5] = [
         name: "pe",
         default: "integer",
         help: "kind of processing element, with a lane for each tap at once",
-        legal: Legal::OneOf(&["integer", "bit_serial", "matryoshka", "ternary"]),
+        legal: Legal::OneOf(&PE_KINDS),
     },
     Parameter {
         name: "weight",
@@ -64,6 +64,9 @@ const ALL: [Parameter; PARAMETERS.len() + OWN.len()] = {
     all
 };
 
+/// Kinds of PE that the multiply stage may have: a word of weights is all that a step of them takes.
+const PE_KINDS: [&str; 4] = ["integer", "bit_serial", "matryoshka", "ternary"];
+
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "deformable_convolution",
@@ -75,6 +78,8 @@ pub const ENTRY: Entry = Entry {
         "channels=full columns=2 most_groups=2 lanes=2 longest_side=8 most_words=2 taps_at_once=3 bank_rows=2",
         "channels=full columns=3 most_groups=1 lanes=1 longest_side=8 most_words=1 offsets=per_tap highest=2 mask_bits=4 interpolation=rounded",
         "pe=bit_serial lanes=2 longest_side=8 most_words=2 taps_at_once=3 highest=2 interpolation=rounded",
+        "pe=matryoshka weight=matgptq4 lanes=2 longest_side=8 most_words=2 taps_at_once=3 highest=1",
+        "pe=ternary weight=ternary lanes=1 longest_side=8 most_words=2 taps_at_once=9 highest=1 interpolation=rounded",
     ],
     build: |settings| Ok(Box::new(DeformableConvolution::from_settings(settings)?)),
 };
@@ -107,6 +112,9 @@ impl DeformableConvolution {
             false => Sums::Depthwise,
         };
         let (kind, weight) = (settings.text("pe"), settings.text("weight"));
+        if !PE_KINDS.contains(&kind) {
+            return Err(UnitError::illegal("pe", kind, format!("legal are {}", PE_KINDS.join(", "))));
+        }
         let format = |name: &str| -> Result<Format, UnitError> {
             name.parse().map_err(|error| UnitError::illegal("weight", name, format!("{error}")))
         };
