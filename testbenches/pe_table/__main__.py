@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(ROOT / "cost_model" / "measure"))
+sys.path.append(str(ROOT / "cost_model" / "measure"))
 
 import designs  # noqa: E402
 

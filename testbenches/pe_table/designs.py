@@ -134,6 +134,8 @@ BIT_SERIAL_INTEGER = [
     integer("int8", "int8", 1),
     integer("int8", "int8", 4),
     *serial("bit_serial int8 with heads", "pe_bit_serial", 4, BIT_SERIAL_MODES),
+    # Random weight words end a group whenever they like: the dequantizer is always busy, as with the shortest groups.
+    *serial("bit_serial_grouped int8 with heads", "bit_serial_grouped", 4, BIT_SERIAL_MODES),
     *serial("matryoshka with heads", "pe_matryoshka", 4, {"8 bits": 4, "6 bits": 3, "4 bits": 2, "3 bits": 2, "2 bits": 1}),
 ]
 
