@@ -23,6 +23,7 @@ mod tests {
 
     /// The pages of docs/pe and the settings that their diagrams show.
     const PAGES: &[(&str, &str)] = &[
+        ("bit_serial_grouped", ""),
         ("pe_binary", ""),
         ("pe_bit_plane", ""),
         ("pe_bit_serial", "activation=fp16 accumulator=floating28"),
