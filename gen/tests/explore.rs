@@ -56,6 +56,26 @@ fn a_killed_sweep_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_full_disk_leaves_a_journal_to_go_on_from() {
+    let here = folder();
+    succeeds(here.path(), &["explore", "space.yaml", "-o", "whole"]);
+    // A file may have 6 KiB: some points, and a part of the next.
+    let limited = "ulimit -f 6; trap '' XFSZ; exec \"$0\" explore space.yaml -o full";
+    let stopped = Command::new("bash")
+        .current_dir(here.path())
+        .args(["-c", limited, env!("CARGO_BIN_EXE_bitmill")])
+        .output()
+        .expect("a shell");
+    let message = String::from_utf8_lossy(&stopped.stderr);
+    assert!(!stopped.status.success() && message.contains("cannot write full.partial.jsonl"), "{message}");
+    let journal = text_of(here.path(), "full.partial.jsonl");
+    assert!(journal.lines().count() > 1 && journal.ends_with('\n'), "whole lines only: {journal}");
+    let resumed = bitmill(here.path(), &["explore", "space.yaml", "-o", "full"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    assert_eq!(files(&here.path().join("full")), files(&here.path().join("whole")));
+}
+
+#[test]
 fn merged_shards_are_the_whole_sweep() {
     let here = folder();
     succeeds(here.path(), &["explore", "space.yaml", "-o", "whole"]);

@@ -270,5 +270,5 @@ fn line(random: &mut Random) -> String {
 fn onnx_recomputes_the_real_numbers() {
     let mut random = Random::new(12);
     let lines: String = (0..60).map(|_| line(&mut random)).collect();
-    common::ask("deformable_oracle.py", "deformable convolution in ONNX", &lines);
+    common::ask("deformable_oracle.py", &[], "deformable convolution in ONNX", &lines);
 }

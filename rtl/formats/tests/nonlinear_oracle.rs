@@ -102,5 +102,5 @@ fn numpy_recomputes_the_nonlinear_operators() {
     let (mut lines, mut random) = (String::new(), Random::new(5));
     exponentials(&mut lines, &mut random);
     norms(&mut lines, &mut random);
-    common::ask("nonlinear_oracle.py", "the nonlinear operators in numpy", &lines);
+    common::ask("nonlinear_oracle.py", &[], "the nonlinear operators in numpy", &lines);
 }

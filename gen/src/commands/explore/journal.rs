@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bitmill_explore::{Outcome, Space};
@@ -50,6 +50,8 @@ struct Line {
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
+    length: u64,
 }
 
 impl Journal {
@@ -75,8 +77,7 @@ impl Journal {
         file.read_to_string(&mut text).map_err(failed)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         file.set_len(whole as u64).map_err(failed)?;
-        file.seek(io::SeekFrom::End(0)).map_err(failed)?;
-        let mut journal = Journal { path: path.to_owned(), file };
+        let mut journal = Journal { path: path.to_owned(), file, length: whole as u64 };
         if whole == 0 {
             journal.append(header)?;
             return Ok((journal, BTreeMap::new()));
@@ -96,7 +97,7 @@ impl Journal {
     /// Adds what became of a point.
     ///
     /// # Errors
-    /// The system refuses, as it does when the disk is full. The journal stays legal.
+    /// The system refuses, as it does when the disk is full. What was written of the line is taken back.
     pub fn record(&mut self, position: usize, outcome: Outcome) -> Result<(), String> {
         self.append(&Line { position, outcome })
     }
@@ -105,7 +106,13 @@ impl Journal {
         let failed = |source: io::Error| format!("cannot write {}: {source}", self.path.display());
         let mut text = serde_json::to_string(line).map_err(|error| error.to_string())?;
         text.push('\n');
-        self.file.write_all(text.as_bytes()).map_err(failed)
+        if let Err(source) = self.file.write_all(text.as_bytes()) {
+            // A shorter file needs no room. If this fails as well, the next start drops the line.
+            let _ = self.file.set_len(self.length);
+            return Err(failed(source));
+        }
+        self.length += text.len() as u64;
+        Ok(())
     }
 
     /// Removes the journal, once its outcomes stand elsewhere.

@@ -3,12 +3,13 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// Gives `lines` to the script called `name`, which ends with 0 if all agree and with 3 if it cannot import what it
+/// Gives `lines` to the script called `name` with `arguments`; it ends with 0 if all agree and with 3 if it cannot import what it
 /// compares with: then `what` is skipped, visibly. The interpreter is `BITMILL_PYTHON`, or `python3`.
-pub fn ask(name: &str, what: &str, lines: &str) {
+pub fn ask(name: &str, arguments: &[&str], what: &str, lines: &str) {
     let python = std::env::var("BITMILL_PYTHON").unwrap_or_else(|_| "python3".into());
     let script = format!("{}/tests/oracles/{name}", env!("CARGO_MANIFEST_DIR"));
-    let spawned = Command::new(&python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut command = Command::new(&python);
+    let spawned = command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut child) = spawned else {
         eprintln!("skipped: {what}, since {python} does not start (set BITMILL_PYTHON)");
         return;

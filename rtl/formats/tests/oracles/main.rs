@@ -2,6 +2,8 @@
 //! corner values and 100 000 random pairs for wider ones.
 
 mod apfloat;
+#[path = "../common/mod.rs"]
+mod common;
 mod half_crate;
 mod microfloat_crate;
 mod posit;

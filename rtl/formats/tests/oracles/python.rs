@@ -2,8 +2,6 @@
 //! The interpreter is `BITMILL_PYTHON`, or `python3`.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use bitmill_formats::{Family, Rounding, Scalar, Value, arithmetic};
 
@@ -83,23 +81,7 @@ fn check(library: &str, formats: &[(&str, Rounding, Pairs)], omitted: fn(&str, f
             }
         }
     }
-    let python = std::env::var("BITMILL_PYTHON").unwrap_or_else(|_| "python3".into());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oracles/python_oracles.py");
-    let spawned =
-        Command::new(&python).args([script, library]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let Ok(mut child) = spawned else {
-        eprintln!("skipped: {library}, since {python} does not start (set BITMILL_PYTHON)");
-        return;
-    };
-    // A script that cannot import the library ends without reading: writing to it may then fail.
-    let written = child.stdin.take().map(|mut stdin| stdin.write_all(lines.as_bytes()));
-    let output = child.wait_with_output().expect("the script ends");
-    let report = String::from_utf8_lossy(&output.stdout);
-    match output.status.code() {
-        Some(0) if matches!(written, Some(Ok(()))) => eprint!("{report}"),
-        Some(3) => eprintln!("skipped: {library}, since {python} cannot import it (set BITMILL_PYTHON)"),
-        _ => panic!("{report}"),
-    }
+    crate::common::ask("python_oracles.py", &[library], library, &lines);
 }
 
 #[test]

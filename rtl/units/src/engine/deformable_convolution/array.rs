@@ -1,8 +1,8 @@
 //! The multiply stage: processing elements on the samples of a step, then requantizers.
 //!
 //! A PE has a lane for each tap of a step and keeps the sum of one channel: of its own input channel where the
-//! convolution is depthwise, else a lane's part of an output channel, which are added when the sum is whole. Any
-//! kind of PE of the array will do; one that takes several cycles a step paces the steps. Weights and scales lie in
+//! convolution is depthwise, else a lane's part of an output channel, which are added when the sum is whole. The
+//! kinds of PE are those of the array that a word of weights is enough for; one that takes several cycles a step paces the steps. Weights and scales lie in
 //! memories of their own.
 //!
 //! Timing: a step enters while there is room for its result, [`ArrayShape::interval_cycles`] after the one before.
