@@ -13,6 +13,7 @@
 //! | [`ptq`] | post-training quantization of float networks |
 //! | [`quantized`] | integer parameters, and the arithmetic that the hardware performs |
 
+mod deformable;
 mod error;
 pub mod float;
 mod moves;
@@ -28,8 +29,10 @@ pub mod shapes;
 pub mod tflite;
 pub mod transformer;
 
+pub use bitmill_formats::deformable::{Bound, Offsets};
 pub use bitmill_formats::nonlinear::Root;
 pub use bitmill_formats::{Multiplication, Multiplier, Requantization};
+pub use deformable::Taps;
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};

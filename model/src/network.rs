@@ -9,6 +9,7 @@
 use std::ops::RangeInclusive;
 
 use crate::ModelError;
+use crate::deformable::Taps;
 use crate::row::RowOperator;
 use crate::shape::{Extent, Shape, Window};
 
@@ -104,6 +105,12 @@ pub enum Operation {
         /// The function.
         operator: RowOperator,
     },
+    /// What the taps of a deformable convolution read, each where its offsets tell: of an image, its offsets and, where
+    /// there is modulation, its masks. The samples of a position stand side by side in a row, nine times as wide.
+    Sample {
+        /// Where they look.
+        taps: Taps,
+    },
 }
 
 impl Operation {
@@ -123,6 +130,7 @@ impl Operation {
             Self::Transpose => "transpose",
             Self::Lookup { .. } => "lookup",
             Self::Row { operator } => operator.name(),
+            Self::Sample { .. } => "sample",
         }
     }
 
@@ -142,6 +150,7 @@ impl Operation {
         match self {
             Self::Add | Self::Multiply | Self::MatrixMultiply { .. } => 2..=2,
             Self::Concatenate => 2..=MOST_INPUTS,
+            Self::Sample { taps } => taps.inputs()..=taps.inputs(),
             _ => 1..=1,
         }
     }
@@ -186,7 +195,8 @@ impl Operation {
             | Self::ResizeNearest { .. }
             | Self::Transpose
             | Self::Lookup { .. }
-            | Self::Row { .. } => 0,
+            | Self::Row { .. }
+            | Self::Sample { .. } => 0,
         }
     }
 
@@ -226,6 +236,7 @@ impl Operation {
                 Err(format!("{} needs equal shapes, found {} and {}", self.name(), shapes[0], shapes[1]))
             }
             Self::Add | Self::Multiply | Self::Lookup { .. } | Self::Row { .. } => Ok(input),
+            Self::Sample { taps } => taps.output_shape(shapes),
             Self::Transpose => Ok(Shape { width: input.channels, channels: input.width, ..input }),
             Self::Concatenate => {
                 let is_like = |shape: &Shape| (shape.height, shape.width) == (input.height, input.width);
@@ -357,6 +368,13 @@ impl Network {
         self.tensors.push(Tensor { name: name.clone(), shape });
         self.layers.push(Layer { name, operation, inputs, output });
         Ok(output)
+    }
+
+    /// Takes the last layer back, with its tensor.
+    pub(crate) fn pop(&mut self) -> Option<Layer> {
+        let layer = self.layers.pop()?;
+        self.tensors.pop();
+        Some(layer)
     }
 
     /// The model's name.

@@ -107,6 +107,10 @@ impl FloatNetwork {
             Operation::Lookup { function } => {
                 map.values.iter().map(|&x| function.at(f64::from(x)) as f32).collect()
             }
+            Operation::Sample { taps } => {
+                let inputs: Vec<&[f32]> = layer.inputs.iter().map(|id| &tensors[id.index()][..]).collect();
+                taps.real(map.shape, &inputs)
+            }
             Operation::Row { operator } => {
                 let rows = map.values.chunks_exact(map.shape.channels);
                 let mut results: Vec<f32> = rows.flat_map(|row| operator.real(row)).collect();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::constant::Constant;
 use super::node::Node;
 use crate::float::FloatLayer;
-use crate::network::{Network, Operation, TensorId};
+use crate::network::{Layer, Network, Operation, TensorId};
 use crate::quantized::{Quantization, QuantizedWeights, WeightFormat, weight_channel};
 use crate::shape::{Extent, Padding, Shape, Window};
 use crate::{ModelError, Tensor};
@@ -183,11 +183,25 @@ impl<'a> Importer<'a> {
         layout: Layout,
         layer: ImportedLayer,
     ) -> Result<Activation, ModelError> {
+        self.push_named(node, node.name(), operation, inputs, layout, layer)
+    }
+
+    /// The same under another name: of several layers for one node, the last has the node's.
+    pub fn push_named(
+        &mut self,
+        node: Node,
+        name: &str,
+        operation: Operation,
+        inputs: &[Activation],
+        layout: Layout,
+        layer: ImportedLayer,
+    ) -> Result<Activation, ModelError> {
         let tensors: Vec<TensorId> = inputs.iter().map(|input| input.tensor).collect();
-        // A max pool hands its input's integers on.
-        let inherited = matches!(operation, Operation::MaxPool { .. }).then(|| tensors[0]);
+        // A max pool hands its input's integers on, and samples are of them.
+        let hands_on = matches!(operation, Operation::MaxPool { .. } | Operation::Sample { .. });
+        let inherited = hands_on.then(|| tensors[0]);
         let quantization = inherited.and_then(|id| self.quantizations[id.index()]);
-        let pushed = self.graph.push(node.name(), operation, tensors).map_err(|error| match error {
+        let pushed = self.graph.push(name, operation, tensors).map_err(|error| match error {
             ModelError::Layer { problem, .. } => node.error(problem),
             other => other,
         })?;
@@ -253,6 +267,23 @@ impl<'a> Importer<'a> {
         let is_open = !activation.is_shared && self.quantizations[tensor].is_none();
         let index = tensor.checked_sub(1).filter(|_| is_open)?;
         Some((self.graph.layers()[index].operation, &mut self.layers[index]))
+    }
+
+    /// The layer that makes `activation`, if it is the last and nothing else sees its tensor, which has no quantization:
+    /// it may be taken back.
+    pub fn last_layer(&self, activation: Activation) -> Option<(&Layer, &FloatLayer)> {
+        let tensor = activation.tensor;
+        let is_free = !activation.is_shared && self.quantizations[tensor.index()].is_none();
+        let layer = self.graph.layers().last().filter(|layer| is_free && layer.output == tensor)?;
+        Some((layer, &self.layers.last()?.real))
+    }
+
+    /// Takes the last layer back, and returns what it read first.
+    pub fn take_back(&mut self) -> Option<Activation> {
+        let layer = self.graph.pop()?;
+        self.layers.pop();
+        self.quantizations.pop();
+        Some(Activation { is_shared: true, ..Activation::plain(layer.inputs[0], Layout::Nchw) })
     }
 
     /// Like [`Importer::open_layer`], for a layer with real weights and no clamp: an affine map may be

@@ -99,6 +99,100 @@ fn the_unchanged_model_imports() {
     assert_eq!(imported.float.layers()[0].low, 0.0);
 }
 
+/// A deformable convolution over x with offsets from a convolution, after `change`.
+fn deformable(
+    inputs: &str,
+    change: impl Fn(NodeProto) -> NodeProto,
+    tensors: Vec<TensorProto>,
+) -> ModelProto {
+    let regular = with(with(node("DeformConv", inputs, "y"), "kernel_shape", &[3, 3]), "pads", &[1, 1, 1, 1]);
+    let offsets = with(node("Conv", "x o", "d"), "pads", &[1, 1, 1, 1]);
+    let kernels = [floats("k", &[5, 3, 3, 3], 0.1), floats("o", &[18, 3, 3, 3], 0.1)];
+    model(vec![offsets, change(regular)], [kernels.to_vec(), tensors].concat())
+}
+
+#[test]
+fn deformable_convolutions_that_are_no_engine_s() {
+    let same = |node: NodeProto| node;
+    import(&deformable("x k d", same, vec![]).encode_to_vec()).expect("as it is");
+    let attribute = |name: &'static str, values: &'static [i64]| {
+        move |mut node: NodeProto| {
+            node.attribute.retain(|attribute| attribute.name != name);
+            with(node, name, values)
+        }
+    };
+    let legal = "node `deformconv_y` (DeformConv): a kernel of 3x3 with strides 1, dilations 1 and pads 1 is supported, \
+                 found 3x3 with strides ";
+    for (name, values, found) in [
+        ("strides", &[2, 2][..], "2x2, dilations 1x1 and pads [1, 1, 1, 1]"),
+        ("dilations", &[1, 2], "1x1, dilations 1x2 and pads [1, 1, 1, 1]"),
+        ("pads", &[0, 1, 0, 1], "1x1, dilations 1x1 and pads [0, 1, 0, 1]"),
+    ] {
+        check(&deformable("x k d", attribute(name, values), vec![]), &format!("{legal}{found}"));
+    }
+    check(
+        &deformable("x k d", attribute("offset_group", &[3]), vec![]),
+        "offset_group 1 is supported, found 3",
+    );
+    check(&deformable("x k x", same, vec![]), "the offsets of an image of 4x4x3 must be 4x4x18, found 4x4x3");
+    check(&deformable("x k d  x", same, vec![]), "the masks of an image of 4x4x3 must be 4x4x9, found 4x4x3");
+    let constant = |fill| vec![floats("f", &[1, 18, 4, 4], fill)];
+    check(
+        &deformable("x k f", same, constant(0.5)),
+        "node `deformconv_y` (DeformConv): its offsets must be computed, found a constant",
+    );
+    for fill in [f32::NAN, f32::INFINITY] {
+        let message = format!("tensor `f`: element 0 is {fill}, only finite numbers are legal");
+        check(&deformable("x k f", same, constant(fill)), &message);
+    }
+}
+
+#[test]
+fn quantized_offsets_get_a_power_of_two() {
+    let numbers = |name: &str, fill| TensorProto { dims: vec![], ..floats(name, &[1], fill) };
+    let tensors = vec![
+        floats("o", &[18, 3, 3, 3], 0.07),
+        floats("k", &[3, 1, 3, 3], 0.2),
+        numbers("s", 1.0 / 64.0),
+        numbers("t", 0.03),
+        numbers("u", 0.05),
+        TensorProto { dims: vec![], ..integers("z", 3, &[3]) },
+    ];
+    let quantized = |from: &str, scale: &str, to: &str| {
+        let between = format!("{to}_q");
+        [
+            node("QuantizeLinear", &format!("{from} {scale} z"), &between),
+            node("DequantizeLinear", &format!("{between} {scale} z"), to),
+        ]
+    };
+    let attributes = |node: NodeProto| with(with(node, "kernel_shape", &[3, 3]), "pads", &[1, 1, 1, 1]);
+    let nodes = [
+        quantized("x", "s", "i").to_vec(),
+        vec![with(node("Conv", "i o", "c"), "pads", &[1, 1, 1, 1])],
+        quantized("c", "t", "d").to_vec(),
+        vec![with(attributes(node("DeformConv", "i k d", "e")), "group", &[3])],
+        quantized("e", "u", "y").to_vec(),
+    ];
+    let imported = import(&model(nodes.concat(), tensors).encode_to_vec()).expect("a QDQ model");
+    let network = imported.quantized.expect("everything is quantized");
+    let layers = network.graph().layers();
+    let names: Vec<&str> = layers.iter().map(|layer| layer.operation.name()).collect();
+    assert_eq!(names, ["convolution", "average_pool", "sample", "depthwise"]);
+    let scales: Vec<f64> = layers.iter().map(|layer| network.quantization(layer.output).scale).collect();
+    // 256 steps of 0.03 fit 8 pixels, of which int8 makes 32nds.
+    let single = |scale: f32| f64::from(scale);
+    assert_eq!(scales, [single(0.03), 1.0 / 32.0, 1.0 / 64.0, single(0.05)]);
+    assert_eq!(network.quantization(layers[2].output).zero_point, 3);
+    let input: Vec<f32> = (0..48).map(|i| ((i * 29) % 120) as f32 / 64.0 - 0.9).collect();
+    let real = imported.float.run(&input).expect("it fits").pop().expect("an output");
+    let integers = network.run(&network.quantize_input(&input)).expect("it fits").pop().expect("an output");
+    for (real, found) in real.iter().zip(network.dequantize(network.graph().output(), &integers)) {
+        // Two roundings of offsets, each half a step of about 0.03 of a pixel, across steps of up to 1.9 times nine
+        // weights of 0.2, and one of the output.
+        assert!((f64::from(*real) - found).abs() < 0.1, "{real} {found}");
+    }
+}
+
 #[test]
 fn graphs_that_are_no_network() {
     check(&ModelProto::default(), "names no operator set of ai.onnx");

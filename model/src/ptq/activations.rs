@@ -3,6 +3,7 @@
 
 use super::PtqConfig;
 use super::observe::Observations;
+use crate::deformable::Taps;
 use crate::float::FloatNetwork;
 use crate::network::{Network, Operation};
 use crate::quantized::Quantization;
@@ -15,6 +16,17 @@ struct Demand {
     is_symmetric: bool,
     /// The reader that takes few scales only.
     operator: Option<RowOperator>,
+    /// What it tells the taps of a deformable convolution.
+    tells: Option<Tells>,
+}
+
+/// What a tensor tells the taps of a deformable convolution.
+#[derive(Clone, Copy)]
+enum Tells {
+    /// Where they look.
+    Offsets(Taps),
+    /// How much they count.
+    Masks,
 }
 
 /// One quantization a tensor.
@@ -27,14 +39,24 @@ pub(super) fn quantizations(
     let choose = |index: usize| {
         let samples = observations.samples(index);
         let is_symmetric = config.has_symmetric_activations || demands[index].is_symmetric;
-        let chosen = config.activation_clipping.activation(samples, config.activations, is_symmetric);
+        let ends = [samples[0], samples[samples.len() - 1]].map(f64::from);
+        let format = config.activations;
+        let chosen = match demands[index].tells {
+            Some(Tells::Offsets(taps)) => {
+                taps.offset_quantization(ends, format, config.offset_fraction_bits, is_symmetric)
+            }
+            Some(Tells::Masks) => Taps::mask_quantization(format),
+            None => config.activation_clipping.activation(samples, format, is_symmetric),
+        };
         let scale = demands[index].operator.map_or(chosen.scale, |o| o.admitted_scale(chosen.scale));
         Quantization { scale, ..chosen }
     };
     let mut quantizations = vec![choose(0)];
     for layer in network.graph().layers() {
         let chosen = match layer.operation {
-            Operation::MaxPool { .. } | Operation::Transpose => quantizations[layer.inputs[0].index()],
+            Operation::MaxPool { .. } | Operation::Transpose | Operation::Sample { .. } => {
+                quantizations[layer.inputs[0].index()]
+            }
             _ => choose(layer.output.index()),
         };
         quantizations.push(chosen);
@@ -52,7 +74,13 @@ fn demands(graph: &Network) -> Vec<Demand> {
             match layer.operation {
                 Operation::MatrixMultiply { .. } => demand.is_symmetric = true,
                 Operation::Row { operator } => {
-                    *demand = Demand { is_symmetric: true, operator: Some(operator) };
+                    *demand = Demand { is_symmetric: true, operator: Some(operator), tells: None };
+                }
+                Operation::Sample { taps } if *id == layer.inputs[1] => {
+                    demand.tells = Some(Tells::Offsets(taps));
+                }
+                Operation::Sample { .. } if Some(id) == layer.inputs.get(2) => {
+                    demand.tells = Some(Tells::Masks);
                 }
                 Operation::Transpose | Operation::MaxPool { .. } => {
                     demand.is_symmetric |= of_output.is_symmetric;

@@ -11,6 +11,7 @@ mod correction;
 mod observe;
 
 use bitmill_formats::Multiplication;
+use bitmill_formats::deformable::MOST_FRACTION_BITS;
 
 use crate::ModelError;
 use crate::float::{FloatLayer, FloatNetwork};
@@ -37,6 +38,8 @@ pub struct PtqConfig {
     /// Whether zero points are all 0. Otherwise the range may lie anywhere around zero, so that the
     /// output of a ReLU uses all codes.
     pub has_symmetric_activations: bool,
+    /// Most bits behind the point of the offsets of deformable convolutions: they have scales 2^-F.
+    pub offset_fraction_bits: u32,
     /// Whether biases make up for the shift of each channel's mean (Nagel et al., 2019, section 4.2, from
     /// data).
     pub corrects_bias: bool,
@@ -62,6 +65,7 @@ impl PtqConfig {
             weight_clipping: Clipping::Mse,
             activation_clipping: Clipping::Mse,
             has_symmetric_activations: false,
+            offset_fraction_bits: MOST_FRACTION_BITS,
             corrects_bias: true,
         }
     }

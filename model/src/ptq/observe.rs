@@ -32,7 +32,9 @@ impl Observations {
                 let stride = (tensor.len() * inputs.len() / MAX_SAMPLES) | 1;
                 samples[index].extend(tensor.iter().step_by(stride));
                 let (least, most) = &mut extremes[index];
-                *least = tensor.iter().copied().fold(*least, f32::min);
+                // Neither a minimum nor a maximum shows what is no number.
+                let has_nan = least.is_nan() || tensor.iter().any(|value| value.is_nan());
+                *least = if has_nan { f32::NAN } else { tensor.iter().copied().fold(*least, f32::min) };
                 *most = tensor.iter().copied().fold(*most, f32::max);
             }
             for (mean, sums) in means.iter_mut().zip(&sums) {

@@ -139,10 +139,13 @@ impl Context<'_> {
             return Err(format!("{name} has no meaning in blocks ({format}); matrix layers have"));
         }
         match self.layer.operation {
-            Operation::MaxPool { .. } if input != self.output => {
-                Err("the output of a max pool must have its input's scale and zero point".to_owned())
+            Operation::MaxPool { .. } | Operation::Sample { .. } if input != self.output => {
+                let name = self.layer.operation.name().replace('_', " ");
+                Err(format!("the output of a {name} must have its input's scale and zero point"))
             }
-            Operation::MaxPool { .. } => lane(Vec::new(), -i64::from(input.zero_point), Multiplier::ONE),
+            Operation::MaxPool { .. } | Operation::Sample { .. } => {
+                lane(Vec::new(), -i64::from(input.zero_point), Multiplier::ONE)
+            }
             Operation::AveragePool { window } => {
                 let taps = window.kernel.area();
                 let factor = input.scale / (taps as f64 * self.output.scale);

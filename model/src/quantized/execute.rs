@@ -156,6 +156,11 @@ impl QuantizedNetwork {
                 let entry = |&raw: &i32| i64::from(parameters.weights[(raw - lowest) as usize]);
                 input.elements.iter().map(entry).collect()
             }
+            Operation::Sample { taps } => {
+                let integers: Vec<&[i32]> = layer.inputs.iter().map(|id| &tensors[id.index()][..]).collect();
+                let quantizations: Vec<_> = layer.inputs.iter().map(|&id| self.quantization(id)).collect();
+                taps.integers(input.shape, &integers, &quantizations)
+            }
             Operation::Row { operator } => {
                 let scale = self.quantization(input_id).scale;
                 let centred = |&raw: &i32| i64::from(raw) - i64::from(input.padding);

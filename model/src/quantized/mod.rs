@@ -23,6 +23,7 @@
 //! | matrix multiplication | `Σ (a − z_a)(b − z_b)` |
 //! | concatenation, nearest resize, transposition | `a + bias`, `bias = −z_a` of the input that the channel comes from |
 //! | softmax, GELU, LayerNorm | [`RowOperator::integers`](crate::RowOperator) of the rows of `a − z_a`, `+ bias` |
+//! | sample | what a tap reads of `a`, rounded ([`bitmill_formats::deformable`]), `+ bias`, `bias = −z_a` |
 //! | lookup | `weights[a − min]`: the table holds the result |
 //! | addition in one step | `scale((a − z_a) · 2^20, M[0]) + scale((b − z_b) · 2^20, M[1])`, M the input multipliers |
 //!
@@ -266,6 +267,12 @@ impl QuantizedNetwork {
         {
             return Some(problem);
         }
+        if let Operation::Sample { taps } = layer.operation {
+            let inputs: Vec<_> = layer.inputs.iter().map(|&id| self.quantization(id)).collect();
+            if let Err(problem) = taps.sampling(&inputs) {
+                return Some(problem);
+            }
+        }
         let most_places = if self.is_wide(index) { MAX_BIAS_PLACES } else { 0 };
         if arithmetic.bias_places > most_places {
             return Some(format!(
@@ -374,6 +381,7 @@ fn accumulator_bits(
             }
             Operation::AveragePool { .. } => layer.operation.terms(graph.input_shape(layer)) as u64,
             Operation::MaxPool { .. }
+            | Operation::Sample { .. }
             | Operation::Concatenate
             | Operation::ResizeNearest { .. }
             | Operation::Transpose => 1,

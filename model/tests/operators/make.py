@@ -1,4 +1,4 @@
-"""Writes one tiny ONNX model for each way of using an operator, with onnxruntime's result.
+"""Writes one tiny ONNX model for each way of using an operator, with its result by onnxruntime or ONNX itself.
 
     pip install numpy onnx onnxruntime
     python make.py
@@ -15,13 +15,26 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 HERE = pathlib.Path(__file__).parent
 rng = np.random.default_rng(1)
 FLOAT = TensorProto.FLOAT
 
 
-def case(name, shape, nodes, constants=(), output="y", opset=13, drop_last=False):
+def by_onnxruntime(model, x):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
+def by_reference(model, x):
+    """By ONNX's own evaluator, for operators that onnxruntime has no kernel for."""
+    return ReferenceEvaluator(model).run(None, {"x": x})[0]
+
+
+def case(name, shape, nodes, constants=(), output="y", opset=13, drop_last=False, judge=by_onnxruntime):
     """Writes the model made of `nodes` from input x to `output`, and its result."""
     def model(nodes, output):
         graph = helper.make_graph(
@@ -39,12 +52,7 @@ def case(name, shape, nodes, constants=(), output="y", opset=13, drop_last=False
     onnx.save(whole, HERE / f"{name}.onnx")
     judged = model(nodes[:-1], nodes[-1].input[0]) if drop_last else whole
     x = ((np.arange(np.prod(shape)) * 37 + 11) % 64 - 32).astype(np.float32).reshape(1, *shape) / 16
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        judged.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    np.save(HERE / f"{name}.npy", session.run(None, {"x": x})[0])
+    np.save(HERE / f"{name}.npy", judge(judged, x))
 
 
 def node(operator, inputs, output, **attributes):
@@ -191,6 +199,28 @@ def quantized_weights():
          [real("r", 4, 3, 3, 3), ("s", 3 * scales), ("z", np.zeros(4, np.int8))])
 
 
+def deformable_convolutions():
+    """Offsets that leave a 6 × 5 image on all sides; drawn by themselves, so that the other cases stay as they are."""
+    global rng
+    rng = np.random.default_rng(2)
+    offsets = [node("Conv", "x o", "u", pads=[1, 1, 1, 1]), node("Clip", "u lo hi", "d")]
+    bounds = [scalar("lo", -4.5), scalar("hi", 4.5)]
+    new = {"opset": 19, "judge": by_reference}
+    attributes = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    case("deform_conv_full", (4, 6, 5), [*offsets, node("DeformConv", "x w d b", "y", group=2, **attributes)],
+         [real("o", 18, 4, 3, 3), *bounds, real("w", 6, 2, 3, 3), real("b", 6)], **new)
+    masks = [node("Conv", "x k", "v"), node("Clip", "v zero one", "m")]
+    masked = helper.make_node("DeformConv", ["x", "w", "d", "", "m"], ["y"], group=4, **attributes)
+    case("deform_conv_depthwise_masked", (4, 6, 5), [*offsets, *masks, masked],
+         [real("o", 18, 4, 3, 3), *bounds, real("k", 9, 4, 1, 1), scalar("zero", 0), scalar("one", 1),
+          real("w", 4, 1, 3, 3)], **new)
+    places = np.array([place for y in (-1, 0, 1) for x in (-1, 0, 1) for place in (y, x)], np.float32)
+    case("deform_conv_square", (4, 6, 5),
+         [*offsets, node("Conv", "d place regular", "e"), node("DeformConv", "x w e", "y", group=4, **attributes)],
+         [real("o", 1, 4, 3, 3), scalar("lo", 0), scalar("hi", 3), ("place", places.reshape(18, 1, 1, 1)),
+          ("regular", -places), real("w", 4, 1, 3, 3)], **new)
+
+
 if __name__ == "__main__":
     convolutions()
     batch_normalizations()
@@ -199,4 +229,5 @@ if __name__ == "__main__":
     dense()
     views()
     quantized_weights()
+    deformable_convolutions()
     print(f"{len(list(HERE.glob('*.onnx')))} cases")

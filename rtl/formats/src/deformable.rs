@@ -68,6 +68,9 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// As far as offsets may go at all.
+    pub const WIDEST: Bound = Bound { lowest: -WIDEST_BOUND, highest: WIDEST_BOUND };
+
     /// Offsets from `lowest` to `highest`.
     ///
     /// # Errors
@@ -77,6 +80,20 @@ impl Bound {
             return Err(format!("-{WIDEST_BOUND} to 0, and 0 to {WIDEST_BOUND} are legal"));
         }
         Ok(Bound { lowest, highest })
+    }
+
+    /// The narrowest bound around `low` and `high`, as far as offsets may go at all.
+    pub fn around(low: f64, high: f64) -> Bound {
+        let widest = f64::from(WIDEST_BOUND);
+        Bound {
+            lowest: low.floor().clamp(-widest, 0.0) as i32,
+            highest: high.ceil().clamp(0.0, widest) as i32,
+        }
+    }
+
+    /// Lowest and highest offset.
+    pub fn ends(self) -> [i32; 2] {
+        [self.lowest, self.highest]
     }
 }
 

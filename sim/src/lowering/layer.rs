@@ -208,7 +208,10 @@ impl<'a> Context<'a> {
             Operation::Transpose => {
                 matrix_of(self.places.unit_matrix(input.shape.channels, &input.word), Window::square(1))
             }
-            Operation::ResizeNearest { .. } | Operation::Lookup { .. } | Operation::Row { .. } => {
+            Operation::ResizeNearest { .. }
+            | Operation::Lookup { .. }
+            | Operation::Row { .. }
+            | Operation::Sample { .. } => {
                 return Err(SimulationError::Unsupported {
                     layer: self.layer.name.clone(),
                     what: self.layer.operation.name().replace('_', " "),

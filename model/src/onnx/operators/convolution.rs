@@ -15,28 +15,57 @@ pub(super) fn conv(importer: &mut Importer, node: Node) -> Result<Value, ModelEr
     node.require(seen.layout == Layout::Nchw, || {
         "its input must have four axes in the order batch, channels, height, width".to_owned()
     })?;
-    let constant = node.constant(importer, 1)?;
-    let &[out_channels, group_channels, height, width] = &constant.dims[..] else {
-        return Err(node.error(format!("its weights must have four axes, found {:?}", constant.dims)));
-    };
-    let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
-    let channels = importer.shape(seen).channels;
-    node.require(groups.checked_mul(group_channels) == Some(channels), || {
-        format!("{groups} groups of {group_channels} channels do not make its input's {channels} channels")
-    })?;
-    let is_depthwise = groups > 1 && group_channels == 1 && out_channels == groups;
-    let order: &[usize] = if is_depthwise { &[2, 3, 0, 1] } else { &[0, 2, 3, 1] };
-    let weights::Weights { real, integers } = weights::read(node, constant, order)?;
-    let bias = weights::bias(node.floats_at(importer, 2)?, node, out_channels)?;
+    let kernels = Kernels::read(importer, node, importer.shape(seen).channels, 2)?;
+    let (input, window) = absorbed(importer, node, seen, kernels.extent)?;
+    let operation = kernels.operation(window);
+    Ok(Value::Activation(importer.push(node, operation, &[input], Layout::Nchw, kernels.layer)?))
+}
 
-    let kernel = Extent::new(height, width);
-    let (input, window) = absorbed(importer, node, seen, kernel)?;
-    let operation = match is_depthwise {
-        true => Operation::Depthwise { window },
-        false => Operation::Convolution { window, out_channels, groups },
-    };
-    let layer = ImportedLayer { real: FloatLayer::weighted(real, bias), integers };
-    Ok(Value::Activation(importer.push(node, operation, &[input], Layout::Nchw, layer)?))
+/// The weights and the bias of a convolution.
+pub(super) struct Kernels {
+    /// Rows and columns.
+    pub extent: Extent,
+    out_channels: usize,
+    groups: usize,
+    is_depthwise: bool,
+    /// In the order that the operation asks for.
+    pub layer: ImportedLayer,
+}
+
+impl Kernels {
+    /// Those of a node over `channels`: weights at input 1, the bias at input `bias`.
+    pub fn read(
+        importer: &Importer,
+        node: Node,
+        channels: usize,
+        bias: usize,
+    ) -> Result<Kernels, ModelError> {
+        let constant = node.constant(importer, 1)?;
+        let &[out_channels, group_channels, height, width] = &constant.dims[..] else {
+            return Err(node.error(format!("its weights must have four axes, found {:?}", constant.dims)));
+        };
+        let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
+        node.require(groups.checked_mul(group_channels) == Some(channels), || {
+            format!(
+                "{groups} groups of {group_channels} channels do not make its input's {channels} channels"
+            )
+        })?;
+        let is_depthwise = groups > 1 && group_channels == 1 && out_channels == groups;
+        let order: &[usize] = if is_depthwise { &[2, 3, 0, 1] } else { &[0, 2, 3, 1] };
+        let weights::Weights { real, integers } = weights::read(node, constant, order)?;
+        let bias = weights::bias(node.floats_at(importer, bias)?, node, out_channels)?;
+        let layer = ImportedLayer { real: FloatLayer::weighted(real, bias), integers };
+        Ok(Kernels { extent: Extent::new(height, width), out_channels, groups, is_depthwise, layer })
+    }
+
+    /// The convolution with them: a group for each channel makes it depthwise.
+    pub fn operation(&self, window: Window) -> Operation {
+        let Kernels { out_channels, groups, .. } = *self;
+        match self.is_depthwise {
+            true => Operation::Depthwise { window },
+            false => Operation::Convolution { window, out_channels, groups },
+        }
+    }
 }
 
 /// The node's window with the view of its input taken in: zero padding always, subsampling by a 1×1

@@ -1,6 +1,7 @@
 //! The operators that can be imported: one table from ONNX's names to handlers.
 
 mod convolution;
+mod deformable;
 mod dense;
 mod elementwise;
 mod pooling;
@@ -28,6 +29,7 @@ const OPERATORS: &[(&str, Handler)] = &[
     ("Concat", shapes::concat),
     ("Constant", view::constant),
     ("Conv", convolution::conv),
+    ("DeformConv", deformable::deform_conv),
     ("DequantizeLinear", quantization::dequantize_linear),
     ("Div", elementwise::div),
     ("Dropout", view::identity),

@@ -61,8 +61,8 @@ impl Layer {
         self.kernel[0] * self.kernel[1]
     }
 
-    /// What a tap reads of `channel` for the output pixel `at`.
-    fn sample(&self, inputs: &Inputs, image: usize, channel: usize, tap: usize, at: Pair) -> f64 {
+    /// What a tap reads of `channel` of `image` for the output pixel `at`; of the inputs neither weights nor bias count.
+    pub fn sample(&self, inputs: &Inputs, image: usize, channel: usize, tap: usize, at: Pair) -> f64 {
         let [height, width] = self.output_size();
         let group = channel / (self.channels / self.offset_groups);
         let place = at[0] * width + at[1];
