@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bitmill_hdl::Module;
 use bitmill_hdl::unit::{Random, Unit, Values, compare, interpret};
 use bitmill_testbenches::cosim::{self, Bench, PowerUp};
-use bitmill_units::engine::deformable_convolution::convolution::ENTRY;
-use bitmill_units::engine::deformable_convolution::layers;
+use bitmill_units::Entry;
+use bitmill_units::engine::deformable_convolution::{convolution, layers, pointwise};
 
 struct Case {
     label: String,
@@ -53,9 +53,17 @@ const ARRAYS: [&str; 5] = [
     "channels=depthwise",
 ];
 
-fn case(number: usize, mode: &str, cycles: usize) -> Case {
-    let label = format!("{mode} {}", ARRAYS[number % ARRAYS.len()]);
-    let unit = ENTRY.unit(label.split_whitespace()).unwrap_or_else(|error| panic!("{label}: {error}"));
+/// What a pipeline has besides a sampler: input words and PEs take turns.
+const POINTWISE: [&str; 3] = [
+    "input_lanes=3 most_input_words=2 weight=int4",
+    "input_lanes=1 most_input_words=4",
+    "input_lanes=2 most_input_words=1 pe=bit_serial",
+];
+
+/// An engine in one of its modes, with one of the lists of what it has besides a sampler.
+fn case(entry: Entry, beside: &[&str], number: usize, mode: &str, cycles: usize) -> Case {
+    let label = format!("{mode} {}", beside[number % beside.len()]);
+    let unit = entry.unit(label.split_whitespace()).unwrap_or_else(|error| panic!("{label}: {error}"));
     let module = unit.module().unwrap_or_else(|error| panic!("{label}: {error}"));
     let stimulus = unit.stimulus(&mut Random::new(number as u64), cycles);
     Case { label, unit, module, stimulus }
@@ -66,16 +74,21 @@ fn agree(case: &Case, seen: &[Values], by: &'static str) -> usize {
         .unwrap_or_else(|mismatch| panic!("{}: {mismatch}", case.label))
 }
 
-#[test]
-fn every_mode_runs_as_predicted() {
-    let Some(verilator) = common::verilator_for("the deformable convolution engine under Verilator") else {
+/// Runs `entry` in every mode under Verilator and in the interpreter, in a few modes and for fewer cycles where not all
+/// is asked for.
+fn run_as_predicted(entry: Entry, beside: &[&str]) {
+    let Some(verilator) = common::verilator_for(&format!("{} under Verilator", entry.name)) else {
         return;
     };
     let full = std::env::var_os("BITMILL_FULL").is_some();
-    // Without more, a few modes in which every kind of array and number of taps is met.
+    // Without more, a few modes in which every number of taps is met.
     let (cycles, stride) = if full { (12_000, 1) } else { (1_200, 7) };
-    let cases: Vec<Case> =
-        modes().iter().enumerate().step_by(stride).map(|(number, mode)| case(number, mode, cycles)).collect();
+    let cases: Vec<Case> = modes()
+        .iter()
+        .enumerate()
+        .step_by(stride)
+        .map(|(number, mode)| case(entry, beside, number, mode, cycles))
+        .collect();
     let (mut values, mut images) = (0, 0);
     for batch in cases.chunks(6) {
         let benches: Vec<Bench> =
@@ -88,6 +101,20 @@ fn every_mode_runs_as_predicted() {
             images += layers(&case.module, &case.stimulus, seen);
         }
     }
-    println!("{} sets of parameters, {images} images, {values} values agree under Verilator", cases.len());
+    let sets = cases.len();
+    println!(
+        "{}: {sets} sets of parameters, {images} images, {values} values agree under Verilator",
+        entry.name
+    );
     assert!(images >= if full { 1000 } else { 10 }, "only {images} images");
+}
+
+#[test]
+fn engines_run_as_predicted() {
+    run_as_predicted(convolution::ENTRY, &ARRAYS);
+}
+
+#[test]
+fn pipelines_run_as_predicted() {
+    run_as_predicted(pointwise::ENTRY, &POINTWISE);
 }

@@ -3,21 +3,26 @@
 //! An image streams into a line buffer that is as deep as the bound on the offsets asks for; for each output pixel
 //! its offsets stream in. The [`sampler`] gathers the pixels that the taps look at from banks, several taps at once,
 //! and interpolates; the [`mod@array`] multiplies with the PEs of the accelerator's array and requantizes. The whole engine is
-//! a [`convolution`]; its meaning is [`bitmill_formats::deformable`].
+//! a [`convolution`]; its meaning is [`bitmill_formats::deformable`]. In [`pointwise`], a 1 × 1 convolution streams into it.
 
 pub mod array;
 mod array_model;
 pub mod convolution;
 mod convolution_model;
+mod elements;
 mod front_end;
 mod gather;
 mod interpolator;
 mod line_buffer;
 mod points;
+pub mod pointwise;
+mod pointwise_model;
+mod ports;
 mod replay;
 pub mod sampler;
 mod sampler_model;
 pub mod shape;
+pub mod steps;
 mod stimulus;
 pub mod timing;
 
@@ -25,4 +30,4 @@ use crate::Entry;
 pub use stimulus::layers;
 
 /// The catalogue's entries.
-pub const ENTRIES: [Entry; 2] = [convolution::ENTRY, sampler::ENTRY];
+pub const ENTRIES: [Entry; 3] = [convolution::ENTRY, pointwise::ENTRY, sampler::ENTRY];

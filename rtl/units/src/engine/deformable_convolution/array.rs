@@ -16,13 +16,16 @@ use bitmill_hdl::{HdlError, Memory, Module, ModuleBuilder, RamPorts, Signal, bit
 
 use super::gather::pack;
 use super::line_buffer::count_to;
-use super::shape::{ACTIVATION_BITS, Shape};
+use super::shape::ACTIVATION_BITS;
+use super::steps::Steps;
 use crate::UnitError;
 use crate::common::requantizer::{BIAS_BITS, Requantizer, Roundings, SHIFT_BITS};
 use crate::pe::{Element, Mode};
 
-/// Bits of a PE's sum: 9 taps of 128 words of products of 8 by 8 bits have no more.
+/// Bits of a PE's sum.
 pub const SUM_BITS: u32 = 26;
+/// Products of 8 by 8 bits that a PE's sum takes: more than 9 taps of 128 words.
+pub const MOST_PRODUCTS: u32 = (1 << (SUM_BITS - 2 * ACTIVATION_BITS + 1)) - 1;
 /// How results are rounded.
 pub const ROUNDING: Requantization = Requantization::DyadicHalfUp;
 
@@ -44,7 +47,7 @@ pub enum Sums {
 #[derive(Clone, Debug)]
 pub struct ArrayShape {
     /// What it takes.
-    pub steps: Shape,
+    pub steps: Steps,
     /// Which channels are summed.
     pub sums: Sums,
     /// The processing element, with a lane for each tap of a step.
@@ -89,22 +92,17 @@ impl ArrayShape {
         }
     }
 
-    /// Bits of the number of a step within its word; none if there is one.
-    fn tap_bits(&self) -> u32 {
-        self.steps.groups().next_power_of_two().ilog2()
-    }
-
     pub(super) fn address(&self) -> Address {
         let (word_bits, group_bits) = (self.steps.word_bits(), self.group_bits());
         Address {
-            weight_bits: group_bits.unwrap_or(0) + word_bits + self.tap_bits(),
+            weight_bits: group_bits.unwrap_or(0) + word_bits + self.steps.tap_bits(),
             scale_bits: group_bits.unwrap_or(word_bits),
         }
     }
 
     /// The address of the weights of a step.
     pub(super) fn weight_address(&self, group: u32, word: u32, tap: u32) -> u32 {
-        ((group << self.steps.word_bits() | word) << self.tap_bits()) | tap
+        ((group << self.steps.word_bits() | word) << self.steps.tap_bits()) | tap
     }
 
     /// The one mode of its PEs.
@@ -144,7 +142,7 @@ impl ArrayShape {
     /// Results that there is room for: as many as are under way when steps never wait, and one to come, since a step
     /// waits for room whether or not it is the last of its sum.
     pub fn room(&self) -> u32 {
-        let cycles_a_result = self.steps.groups() * self.interval_cycles();
+        let cycles_a_result = self.steps.of_word * self.interval_cycles();
         ((self.latency_cycles() + 1).div_ceil(cycles_a_result) + 1).next_power_of_two()
     }
 
@@ -154,8 +152,7 @@ impl ArrayShape {
             Sums::Depthwise => "depthwise".to_owned(),
             Sums::Full { columns, most_groups } => format!("full{columns}x{most_groups}"),
         };
-        let Shape { lanes, taps_at_once, most_words, .. } = self.steps;
-        format!("{sums}_{}_l{lanes}_t{taps_at_once}_w{most_words}", self.pe_name)
+        format!("{sums}_{}_{}", self.pe_name, self.steps.name())
     }
 }
 
@@ -178,8 +175,8 @@ fn control<'m>(
 ) -> Control<'m> {
     m.comment("The number of a step: group of output channels, word, group of taps.");
     let (mut address, mut first, mut ends) = (Vec::new(), m.bit(true), accept);
-    if shape.steps.groups() > 1 {
-        let last = m.lit(shape.tap_bits(), u64::from(shape.steps.groups()) - 1);
+    if shape.steps.of_word > 1 {
+        let last = m.lit(shape.steps.tap_bits(), u64::from(shape.steps.of_word) - 1);
         let (tap, tap_ends) = count_to(m, "tap", accept, last);
         (address, first, ends) = (vec![tap], tap.eq_value(0), tap_ends);
     }

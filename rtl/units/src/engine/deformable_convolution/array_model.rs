@@ -19,6 +19,12 @@ pub(super) struct ArraySettings {
     pub range: OutputRange,
 }
 
+/// The range that the three ports say.
+pub(super) fn output_range(ports: &[BigUint]) -> OutputRange {
+    let [zero_point, low, high] = std::array::from_fn(|index| signed_number(&ports[index], ACTIVATION_BITS));
+    OutputRange { zero_point, low, high }
+}
+
 /// A step at the PEs.
 struct Held {
     samples: BigUint,
@@ -83,14 +89,13 @@ impl ArrayModel {
         self.results.front()
     }
 
-    /// Fills the memories: element (output channel), address, word.
-    pub fn load_weight(&mut self, element: u32, address: u32, word: BigUint) {
-        self.weights.insert((element, address), word);
-    }
-
-    /// Fills the memory of the scales: output channel of the beat, address, word.
-    pub fn load_scale(&mut self, lane: u32, address: u32, word: BigUint) {
-        self.scales.insert((lane, address), word);
+    /// Fills the memories of weights and scales as the load ports say: for each, whether, where, address, and word.
+    pub fn load(&mut self, ports: &[BigUint]) {
+        for (memory, load) in [&mut self.weights, &mut self.scales].into_iter().zip(ports.chunks(4)) {
+            if load[0].bit(0) {
+                memory.insert((number(&load[1]) as u32, number(&load[2]) as u32), load[3].clone());
+            }
+        }
     }
 
     /// The clock edge after samples were offered, while `ready` tells whether the result is taken.
@@ -115,7 +120,7 @@ impl ArrayModel {
 
     fn accept(&mut self, samples: &BigUint, settings: &ArraySettings) -> Held {
         let [group, word, tap] = self.at;
-        let tap_ends = tap + 1 == self.shape.steps.groups();
+        let tap_ends = tap + 1 == self.shape.steps.of_word;
         let word_ends = tap_ends && word == settings.last_word;
         let (first, ends) = match self.shape.sums {
             Sums::Depthwise => (tap == 0, tap_ends.then_some(word)),

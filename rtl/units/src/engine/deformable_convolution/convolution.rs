@@ -5,23 +5,21 @@
 //! loaded while nothing is under way. Timing: the slowest part sets the pace; a full convolution gathers a pixel
 //! while the samples of the one before are multiplied.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bitmill_formats::Format;
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
-use bitmill_hdl::{HdlError, InstanceHandle, Module, ModuleBuilder, Signal};
+use bitmill_hdl::{HdlError, Module, ModuleBuilder};
 
-use super::array::{self, ArrayShape, SUM_BITS, Sums};
+use super::array::{self, ArrayShape, Sums};
 use super::convolution_model::EngineModel;
+use super::ports::{LOADS, connect, inputs};
 use super::sampler::Sampler;
 use super::shape::{PARAMETERS, Shape};
-use super::{replay, stimulus};
-use crate::pe::{Kind, Request};
+use super::{elements, replay, stimulus};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Parameters beside those of the sampler.
-const OWN: [Parameter; 5] = [
+const SUMS: [Parameter; 3] = [
     Parameter {
         name: "channels",
         default: "depthwise",
@@ -40,32 +38,10 @@ const OWN: [Parameter; 5] = [
         help: "groups of as many output channels, 1 to 64; 1 where it is depthwise",
         legal: Legal::Numbers(1, 64),
     },
-    Parameter {
-        name: "pe",
-        default: "integer",
-        help: "kind of processing element, with a lane for each tap at once",
-        legal: Legal::OneOf(&PE_KINDS),
-    },
-    Parameter {
-        name: "weight",
-        default: "int8",
-        help: "format of the weights, such as int8 or int4, as the PE takes it",
-        legal: Legal::OneOf(&["int4", "int8", "ternary", "matgptq4", "matgptq8"]),
-    },
 ];
 
-const ALL: [Parameter; PARAMETERS.len() + OWN.len()] = {
-    let mut all = [OWN[0]; PARAMETERS.len() + OWN.len()];
-    let mut index = 0;
-    while index < all.len() {
-        all[index] = if index < PARAMETERS.len() { PARAMETERS[index] } else { OWN[index - PARAMETERS.len()] };
-        index += 1;
-    }
-    all
-};
-
-/// Kinds of PE that the multiply stage may have: a word of weights is all that a step of them takes.
-const PE_KINDS: [&str; 4] = ["integer", "bit_serial", "matryoshka", "ternary"];
+const OWN: [Parameter; 5] = elements::joined(&SUMS, &elements::PARAMETERS);
+const ALL: [Parameter; 17] = elements::joined(&PARAMETERS, &OWN);
 
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
@@ -87,6 +63,7 @@ pub const ENTRY: Entry = Entry {
 /// A deformable convolution engine.
 #[derive(Clone, Debug)]
 pub struct DeformableConvolution {
+    sampler: Shape,
     array: ArrayShape,
 }
 
@@ -97,7 +74,7 @@ impl DeformableConvolution {
     /// Columns or groups where the convolution is depthwise or that are out of range, or a PE that takes no steps of as
     /// many taps or has several modes or results.
     pub fn from_settings(settings: &Settings) -> Result<DeformableConvolution, UnitError> {
-        let steps = Shape::from_settings(settings)?;
+        let sampler = Shape::from_settings(settings)?;
         let (columns, groups) =
             (settings.number("columns", 1..=32)?, settings.number("most_groups", 1..=64)?);
         let sums = match settings.choice("channels", &[("depthwise", false), ("full", true)])? {
@@ -111,27 +88,16 @@ impl DeformableConvolution {
             }
             false => Sums::Depthwise,
         };
-        let (kind, weight) = (settings.text("pe"), settings.text("weight"));
-        if !PE_KINDS.contains(&kind) {
-            return Err(UnitError::illegal("pe", kind, format!("legal are {}", PE_KINDS.join(", "))));
-        }
-        let format = |name: &str| -> Result<Format, UnitError> {
-            name.parse().map_err(|error| UnitError::illegal("weight", name, format!("{error}")))
-        };
-        let request = Request {
-            activations: &[format("int8")?],
-            weights: &[format(weight)?],
-            lanes: steps.taps_at_once,
-            accumulator_bits: SUM_BITS,
-            options: &BTreeMap::new(),
-        };
-        let pe = Kind::find(kind)?.build(&request)?;
-        if pe.results() != 1 || pe.mode_bits() > 0 || pe.result_bits() != SUM_BITS {
-            return Err(UnitError::illegal("pe", kind, "a PE of one mode and one result is needed"));
-        }
-        Ok(DeformableConvolution {
-            array: ArrayShape { steps, sums, pe, pe_name: format!("{kind}_{weight}") },
-        })
+        Ok(DeformableConvolution { sampler, array: elements::array(settings, sampler.steps(), sums)? })
+    }
+
+    /// The depthwise engine behind the sampler of `shape`, whose PE `settings` choose.
+    ///
+    /// # Errors
+    /// A PE that does not fit.
+    pub(super) fn depthwise(shape: Shape, settings: &Settings) -> Result<DeformableConvolution, UnitError> {
+        let array = elements::array(settings, shape.steps(), Sums::Depthwise)?;
+        Ok(DeformableConvolution { sampler: shape, array })
     }
 
     /// The multiply stage.
@@ -141,28 +107,13 @@ impl DeformableConvolution {
 
     /// The sampler.
     pub fn sampler(&self) -> Shape {
-        self.array.steps
+        self.sampler
     }
-}
-
-/// The ports of `module` called `ports`, as inputs of the module around it.
-fn inputs<'m>(
-    m: &'m ModuleBuilder,
-    module: &Module,
-    ports: &[&'static str],
-) -> Vec<(&'static str, Signal<'m>)> {
-    let shape =
-        |port: &&'static str| module.port(port).map(|(_, found)| (*port, found.shape, &found.comment));
-    ports
-        .iter()
-        .filter_map(shape)
-        .map(|(port, shape, comment)| (port, m.input_with_comment(port, shape, comment)))
-        .collect()
 }
 
 impl Unit for DeformableConvolution {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
-        let shape = &self.array.steps;
+        let shape = &self.sampler;
         let m = ModuleBuilder::new(
             format!("bitmill_deformable_convolution_{}_{}", self.array.name(), shape.name()),
             format!(
@@ -173,28 +124,19 @@ impl Unit for DeformableConvolution {
         let sampler = Sampler::new(*shape).module()?;
         let array = array::module(&self.array)?;
         m.group("Image and offsets in");
-        let streams =
-            inputs(&m, &sampler, &["image_valid_i", "image_i", "offsets_valid_i", "offsets_i", "masks_i"]);
-        m.group("Results out");
-        let ready = inputs(&m, &array, &["ready_i"]);
-        m.group("Settings, held from the first beat in to the last result out");
-        let sizes = inputs(&m, &sampler, &["last_row_i", "last_column_i", "last_word_i", "zero_point_i"]);
-        let range = inputs(&m, &array, &["last_group_i", "output_zero_point_i", "low_i", "high_i"]);
-        m.group("Weights and scales, while nothing is under way");
-        let loads = inputs(
+        let streams = inputs(
             &m,
-            &array,
-            &[
-                "weight_load_i",
-                "weight_element_i",
-                "weight_address_i",
-                "weight_i",
-                "scale_load_i",
-                "scale_lane_i",
-                "scale_address_i",
-                "scale_i",
-            ],
+            &sampler,
+            "",
+            &["image_valid_i", "image_i", "offsets_valid_i", "offsets_i", "masks_i"],
         );
+        m.group("Results out");
+        let ready = inputs(&m, &array, "", &["ready_i"]);
+        m.group("Settings, held from the first beat in to the last result out");
+        let sizes = inputs(&m, &sampler, "", &["last_row_i", "last_column_i", "last_word_i", "zero_point_i"]);
+        let range = inputs(&m, &array, "", &["last_group_i", "output_zero_point_i", "low_i", "high_i"]);
+        m.group("Weights and scales, while nothing is under way");
+        let loads = inputs(&m, &array, "", &LOADS);
         let last_word = sizes[2];
         let last_group = range.iter().find(|(port, _)| *port == "last_group_i");
 
@@ -202,7 +144,7 @@ impl Unit for DeformableConvolution {
         let array = m.instance("i_array", &array, &[ready, vec![last_word], range.clone(), loads].concat());
         let mut source = sampler;
         if let Some(last_group) = last_group {
-            let replay = replay::module(shape, last_group.1.width())?;
+            let replay = replay::module(&self.array.steps, last_group.1.width())?;
             let replay = m.instance("i_replay", &replay, &[last_word, *last_group]);
             connect(sampler, replay);
             source = replay;
@@ -228,11 +170,4 @@ impl Unit for DeformableConvolution {
     fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {
         stimulus::engine(self, random, cycles)
     }
-}
-
-/// Samples flow from `source` to `sink`.
-fn connect<'m>(source: InstanceHandle<'m>, sink: InstanceHandle<'m>) {
-    sink.input("valid_i", source.output("valid_o"));
-    sink.input("samples_i", source.output("samples_o"));
-    source.input("ready_i", sink.output("ready_o"));
 }

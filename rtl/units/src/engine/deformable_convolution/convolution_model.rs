@@ -1,14 +1,13 @@
 //! Predicts the engine cycle by cycle: its parts' models, joined as its circuit joins them.
 
 use bitmill_hdl::BigUint;
-use bitmill_hdl::unit::{Expected, Model, number, signed_number};
+use bitmill_hdl::unit::{Expected, Model, number};
 
-use super::array_model::{ArrayModel, ArraySettings};
+use super::array_model::{ArrayModel, ArraySettings, output_range};
 use super::convolution::DeformableConvolution;
 use super::replay::ReplayModel;
-use super::sampler_model::{Handshake, Inputs, SamplerModel};
-use super::shape::ACTIVATION_BITS;
-use crate::common::requantizer::OutputRange;
+use super::sampler_model::{Handshake, Inputs, Ports, SamplerModel};
+use super::stimulus::Idle;
 
 /// The state of an engine.
 pub(super) struct EngineModel {
@@ -24,22 +23,25 @@ impl EngineModel {
         let shape = unit.sampler();
         EngineModel {
             sampler: SamplerModel::new(shape, carries_data),
-            replay: unit.array().group_bits().map(|_| ReplayModel::new(shape)),
+            replay: unit.array().group_bits().map(|_| ReplayModel::new(unit.array().steps)),
             array: ArrayModel::new(unit.array().clone(), carries_data),
             unit,
         }
     }
 
-    /// Whether nothing is under way, so that settings, weights and scales may change.
-    pub fn is_idle(&self) -> bool {
-        self.sampler.is_idle()
-            && self.replay.as_ref().is_none_or(ReplayModel::is_idle)
-            && self.array.is_idle()
-    }
-
     /// The result that waits to be taken.
     pub fn result(&self) -> Option<&BigUint> {
         self.array.result()
+    }
+
+    /// Offsets beyond the bound.
+    pub fn saturated(&self) -> BigUint {
+        self.sampler.saturated()
+    }
+
+    /// What the load ports bring.
+    pub fn load(&mut self, ports: &[BigUint]) {
+        self.array.load(ports);
     }
 
     /// What is said in a cycle, and the clock edge that ends it; `inputs.ready` tells whether the result is taken.
@@ -62,42 +64,28 @@ impl EngineModel {
     }
 }
 
+impl Idle for EngineModel {
+    fn is_idle(&self) -> bool {
+        self.sampler.is_idle()
+            && self.replay.as_ref().is_none_or(ReplayModel::is_idle)
+            && self.array.is_idle()
+    }
+}
+
 impl Model for EngineModel {
     fn cycle(&mut self, inputs: &[BigUint]) -> Expected {
-        let has_masks = self.unit.sampler().mask_width().is_some();
-        let (streams, rest) = inputs.split_at(4 + usize::from(has_masks));
-        let (ready, rest) = rest.split_at(1);
-        let (sizes, rest) = rest.split_at(4);
+        let ports = Ports::split(inputs, self.unit.sampler().mask_width().is_some());
+        let (sizes, rest) = ports.rest.split_at(4);
         let (group, rest) = rest.split_at(usize::from(self.replay.is_some()));
         let (range, loads) = rest.split_at(3);
-        let signed = |value: &BigUint| signed_number(value, ACTIVATION_BITS);
         let settings = ArraySettings {
             last_word: number(&sizes[2]) as u32,
             last_group: group.first().map_or(0, number) as u32,
-            range: OutputRange {
-                zero_point: signed(&range[0]),
-                low: signed(&range[1]),
-                high: signed(&range[2]),
-            },
+            range: output_range(range),
         };
-        let given = |valid: usize, data: usize| streams[valid].bit(0).then_some(&streams[data]);
-        let (result, saturated) = (self.result().cloned(), self.sampler.saturated());
-        let inputs = Inputs {
-            image: given(0, 1),
-            offsets: given(2, 3),
-            masks: streams.get(4),
-            ready: ready[0].bit(0),
-            settings: sizes,
-        };
-        let said = self.step(inputs, &settings);
-        let small = |index: usize| number(&loads[index]) as u32;
-        if loads[0].bit(0) {
-            self.array.load_weight(small(1), small(2), loads[3].clone());
-        }
-        if loads[4].bit(0) {
-            self.array.load_scale(small(5), small(6), loads[7].clone());
-        }
-        let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
-        vec![bit(said.image_ready), bit(said.offsets_ready), bit(said.valid), result, Some(saturated)]
+        let (result, saturated) = (self.result().cloned(), self.saturated());
+        let said = self.step(ports.inputs(sizes), &settings);
+        self.load(loads);
+        said.outputs(result, saturated)
     }
 }

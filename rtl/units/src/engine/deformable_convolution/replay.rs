@@ -5,36 +5,32 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bitmill_hdl::{BigUint, HdlError, Memory, Module, ModuleBuilder, RamPorts, bits_for, unsigned};
+use bitmill_hdl::{BigUint, HdlError, Memory, Module, ModuleBuilder, RamPorts, unsigned};
 
 use super::line_buffer::count_to;
-use super::shape::Shape;
-
-/// Bits of the number of a step of a pixel: its word, then its group of taps.
-fn step_bits(shape: &Shape) -> u32 {
-    shape.word_bits() + shape.groups().next_power_of_two().ilog2()
-}
+use super::steps::Steps;
 
 /// The circuit, for group numbers of `group_bits`.
-pub(super) fn module(shape: &Shape, group_bits: u32) -> Result<Arc<Module>, HdlError> {
+pub(super) fn module(steps: &Steps, group_bits: u32) -> Result<Arc<Module>, HdlError> {
     let m = ModuleBuilder::new(
-        format!("bitmill_deformable_replay_g{group_bits}_{}", shape.name()),
+        format!("bitmill_deformable_replay_g{group_bits}_{}", steps.name()),
         "plays the samples of a pixel once for each group of output channels; two pixels fit.",
     );
     m.group("Samples in");
     let valid = m.input("valid_i", unsigned(1));
-    let samples = m.input("samples_i", unsigned(shape.samples_bits()));
+    let samples = m.input("samples_i", unsigned(steps.samples_bits()));
     m.group("Samples out");
     let ready = m.input("ready_i", unsigned(1));
     m.group("Settings");
-    let last_word = m.input("last_word_i", unsigned(shape.word_bits()));
+    let last_word = m.input("last_word_i", unsigned(steps.word_bits()));
     let last_group = m.input("last_group_i", unsigned(group_bits));
 
-    let steps = |prefix: &str, step| {
+    // The number of a step of a pixel: its word, then its group of taps.
+    let numbers = |prefix: &str, step| {
         let (mut number, mut ends) = (Vec::new(), step);
-        if shape.groups() > 1 {
-            let last = u64::from(shape.groups()) - 1;
-            let (tap, tap_ends) = count_to(&m, &format!("{prefix}_tap"), step, m.lit(bits_for(last), last));
+        if steps.of_word > 1 {
+            let last = m.lit(steps.tap_bits(), u64::from(steps.of_word) - 1);
+            let (tap, tap_ends) = count_to(&m, &format!("{prefix}_tap"), step, last);
             (number, ends) = (vec![tap], tap_ends);
         }
         let (word, word_ends) = count_to(&m, &format!("{prefix}_word"), ends, last_word);
@@ -45,14 +41,14 @@ pub(super) fn module(shape: &Shape, group_bits: u32) -> Result<Arc<Module>, HdlE
     m.comment("Writing: as long as no two whole pixels wait.");
     let write_ready = whole.q().bit(1).not().named("write_ready");
     let writes = valid.and(write_ready).named("writes");
-    let (write_step, write_ends) = steps("write", writes);
+    let (write_step, write_ends) = numbers("write", writes);
     let write_half = m.register("write_half_q", unsigned(1));
     write_half.set_when(write_ends, write_half.q().not());
     m.comment("Playing: a step a cycle, unless one waits.");
     let shown = m.register("shown_q", unsigned(1));
     let advance = shown.q().not().or(ready).named("advance");
     let reads = whole.q().any().and(advance).named("reads");
-    let (read_step, steps_end) = steps("read", reads);
+    let (read_step, steps_end) = numbers("read", reads);
     let (_, read_ends) = count_to(&m, "group", steps_end, last_group);
     let read_half = m.register("read_half_q", unsigned(1));
     read_half.set_when(read_ends, read_half.q().not());
@@ -65,7 +61,7 @@ pub(super) fn module(shape: &Shape, group_bits: u32) -> Result<Arc<Module>, HdlE
         read_enable: reads,
         read_address: m.concat(&[read_half.q(), read_step]),
     };
-    let size = Memory { width: shape.samples_bits(), depth: 2 << step_bits(shape) };
+    let size = Memory { width: steps.samples_bits(), depth: 2 << (steps.word_bits() + steps.tap_bits()) };
     let played = m.memory("pixels", size, ports);
     m.group("Answers");
     m.output("ready_o", write_ready);
@@ -76,7 +72,7 @@ pub(super) fn module(shape: &Shape, group_bits: u32) -> Result<Arc<Module>, HdlE
 
 /// The same, cycle by cycle.
 pub(super) struct ReplayModel {
-    shape: Shape,
+    steps: Steps,
     /// Pixels that are whole, and the one that is written.
     pixels: VecDeque<Vec<BigUint>>,
     /// The next step to be played, and in which group.
@@ -85,8 +81,8 @@ pub(super) struct ReplayModel {
 }
 
 impl ReplayModel {
-    pub fn new(shape: Shape) -> ReplayModel {
-        ReplayModel { shape, pixels: VecDeque::from([Vec::new()]), at: [0, 0], shown: None }
+    pub fn new(steps: Steps) -> ReplayModel {
+        ReplayModel { steps, pixels: VecDeque::from([Vec::new()]), at: [0, 0], shown: None }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -106,7 +102,7 @@ impl ReplayModel {
     /// The clock edge after samples were offered, while `ready` tells whether what is played is taken.
     pub fn step(&mut self, samples: Option<&BigUint>, ready: bool, last_word: u32, last_group: u32) {
         let takes = self.ready();
-        let steps = (last_word + 1) * self.shape.groups();
+        let steps = (last_word + 1) * self.steps.of_word;
         if self.shown.is_none() || ready {
             self.shown = None;
             if self.pixels.len() > 1 {

@@ -8,6 +8,7 @@ use bitmill_hdl::BigUint;
 use bitmill_hdl::unit::{Expected, Model, lane, number, pack, signed_number, to_bits};
 
 use super::shape::{ACTIVATION_BITS, COUNT_BITS, OFFSET_BITS, Shape};
+use super::stimulus::Idle;
 
 impl Shape {
     /// Cycles in which the pixels around `points`, the taps of a step, are read from an image of `size`: as many as
@@ -55,6 +56,43 @@ pub(super) struct Handshake {
     pub valid: bool,
 }
 
+impl Handshake {
+    /// The outputs of a unit: what is ready, what is valid, data, and how many offsets saturated.
+    pub fn outputs(self, data: Option<BigUint>, saturated: BigUint) -> Expected {
+        let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
+        vec![bit(self.image_ready), bit(self.offsets_ready), bit(self.valid), data, Some(saturated)]
+    }
+}
+
+/// The input ports of a unit: the streams that all have, and the others.
+pub(super) struct Ports<'i> {
+    image: Option<&'i BigUint>,
+    offsets: Option<&'i BigUint>,
+    masks: Option<&'i BigUint>,
+    ready: bool,
+    pub rest: &'i [BigUint],
+}
+
+impl<'i> Ports<'i> {
+    pub fn split(inputs: &'i [BigUint], has_masks: bool) -> Ports<'i> {
+        let (streams, rest) = inputs.split_at(4 + usize::from(has_masks));
+        let given = |valid: usize, data: usize| streams[valid].bit(0).then_some(&streams[data]);
+        Ports {
+            image: given(0, 1),
+            offsets: given(2, 3),
+            masks: streams.get(4),
+            ready: rest[0].bit(0),
+            rest: &rest[1..],
+        }
+    }
+
+    /// The sampler's part of them, with its `settings`.
+    pub fn inputs(&self, settings: &'i [BigUint]) -> Inputs<'i> {
+        let Ports { image, offsets, masks, ready, .. } = *self;
+        Inputs { image, offsets, masks, ready, settings }
+    }
+}
+
 /// The inputs of a cycle.
 pub(super) struct Inputs<'i> {
     pub image: Option<&'i BigUint>,
@@ -100,14 +138,6 @@ impl SamplerModel {
             pipeline: std::iter::repeat_n(None, shape.latency_cycles() as usize).collect(),
             saturated: 0,
         }
-    }
-
-    /// Whether nothing is under way, so that settings may change.
-    pub fn is_idle(&self) -> bool {
-        self.image.is_empty()
-            && self.pixel.is_none()
-            && self.step.is_none()
-            && self.pipeline.iter().all(Option::is_none)
     }
 
     /// The samples that wait to be taken.
@@ -214,6 +244,7 @@ impl SamplerModel {
             self.draining = image_ends;
         }
     }
+
     /// The samples of a step.
     fn samples_of(&self, pixel: &Pixel, taps: Range<usize>, last: [u32; 3], zero_point: i64) -> BigUint {
         let [last_row, last_column, last_word] = last;
@@ -240,21 +271,19 @@ impl SamplerModel {
     }
 }
 
+impl Idle for SamplerModel {
+    fn is_idle(&self) -> bool {
+        self.image.is_empty()
+            && self.pixel.is_none()
+            && self.step.is_none()
+            && self.pipeline.iter().all(Option::is_none)
+    }
+}
+
 impl Model for SamplerModel {
     fn cycle(&mut self, inputs: &[BigUint]) -> Expected {
-        let has_masks = self.shape.mask_width().is_some();
-        let (streams, rest) = inputs.split_at(4 + usize::from(has_masks));
-        let given = |valid: usize, data: usize| streams[valid].bit(0).then_some(&streams[data]);
-        let samples = self.samples().cloned();
-        let saturated = self.saturated();
-        let said = self.step(&Inputs {
-            image: given(0, 1),
-            offsets: given(2, 3),
-            masks: streams.get(4),
-            ready: rest[0].bit(0),
-            settings: &rest[1..],
-        });
-        let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
-        vec![bit(said.image_ready), bit(said.offsets_ready), bit(said.valid), samples, Some(saturated)]
+        let ports = Ports::split(inputs, self.shape.mask_width().is_some());
+        let (samples, saturated) = (self.samples().cloned(), self.saturated());
+        self.step(&ports.inputs(ports.rest)).outputs(samples, saturated)
     }
 }

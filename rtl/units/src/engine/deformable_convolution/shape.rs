@@ -207,11 +207,6 @@ impl Shape {
         self.sampling.mask_bits.map(|bits| bits + 1)
     }
 
-    /// Bits of the samples of a step: by tap, then lane.
-    pub fn samples_bits(&self) -> u32 {
-        self.taps_at_once * self.data_bits()
-    }
-
     /// The bank of a pixel inside the image.
     pub fn bank(&self, pixel: [u32; 2]) -> u32 {
         pixel[0] % self.banks[0] * self.banks[1] + pixel[1] % self.banks[1]

@@ -8,15 +8,24 @@ use bitmill_hdl::{BigUint, Module};
 use super::array::{ArrayShape, Sums};
 use super::convolution::DeformableConvolution;
 use super::convolution_model::EngineModel;
+use super::pointwise::PointwiseDeformable;
+use super::pointwise_model::PipelineModel;
 use super::sampler_model::SamplerModel;
 use super::shape::{ACTIVATION_BITS, OFFSET_BITS, Shape};
 use crate::common::requantizer::{BIAS_BITS, SHIFT_BITS};
+
+/// A model that knows when nothing is under way, so that settings, weights and scales may change.
+pub(super) trait Idle: Model {
+    fn is_idle(&self) -> bool;
+}
 
 /// Some images of one size, and what is still to come of them.
 pub(super) struct Layer {
     shape: Shape,
     /// Last row, column and word, and the zero point.
-    pub settings: Values,
+    settings: Values,
+    /// Channels of a word of the image.
+    lanes: u32,
     image_beats: u32,
     offset_beats: u32,
     /// One cycle in so many is a gap, in the image, the offsets and the samples; 0 for none.
@@ -24,13 +33,8 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// Nothing, in a shape.
-    pub fn none(shape: Shape) -> Layer {
-        Layer { shape, settings: vec![BigUint::ZERO; 4], image_beats: 0, offset_beats: 0, gaps: [0; 3] }
-    }
-
     /// One to three images of a random size.
-    pub fn draw(shape: Shape, random: &mut Random) -> Layer {
+    fn draw(shape: Shape, random: &mut Random) -> Layer {
         let most = if random.one_in(4) { 16 } else { 6 };
         let side = |random: &mut Random| 1 + random.below(shape.longest_side.min(most).into()) as u32;
         let (height, width) = (side(random), side(random));
@@ -40,21 +44,25 @@ impl Layer {
         settings.push(random.corner_bits(ACTIVATION_BITS));
         let gaps = std::array::from_fn(|_| if random.one_in(2) { 0 } else { 2 + random.below(3) });
         let pixels = images * height * width;
-        Layer { shape, settings, image_beats: pixels * words, offset_beats: pixels, gaps }
+        Layer { shape, settings, lanes: shape.lanes, image_beats: pixels * words, offset_beats: pixels, gaps }
+    }
+
+    /// The same, where `words` of `lanes` channels a pixel come in and make what the sampler takes.
+    fn made_of(self, words: u32, lanes: u32) -> Layer {
+        Layer { lanes, image_beats: self.offset_beats * words, ..self }
     }
 
     /// Whether all was taken.
-    pub fn is_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         self.image_beats == 0 && self.offset_beats == 0
     }
 
     /// The image, offsets and masks of a cycle, and whether samples are taken.
-    pub fn streams(&self, random: &mut Random) -> (Values, BigUint) {
+    fn streams(&self, random: &mut Random) -> (Values, BigUint) {
         let flows =
             |random: &mut Random, index: usize| self.gaps[index] == 0 || !random.one_in(self.gaps[index]);
         let bit = |bit: bool| BigUint::from(u8::from(bit));
-        let words: Vec<BigUint> =
-            (0..self.shape.lanes).map(|_| random.corner_bits(ACTIVATION_BITS)).collect();
+        let words: Vec<BigUint> = (0..self.lanes).map(|_| random.corner_bits(ACTIVATION_BITS)).collect();
         let offsets: Vec<BigUint> =
             (0..self.shape.sampling.offsets.values()).map(|_| self.offset(random)).collect();
         let mut streams = vec![
@@ -87,29 +95,10 @@ impl Layer {
     }
 
     /// Notes what was taken of `streams`.
-    pub fn took(&mut self, streams: &[BigUint], image_ready: bool, offsets_ready: bool) {
+    fn took(&mut self, streams: &[BigUint], image_ready: bool, offsets_ready: bool) {
         self.image_beats -= u32::from(streams[0].bit(0) && image_ready);
         self.offset_beats -= u32::from(streams[2].bit(0) && offsets_ready);
     }
-}
-
-/// Stimulus of the sampler.
-pub(super) fn sampler(shape: Shape, random: &mut Random, cycles: usize) -> Vec<Values> {
-    let (mut model, mut layer) = (SamplerModel::new(shape, true), Layer::none(shape));
-    (0..cycles)
-        .map(|_| {
-            if layer.is_over() && model.is_idle() {
-                layer = Layer::draw(shape, random);
-            }
-            let (mut values, ready) = layer.streams(random);
-            values.push(ready);
-            values.extend(layer.settings.iter().cloned());
-            let said = model.cycle(&values);
-            let is_set = |index: usize| said[index] == Some(BigUint::from(1u8));
-            layer.took(&values, is_set(0), is_set(1));
-            values
-        })
-        .collect()
 }
 
 /// How many images went in whole: `stimulus` and what was `seen` of a unit whose ports are like the sampler's.
@@ -146,7 +135,7 @@ impl Loads {
         };
         let steps = (0..groups)
             .flat_map(|group| (0..words).map(move |word| (group, word)))
-            .flat_map(|(group, word)| (0..array.steps.groups()).map(move |tap| (group, word, tap)));
+            .flat_map(|(group, word)| (0..array.steps.of_word).map(move |tap| (group, word, tap)));
         let mut weights = Vec::new();
         for (group, number, tap) in steps {
             let address = array.weight_address(group, number, tap);
@@ -184,38 +173,88 @@ impl Loads {
     }
 }
 
+/// What a unit does next: the images, its settings, and what it loads before them.
+struct Task {
+    layer: Layer,
+    settings: Values,
+    loads: Vec<Loads>,
+}
+
+/// Layer after layer, each as `draw` gives it once the one before has left the `model`.
+fn run(
+    mut model: impl Idle,
+    random: &mut Random,
+    cycles: usize,
+    draw: impl Fn(&mut Random) -> Task,
+) -> Vec<Values> {
+    let mut task = draw(random);
+    let mut stimulus = Vec::with_capacity(cycles);
+    while stimulus.len() < cycles {
+        if task.layer.is_over() && model.is_idle() {
+            task = draw(random);
+        }
+        let (mut values, ready) = task.layer.streams(random);
+        if !task.loads.iter().all(Loads::is_over) {
+            (values[0], values[2]) = (BigUint::ZERO, BigUint::ZERO);
+        }
+        values.push(ready);
+        values.extend(task.settings.iter().cloned());
+        values.extend(task.loads.iter_mut().flat_map(Loads::next));
+        let said = model.cycle(&values);
+        let is_set = |index: usize| said[index] == Some(BigUint::from(1u8));
+        task.layer.took(&values, is_set(0), is_set(1));
+        stimulus.push(values);
+    }
+    stimulus
+}
+
+/// The range of results: zero point, lowest, highest.
+fn range(random: &mut Random) -> Values {
+    let low = -128 + random.below(100) as i128;
+    let range = [random.below(40) as i128 - 20, low, 127 - random.below(20) as i128];
+    range.map(|value| to_bits(value, ACTIVATION_BITS)).into()
+}
+
+/// Stimulus of the sampler.
+pub(super) fn sampler(shape: Shape, random: &mut Random, cycles: usize) -> Vec<Values> {
+    run(SamplerModel::new(shape, true), random, cycles, |random| {
+        let layer = Layer::draw(shape, random);
+        Task { settings: layer.settings.clone(), layer, loads: Vec::new() }
+    })
+}
+
 /// Stimulus of the whole engine.
 pub(super) fn engine(unit: &DeformableConvolution, random: &mut Random, cycles: usize) -> Vec<Values> {
-    let (array, shape) = (unit.array(), unit.sampler());
-    let (mut model, mut layer) = (EngineModel::new(unit.clone(), true), Layer::none(shape));
-    let mut loads = Loads { weights: Vec::new(), scales: Vec::new() };
-    let mut settings: Values = Vec::new();
-    (0..cycles)
-        .map(|_| {
-            if layer.is_over() && model.is_idle() {
-                layer = Layer::draw(shape, random);
-                let groups = match array.sums {
-                    Sums::Depthwise => 1,
-                    Sums::Full { most_groups, .. } => 1 + random.below(most_groups.min(3).into()) as u32,
-                };
-                loads = Loads::draw(array, number(&layer.settings[2]) as u32 + 1, groups, random);
-                settings = array.group_bits().map(|_| BigUint::from(groups - 1)).into_iter().collect();
-                let low = -128 + random.below(100) as i128;
-                let range = [random.below(40) as i128 - 20, low, 127 - random.below(20) as i128];
-                settings.extend(range.map(|value| to_bits(value, ACTIVATION_BITS)));
-            }
-            let (mut values, ready) = layer.streams(random);
-            if !loads.is_over() {
-                (values[0], values[2]) = (BigUint::ZERO, BigUint::ZERO);
-            }
-            let streams = values.clone();
-            values.push(ready);
-            values.extend(layer.settings.iter().chain(&settings).cloned());
-            values.extend(loads.next());
-            let said = model.cycle(&values);
-            let is_set = |index: usize| said[index] == Some(BigUint::from(1u8));
-            layer.took(&streams, is_set(0), is_set(1));
-            values
-        })
-        .collect()
+    let array = unit.array();
+    run(EngineModel::new(unit.clone(), true), random, cycles, |random| {
+        let layer = Layer::draw(unit.sampler(), random);
+        let groups = match array.sums {
+            Sums::Depthwise => 1,
+            Sums::Full { most_groups, .. } => 1 + random.below(most_groups.min(3).into()) as u32,
+        };
+        let words = number(&layer.settings[2]) as u32 + 1;
+        let loads = vec![Loads::draw(array, words, groups, random)];
+        let last_group = array.group_bits().map(|_| vec![BigUint::from(groups - 1)]);
+        let settings = [layer.settings.clone(), last_group.unwrap_or_default(), range(random)].concat();
+        Task { layer, settings, loads }
+    })
+}
+
+/// Stimulus of the fused pipeline.
+pub(super) fn pipeline(unit: &PointwiseDeformable, random: &mut Random, cycles: usize) -> Vec<Values> {
+    let (pointwise, deformable) = (unit.pointwise(), unit.deformable());
+    run(PipelineModel::new(unit.clone(), true), random, cycles, |random| {
+        let layer = Layer::draw(deformable.sampler(), random);
+        let [row, column, last_word, _] = [0, 1, 2, 3].map(|index| layer.settings[index].clone());
+        let groups = number(&last_word) as u32 + 1;
+        let words = 1 + random.below(pointwise.steps.most_words.min(4).into()) as u32;
+        let loads = vec![
+            Loads::draw(pointwise, words, groups, random),
+            Loads::draw(deformable.array(), groups, 1, random),
+        ];
+        let sizes = vec![row, column, BigUint::from(words - 1), last_word];
+        let settings = [sizes, range(random), range(random)].concat();
+        let layer = layer.made_of(words, pointwise.steps.taps_at_once);
+        Task { layer, settings, loads }
+    })
 }

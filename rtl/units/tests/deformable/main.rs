@@ -1,20 +1,19 @@
 //! The deformable convolution engine on whole layers, interpreted.
 
-use std::collections::BTreeMap;
+mod golden;
+mod pointwise;
 
-use bitmill_formats::deformable::{Channels, Deformation, Image, TAPS, convolve, samples};
-use bitmill_formats::{Multiplier, Requantization};
-use bitmill_hdl::unit::{
-    Random, Unit, Values, compare, interpret, lane, number, pack, signed_number, to_bits,
-};
-use bitmill_hdl::{BigUint, Interpreter, Module};
+use bitmill_formats::deformable::{Deformation, Image, TAPS, samples};
+use bitmill_hdl::unit::{Random, Unit, compare, interpret, pack, to_bits};
+use bitmill_hdl::{BigUint, Interpreter};
 use bitmill_units::Settings;
-use bitmill_units::common::requantizer::{OutputRange, Requantizer};
 use bitmill_units::engine::deformable_convolution::array::Sums;
 use bitmill_units::engine::deformable_convolution::convolution::{self, DeformableConvolution};
 use bitmill_units::engine::deformable_convolution::sampler;
 use bitmill_units::engine::deformable_convolution::shape::Shape;
 use bitmill_units::engine::deformable_convolution::timing::LayerSize;
+
+use golden::{Ports, Stage, Streams, split};
 
 /// Every unit of the engine at every example, longer than the walk of the catalogue goes.
 #[test]
@@ -29,103 +28,6 @@ fn examples_agree_over_many_images() {
                 .unwrap_or_else(|mismatch| panic!("{example}: {mismatch}"));
             println!("{compared} values  {example}");
         }
-    }
-}
-
-/// The ports of the engine in a cycle, by name.
-struct Ports<'r> {
-    module: &'r Module,
-    inputs: &'r Values,
-    outputs: &'r Values,
-}
-
-impl Ports<'_> {
-    fn value(&self, name: &str) -> &BigUint {
-        let input = self.module.inputs().position(|port| port.name == name);
-        let output = || self.module.outputs().position(|port| port.name == name).expect("a port");
-        input.map_or_else(|| &self.outputs[output()], |input| &self.inputs[input])
-    }
-
-    fn number(&self, name: &str) -> usize {
-        number(self.value(name)) as usize
-    }
-
-    fn passes(&self, stream: &str) -> bool {
-        self.value(&format!("{stream}valid_i")).bit(0) && self.value(&format!("{stream}ready_o")).bit(0)
-    }
-}
-
-/// Numbers of `bits` side by side, signed.
-fn split(word: &BigUint, count: usize, bits: u32) -> Vec<i64> {
-    (0..count as u32).map(|index| signed_number(&lane(word, index, bits), bits)).collect()
-}
-
-/// The images, offsets, weights and scales of the layer that is under way.
-#[derive(Default)]
-struct Layer {
-    image: Vec<i64>,
-    offsets: Vec<i64>,
-    masks: Vec<i64>,
-    weights: BTreeMap<(usize, usize), Vec<i64>>,
-    scales: BTreeMap<(usize, usize), BigUint>,
-    results: Vec<i64>,
-}
-
-impl Layer {
-    /// The golden: sums of the whole image, requantized.
-    fn expected(&self, engine: &DeformableConvolution, ports: &Ports) -> Vec<i64> {
-        let (shape, array) = (engine.sampler(), engine.array());
-        let [height, width, words] =
-            ["last_row_i", "last_column_i", "last_word_i"].map(|port| ports.number(port) + 1);
-        let (lanes, outputs) = (shape.lanes as usize, array.outputs() as usize);
-        let channels = words * lanes;
-        let (kind, count) = match array.sums {
-            Sums::Depthwise => (Channels::Depthwise, channels),
-            Sums::Full { .. } => {
-                let count = outputs * (ports.number("last_group_i") + 1);
-                (Channels::Full(count), count)
-            }
-        };
-        // Which step, and which element in it, holds the weight of an output, a tap and an input channel.
-        let weight = |output: usize, tap: usize, channel: usize| {
-            let steps_of_word = shape.groups().next_power_of_two() as usize;
-            let [at_once, words] = [shape.taps_at_once, shape.most_words].map(|size| size as usize);
-            let step = channel / lanes * steps_of_word + tap / at_once;
-            let (group, column) = match kind {
-                Channels::Depthwise => (0, 0),
-                Channels::Full(_) => (output / outputs, output % outputs),
-            };
-            let address = group * words.max(2) * steps_of_word + step;
-            self.weights[&(column * lanes + channel % lanes, address)][tap % at_once]
-        };
-        let taps_and_channels = (0..TAPS).flat_map(|tap| (0..channels).map(move |channel| (tap, channel)));
-        let weights: Vec<i64> = match kind {
-            Channels::Depthwise => taps_and_channels.map(|(tap, channel)| weight(0, tap, channel)).collect(),
-            Channels::Full(_) => (0..count)
-                .flat_map(|output| {
-                    taps_and_channels.clone().map(move |(tap, channel)| (output, tap, channel))
-                })
-                .map(|(output, tap, channel)| weight(output, tap, channel))
-                .collect(),
-        };
-        let image = Image { height, width, channels, values: self.image.clone() };
-        let zero_point = signed_number(ports.value("zero_point_i"), 8);
-        let deformation = Deformation { offsets: &self.offsets, masks: &self.masks };
-        let sums = convolve(&shape.sampling, &image, zero_point, deformation, kind, &weights).image.values;
-        let [zero_point, low, high] =
-            ["output_zero_point_i", "low_i", "high_i"].map(|port| signed_number(ports.value(port), 8));
-        let requantize = |(index, sum): (usize, &i64)| {
-            let output = index % count;
-            let scale = &self.scales[&(output % outputs, output / outputs)];
-            let bias = signed_number(&(scale >> 37u32), 32);
-            let factor = Multiplier {
-                multiplier: number(&lane(&(scale >> 6u32), 0, 31)) as u32,
-                shift: number(&lane(scale, 0, 6)) as u8,
-            };
-            let range = OutputRange { zero_point, low, high };
-            Requantizer::requantize(Requantization::DyadicHalfUp, *sum, bias, factor, range)
-        };
-        sums.iter().enumerate().map(requantize).collect()
     }
 }
 
@@ -146,34 +48,19 @@ fn whole_layers_are_their_golden() {
         let engine = engine(settings);
         let module = engine.module().expect("legal hardware");
         let stimulus = engine.stimulus(&mut Random::new(100 + seed as u64), 7_000);
-        let (mut layer, before) = (Layer::default(), images);
-        let shape = engine.sampler();
+        let (array, shape, before) = (engine.array(), engine.sampler(), images);
+        let (mut stage, mut streams) = (Stage::default(), Streams::default());
         for (inputs, outputs) in stimulus.iter().zip(&interpret(&module, &stimulus)) {
             let ports = Ports { module: &module, inputs, outputs };
-            if ports.number("weight_load_i") == 1 {
-                let place = (ports.number("weight_element_i"), ports.number("weight_address_i"));
-                let bits = engine.array().pe.weight_bits() / shape.taps_at_once;
-                let weights = split(ports.value("weight_i"), shape.taps_at_once as usize, bits);
-                layer.weights.insert(place, weights);
-            }
-            if ports.number("scale_load_i") == 1 {
-                let place = (ports.number("scale_lane_i"), ports.number("scale_address_i"));
-                layer.scales.insert(place, ports.value("scale_i").clone());
-            }
-            if ports.passes("image_") {
-                layer.image.extend(split(ports.value("image_i"), shape.lanes as usize, 8));
-            }
-            if ports.passes("offsets_") {
-                layer.offsets.extend(split(ports.value("offsets_i"), shape.sampling.offsets.values(), 16));
-                if let Some(width) = shape.mask_width() {
-                    let masks = ports.value("masks_i");
-                    layer.masks.extend((0..TAPS as u32).map(|tap| number(&lane(masks, tap, width)) as i64));
-                }
-            }
-            if ports.value("valid_o").bit(0) && ports.value("ready_i").bit(0) {
-                let results = split(ports.value("result_o"), engine.array().outputs() as usize, 8);
-                layer.results.extend(results);
-                images += usize::from(layer.compare(&engine, &ports));
+            stage.load(&ports, "", array);
+            streams.take(&ports, &shape);
+            let words = ports.size("last_word_i");
+            let results = if array.sums == Sums::Depthwise { words } else { ports.size("last_group_i") };
+            if let Some(image) = streams.first(&ports, &shape, [words, results]) {
+                let sizes = [words, results * array.outputs() as usize];
+                let expected = stage.deformable(&engine, &image, &ports, sizes, ports.signed("zero_point_i"));
+                assert_eq!(image.results, expected);
+                images += 1;
             }
         }
         assert!(images - before >= 5, "only {} images of {settings}", images - before);
@@ -181,43 +68,19 @@ fn whole_layers_are_their_golden() {
     println!("{images} images equal their golden");
 }
 
-impl Layer {
-    /// If an image's results are whole, they are compared and the image is forgotten.
-    fn compare(&mut self, engine: &DeformableConvolution, ports: &Ports) -> bool {
-        let pixels = (ports.number("last_row_i") + 1) * (ports.number("last_column_i") + 1);
-        let beats = match engine.array().sums {
-            Sums::Depthwise => ports.number("last_word_i") + 1,
-            Sums::Full { .. } => ports.number("last_group_i") + 1,
-        };
-        if self.results.len() < pixels * beats * engine.array().outputs() as usize {
-            return false;
-        }
-        let shape = engine.sampler();
-        let channels = (ports.number("last_word_i") + 1) * shape.lanes as usize;
-        // The next image may have begun.
-        let rest = |list: &mut Vec<i64>, length: usize| list.split_off(length);
-        let later = Layer {
-            image: rest(&mut self.image, pixels * channels),
-            offsets: rest(&mut self.offsets, pixels * shape.sampling.offsets.values()),
-            masks: rest(&mut self.masks, if shape.mask_width().is_some() { pixels * TAPS } else { 0 }),
-            weights: self.weights.clone(),
-            scales: self.scales.clone(),
-            results: Vec::new(),
-        };
-        let finished = std::mem::replace(self, later);
-        assert_eq!(finished.results, finished.expected(engine, ports));
-        true
-    }
-}
-
 /// Cycles of a layer in the circuit, interpreted, when nothing outside makes it wait.
-fn circuit_cycles(engine: &DeformableConvolution, size: LayerSize, offsets: &dyn Fn(u64) -> Vec<i64>) -> u64 {
-    let module = engine.module().expect("legal hardware");
+fn circuit_cycles(
+    unit: &dyn Unit,
+    size: LayerSize,
+    words_of_result: u32,
+    offsets: &dyn Fn(u64) -> Vec<i64>,
+) -> u64 {
+    let module = unit.module().expect("legal hardware");
     let mut circuit = Interpreter::new(&module);
     let input = |circuit: &Interpreter, name: &str| circuit.input(name).expect("an input");
     let mut settings = vec![("last_row_i", size.height - 1), ("last_column_i", size.width - 1)];
     settings.extend([("last_word_i", size.words - 1), ("ready_i", 1), ("offsets_valid_i", 1)]);
-    settings.extend((size.groups > 1).then_some(("last_group_i", size.groups - 1)));
+    settings.extend((module.port("last_group_i").is_some()).then_some(("last_group_i", size.groups - 1)));
     for (name, value) in settings {
         let slot = input(&circuit, name);
         circuit.set_big(slot, &value.into());
@@ -227,9 +90,8 @@ fn circuit_cycles(engine: &DeformableConvolution, size: LayerSize, offsets: &dyn
     let [image_ready, offsets_ready, valid] =
         ["image_ready_o", "offsets_ready_o", "valid_o"].map(|name| circuit.output(name).expect("an output"));
     let pixels = u64::from(size.height * size.width);
-    let beats = if engine.array().group_bits().is_some() { size.groups } else { size.words };
     let (mut image, mut pixel, mut results, mut cycles) = (pixels * u64::from(size.words), 0, 0, 0);
-    while results < pixels * u64::from(beats) {
+    while results < pixels * u64::from(words_of_result) {
         circuit.set_big(image_valid, &u8::from(image > 0).into());
         circuit.set_big(offsets_valid, &u8::from(pixel < pixels).into());
         let bits: Vec<BigUint> = offsets(pixel).iter().map(|offset| to_bits((*offset).into(), 16)).collect();
@@ -284,7 +146,9 @@ fn layers_take_the_cycles_that_are_said() {
                 (0..values).map(|_| random.below(130) as i64 - 20).collect()
             };
             let said = engine.layer_cycles(size, offsets);
-            assert_eq!(circuit_cycles(&engine, size, &offsets), said, "{settings}: {size:?}");
+            let words_of_result = if grouped { size.groups } else { size.words };
+            let circuit = circuit_cycles(&engine, size, words_of_result, &offsets);
+            assert_eq!(circuit, said, "{settings}: {size:?}");
             let steady = engine.steady_cycles(size);
             // Without a row to spare, a row of the image waits until the last step of the one it replaces was read.
             let [above, below] = engine.sampler().sampling.reach();
