@@ -10,7 +10,7 @@ use bitmill_hdl::Module;
 use bitmill_hdl::unit::{Random, Unit, Values, compare, interpret};
 use bitmill_testbenches::cosim::{self, Bench, PowerUp};
 use bitmill_units::Entry;
-use bitmill_units::engine::deformable_convolution::{convolution, layers, pointwise};
+use bitmill_units::engine::deformable_convolution::{cached, convolution, layers, pointwise};
 
 struct Case {
     label: String,
@@ -36,6 +36,28 @@ fn modes() -> Vec<String> {
                         "offsets={offsets} interpolation={interpolation} mask_bits={mask_bits} \
                          fraction_bits={fraction_bits} taps_at_once={taps} lowest={lowest} highest={highest} \
                          bank_rows={rows} bank_columns={columns} lanes={lanes} most_words={words} longest_side=16"
+                    ));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The same of the sampler without a bound, with caches and queues that take turns.
+fn cached_modes() -> Vec<String> {
+    let mut all = Vec::new();
+    let queues = [(2, 2), (4, 8), (16, 4), (8, 32)];
+    for offsets in ["square", "per_tap"] {
+        for interpolation in ["bilinear", "rounded"] {
+            for (mask_bits, fraction_bits) in [(0, 4), (8, 3), (0, 0)] {
+                for (rows, columns) in [(2, 2), (4, 8), (16, 4)] {
+                    let (steps, reads) = queues[all.len() % queues.len()];
+                    let (lanes, words) = [(1, 4), (2, 2), (2, 1)][all.len() / 2 % 3];
+                    all.push(format!(
+                        "offsets={offsets} interpolation={interpolation} mask_bits={mask_bits} \
+                         fraction_bits={fraction_bits} cache_rows={rows} cache_columns={columns} \
+                         queue_steps={steps} most_reads={reads} lanes={lanes} most_words={words} longest_side=16"
                     ));
                 }
             }
@@ -76,14 +98,14 @@ fn agree(case: &Case, seen: &[Values], by: &'static str) -> usize {
 
 /// Runs `entry` in every mode under Verilator and in the interpreter, in a few modes and for fewer cycles where not all
 /// is asked for.
-fn run_as_predicted(entry: Entry, beside: &[&str]) {
+fn run_as_predicted(entry: Entry, modes: &[String], beside: &[&str]) {
     let Some(verilator) = common::verilator_for(&format!("{} under Verilator", entry.name)) else {
         return;
     };
     let full = std::env::var_os("BITMILL_FULL").is_some();
     // Without more, a few modes in which every number of taps is met.
     let (cycles, stride) = if full { (12_000, 1) } else { (1_200, 7) };
-    let cases: Vec<Case> = modes()
+    let cases: Vec<Case> = modes
         .iter()
         .enumerate()
         .step_by(stride)
@@ -111,10 +133,15 @@ fn run_as_predicted(entry: Entry, beside: &[&str]) {
 
 #[test]
 fn engines_run_as_predicted() {
-    run_as_predicted(convolution::ENTRY, &ARRAYS);
+    run_as_predicted(convolution::ENTRY, &modes(), &ARRAYS);
 }
 
 #[test]
 fn pipelines_run_as_predicted() {
-    run_as_predicted(pointwise::ENTRY, &POINTWISE);
+    run_as_predicted(pointwise::ENTRY, &modes(), &POINTWISE);
+}
+
+#[test]
+fn samplers_without_a_bound_run_as_predicted() {
+    run_as_predicted(cached::ENTRY, &cached_modes(), &[""]);
 }

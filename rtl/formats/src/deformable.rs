@@ -71,6 +71,9 @@ impl Bound {
     /// As far as offsets may go at all.
     pub const WIDEST: Bound = Bound { lowest: -WIDEST_BOUND, highest: WIDEST_BOUND };
 
+    /// None at all: whatever 16 bits say, so that no offset saturates. What is read then may lie anywhere.
+    pub const NONE: Bound = Bound { lowest: i16::MIN as i32, highest: i16::MAX as i32 };
+
     /// Offsets from `lowest` to `highest`.
     ///
     /// # Errors
@@ -130,6 +133,9 @@ pub struct Point {
 impl Sampling {
     /// An offset within the bound.
     pub fn saturate(&self, offset: i64) -> i64 {
+        if self.bound == Bound::NONE {
+            return offset;
+        }
         let [lowest, highest] = [self.bound.lowest, self.bound.highest];
         offset.clamp(i64::from(lowest) << self.fraction_bits, i64::from(highest) << self.fraction_bits)
     }

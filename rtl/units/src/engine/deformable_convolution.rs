@@ -7,6 +7,11 @@
 
 pub mod array;
 mod array_model;
+mod cache_fill;
+mod cache_lookup;
+pub mod cached;
+mod cached_model;
+pub mod cached_shape;
 pub mod convolution;
 mod convolution_model;
 mod elements;
@@ -14,10 +19,13 @@ mod front_end;
 mod gather;
 mod interpolator;
 mod line_buffer;
+mod pixel_slot;
+mod pixel_slot_model;
 mod points;
 pub mod pointwise;
 mod pointwise_model;
 mod ports;
+mod queue;
 mod replay;
 pub mod sampler;
 mod sampler_model;
@@ -30,4 +38,4 @@ use crate::Entry;
 pub use stimulus::layers;
 
 /// The catalogue's entries.
-pub const ENTRIES: [Entry; 3] = [convolution::ENTRY, pointwise::ENTRY, sampler::ENTRY];
+pub const ENTRIES: [Entry; 4] = [convolution::ENTRY, pointwise::ENTRY, sampler::ENTRY, cached::ENTRY];

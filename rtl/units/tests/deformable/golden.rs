@@ -42,7 +42,7 @@ impl Ports<'_> {
         OutputRange { zero_point, low, high }
     }
 
-    fn number(&self, name: &str) -> usize {
+    pub fn number(&self, name: &str) -> usize {
         number(self.value(name)) as usize
     }
 
@@ -68,8 +68,9 @@ pub struct Streams {
 impl Streams {
     /// What passes in a cycle.
     pub fn take(&mut self, ports: &Ports, shape: &Shape) {
-        if ports.passes("image_") {
-            self.image.extend(split(ports.value("image_i"), word_lanes(ports.module, "image_i"), 8));
+        let [image_lanes, result_lanes] = word_lanes(ports.module);
+        if image_lanes > 0 && ports.passes("image_") {
+            self.image.extend(split(ports.value("image_i"), image_lanes, 8));
         }
         if ports.passes("offsets_") {
             self.offsets.extend(split(ports.value("offsets_i"), shape.sampling.offsets.values(), 16));
@@ -79,15 +80,25 @@ impl Streams {
             }
         }
         if ports.value("valid_o").bit(0) && ports.value("ready_i").bit(0) {
-            self.results.extend(split(ports.value("result_o"), word_lanes(ports.module, "result_o"), 8));
+            self.results.extend(split(ports.value(result_port(ports.module)), result_lanes, 8));
         }
+    }
+
+    /// What moves the taps.
+    pub fn deformation(&self) -> Deformation<'_> {
+        Deformation { offsets: &self.offsets, masks: &self.masks }
+    }
+
+    /// Whether offsets have come for an image that is not over.
+    pub fn has_begun(&self) -> bool {
+        !self.offsets.is_empty()
     }
 
     /// The first image, if its results are whole; of the next one, parts may have come. `words` of a pixel go in and
     /// come out.
     pub fn first(&mut self, ports: &Ports, shape: &Shape, words: [usize; 2]) -> Option<Streams> {
         let pixels = ports.size("last_row_i") * ports.size("last_column_i");
-        let [inputs, outputs] = ["image_i", "result_o"].map(|port| pixels * word_lanes(ports.module, port));
+        let [inputs, outputs] = word_lanes(ports.module).map(|lanes| pixels * lanes);
         if self.results.len() < outputs * words[1] {
             return None;
         }
@@ -101,8 +112,15 @@ impl Streams {
     }
 }
 
-fn word_lanes(module: &Module, port: &str) -> usize {
-    module.port(port).expect("a port").1.shape.width as usize / 8
+/// The port of results, which are samples where nothing is multiplied.
+fn result_port(module: &Module) -> &'static str {
+    if module.port("result_o").is_some() { "result_o" } else { "samples_o" }
+}
+
+/// Channels of a word of the image, none where it does not stream in, and of a result.
+fn word_lanes(module: &Module) -> [usize; 2] {
+    ["image_i", result_port(module)]
+        .map(|port| module.port(port).map_or(0, |(_, port)| port.shape.width as usize / 8))
 }
 
 /// The weights and scales of a multiply stage.
@@ -200,8 +218,8 @@ impl Stage {
         };
         let [height, width] = ["last_row_i", "last_column_i"].map(|port| ports.size(port));
         let image = Image { height, width, channels, values: streams.image.clone() };
-        let deformation = Deformation { offsets: &streams.offsets, masks: &streams.masks };
-        let sums = convolve(&shape.sampling, &image, zero_point, deformation, kind, &weights).image.values;
+        let sums =
+            convolve(&shape.sampling, &image, zero_point, streams.deformation(), kind, &weights).image.values;
         let range = ports.range("");
         let requantize = |(index, sum): (usize, &i64)| self.requantize(array, index % outputs, *sum, range);
         sums.iter().enumerate().map(requantize).collect()

@@ -1,5 +1,6 @@
 //! The deformable convolution engine on whole layers, interpreted.
 
+mod cached;
 mod golden;
 mod pointwise;
 

@@ -18,7 +18,7 @@ struct Location<'m> {
 }
 
 /// `parts` side by side without those that have no bits, or one zero bit if none has.
-fn join<'m>(m: &'m ModuleBuilder, parts: &[(Signal<'m>, u32, u32)]) -> Signal<'m> {
+pub(super) fn join<'m>(m: &'m ModuleBuilder, parts: &[(Signal<'m>, u32, u32)]) -> Signal<'m> {
     let parts: Vec<Signal> = parts
         .iter()
         .filter(|(_, low, high)| high > low)

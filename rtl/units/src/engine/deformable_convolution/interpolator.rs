@@ -17,6 +17,20 @@ pub(super) fn latency_cycles(shape: &Shape) -> u32 {
     1 + interpolates + masked + interpolates.max(masked)
 }
 
+/// Whether samples show, from whether the `corners` of their step are there.
+pub(super) fn valid<'m>(
+    m: &'m ModuleBuilder,
+    shape: &Shape,
+    advance: Signal<'m>,
+    corners: Signal<'m>,
+) -> Signal<'m> {
+    (1..=latency_cycles(shape)).fold(corners, |flag, cycle| {
+        let register = m.register(&format!("valid_{cycle}_q"), unsigned(1));
+        register.set_when(advance, flag);
+        register.q()
+    })
+}
+
 /// The weights of the four pixels, in the order of the corners.
 fn weights<'m>(m: &'m ModuleBuilder, bits: u32, fractions: Signal<'m>) -> Vec<Signal<'m>> {
     let one = m.lit(bits + 1, 1 << bits);

@@ -13,14 +13,14 @@ use std::sync::Arc;
 
 use bitmill_formats::deformable::TAPS;
 use bitmill_hdl::unit::{Model, Random, Unit, Values};
-use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
+use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 
 use super::gather::pack;
-use super::line_buffer::{Last, Writer, count_to};
-use super::points::Place;
+use super::line_buffer::{Last, Writer};
+use super::pixel_slot::PixelSlot;
 use super::sampler_model::SamplerModel;
 use super::shape::{ACTIVATION_BITS, COUNT_BITS, PARAMETERS, Shape};
-use super::{front_end, gather, interpolator, stimulus};
+use super::{gather, interpolator, stimulus};
 use crate::Entry;
 
 /// Catalogue entry.
@@ -162,18 +162,15 @@ impl Unit for Sampler {
             }
             samples.push(m.instance(&format!("i_tap_{tap}"), &interpolator, &inputs).output("sample_o"));
         }
-        let late = (1..=interpolator::latency_cycles(shape)).fold(gather.output("valid_o"), |flag, cycle| {
-            let register = m.register(&format!("valid_{cycle}_q"), unsigned(1));
-            register.set_when(advance, flag);
-            register.q()
-        });
+        let late = interpolator::valid(&m, shape, advance, gather.output("valid_o"));
         valid.drive(late);
         m.group("Answers");
         m.output("image_ready_o", image_ready);
         m.output("offsets_ready_o", slot.ready);
         m.output("valid_o", late);
         m.output_with_comment("samples_o", pack(&m, &samples), "by tap, then lane");
-        m.output_with_comment("saturated_o", slot.saturated, "offsets beyond the bound since reset");
+        let saturated = slot.saturated.unwrap_or(m.lit(COUNT_BITS, 0));
+        m.output_with_comment("saturated_o", saturated, "offsets beyond the bound since reset");
         m.finish()
     }
 
@@ -183,90 +180,5 @@ impl Unit for Sampler {
 
     fn stimulus(&self, random: &mut Random, cycles: usize) -> Vec<Values> {
         stimulus::sampler(self.shape, random, cycles)
-    }
-}
-
-/// The pixel whose offsets are held, and the counters of its steps.
-struct PixelSlot<'m> {
-    place: Place<'m>,
-    word: Signal<'m>,
-    /// Offsets are taken.
-    ready: Signal<'m>,
-    /// A step goes to the gather.
-    loads: Signal<'m>,
-    /// It is the last of its row, of the image.
-    row_ends: Signal<'m>,
-    image_ends: Signal<'m>,
-    /// Masks of the step's taps.
-    step_masks: Option<Signal<'m>>,
-    saturated: Signal<'m>,
-    /// To be driven: the image's last step was read.
-    drained: bitmill_hdl::Wire<'m>,
-}
-
-impl<'m> PixelSlot<'m> {
-    /// `may_load` tells whether a step of a row may go to the gather.
-    fn new(
-        m: &'m ModuleBuilder,
-        shape: &Shape,
-        [valid, offsets]: [Signal<'m>; 2],
-        masks: Option<Signal<'m>>,
-        last: Last<'m>,
-        may_load: impl Fn(Signal<'m>) -> Signal<'m>,
-    ) -> Result<PixelSlot<'m>, HdlError> {
-        m.comment("The offsets of a pixel, and its steps: by word, then group of taps.");
-        let front = m.instance("i_front_end", &front_end::module(shape)?, &[("offsets_i", offsets)]);
-        let held = m.register("pixel_valid_q", unsigned(1));
-        let draining = m.register("draining_q", unsigned(1));
-        let drained = m.wire("drained", unsigned(1));
-        let loads = m.wire("loads", unsigned(1));
-        let (group, groups_end) = if shape.groups() == 1 {
-            (None, loads.value())
-        } else {
-            let width = bits_for(u64::from(shape.groups()) - 1);
-            let last = m.lit(width, u64::from(shape.groups()) - 1);
-            let (group, ends) = count_to(m, "group", loads.value(), last);
-            (Some(group), ends)
-        };
-        let (word, pixel_ends) = count_to(m, "word", groups_end, last.word);
-        let (column, row_ends) = count_to(m, "column", pixel_ends, last.column);
-        let (row, image_ends) = count_to(m, "row", row_ends, last.row);
-        loads.drive(held.q().and(draining.q().not()).and(may_load(row)));
-        draining.set(image_ends.or(draining.q().and(drained.value().not())));
-        let ready = held.q().not().or(pixel_ends).named("offsets_ready");
-        let accepts = valid.and(ready).named("offsets_accept");
-        held.set(accepts.or(held.q().and(pixel_ends.not())));
-        let hold = |name: &str, next: Signal<'m>| {
-            let register = m.register(name, next.shape()).without_reset();
-            register.set_when(accepts, next);
-            register.q()
-        };
-        let saturated = m.register("saturated_q", unsigned(COUNT_BITS));
-        let more = front.output("saturated_o").extend(COUNT_BITS);
-        saturated.set_when(accepts, saturated.q().add_wrapping(more));
-        let place = Place {
-            at: [row, column],
-            last: [last.row, last.column],
-            group,
-            offsets: hold("offsets_q", front.output("offsets_o")),
-        };
-        let step_masks = masks.map(|masks| {
-            let masks = hold("masks_q", masks);
-            let width = masks.width() / shape.groups();
-            let parts: Vec<Signal> =
-                (0..shape.groups()).map(|group| masks.slice(group * width, width)).collect();
-            place.of_group(&parts)
-        });
-        Ok(PixelSlot {
-            place,
-            word,
-            ready,
-            loads: loads.value(),
-            row_ends,
-            image_ends,
-            step_masks,
-            saturated: saturated.q(),
-            drained,
-        })
     }
 }

@@ -1,13 +1,13 @@
 //! Predicts the sampler cycle by cycle: the same counters, and samples from the meaning.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
 
-use bitmill_formats::deformable::{Point, TAPS};
+use bitmill_formats::deformable::Point;
 use bitmill_hdl::BigUint;
-use bitmill_hdl::unit::{Expected, Model, lane, number, pack, signed_number, to_bits};
+use bitmill_hdl::unit::{Expected, Model, number, signed_number};
 
-use super::shape::{ACTIVATION_BITS, COUNT_BITS, OFFSET_BITS, Shape};
+use super::pixel_slot_model::SlotModel;
+use super::shape::{ACTIVATION_BITS, Shape};
 use super::stimulus::Idle;
 
 impl Shape {
@@ -15,32 +15,15 @@ impl Shape {
     /// the busiest bank has pixels to read, one at least.
     pub fn step_cycles(&self, points: &[Point], size: [u32; 2]) -> u32 {
         let mut banks: BTreeMap<u32, BTreeSet<[u32; 2]>> = BTreeMap::new();
-        for point in points {
-            for corner in [[0, 0], [0, 1], [1, 0], [1, 1]] {
-                if self.sampling.weight(point, corner) == 0 {
-                    continue;
-                }
-                let pixel = [0, 1].map(|axis| {
-                    let index = point.whole[axis] + corner[axis] as i64;
-                    u32::try_from(index).ok().filter(|index| *index < size[axis])
-                });
-                if let [Some(row), Some(column)] = pixel {
-                    banks.entry(self.bank([row, column])).or_default().insert([row, column]);
-                }
-            }
+        for pixel in self.pixels_read(points, size) {
+            banks.entry(self.bank(pixel)).or_default().insert(pixel);
         }
         banks.values().map(|pixels| pixels.len() as u32).max().unwrap_or(1)
     }
 }
 
-/// A pixel whose steps are under way.
-struct Pixel {
-    points: [Point; TAPS],
-    masks: Vec<i64>,
-}
-
 /// A step that is read.
-struct Step {
+struct Reading {
     /// Cycles that it still takes.
     left_cycles: u32,
     samples: BigUint,
@@ -111,14 +94,9 @@ pub(super) struct SamplerModel {
     image: Vec<BigUint>,
     full: bool,
     oldest_row: u32,
-    pixel: Option<Pixel>,
-    at: [u32; 2],
-    word: u32,
-    group: u32,
-    draining: bool,
-    step: Option<Step>,
+    slot: SlotModel,
+    step: Option<Reading>,
     pipeline: VecDeque<Option<BigUint>>,
-    saturated: u64,
 }
 
 impl SamplerModel {
@@ -129,14 +107,9 @@ impl SamplerModel {
             image: Vec::new(),
             full: false,
             oldest_row: 0,
-            pixel: None,
-            at: [0, 0],
-            word: 0,
-            group: 0,
-            draining: false,
+            slot: SlotModel::new(shape),
             step: None,
             pipeline: std::iter::repeat_n(None, shape.latency_cycles() as usize).collect(),
-            saturated: 0,
         }
     }
 
@@ -146,7 +119,7 @@ impl SamplerModel {
     }
 
     pub fn saturated(&self) -> BigUint {
-        to_bits(self.saturated.into(), COUNT_BITS)
+        self.slot.saturated()
     }
 
     /// What is said in the cycle of `inputs`, and the clock edge that ends it.
@@ -163,10 +136,9 @@ impl SamplerModel {
         let completes = advance && self.step.as_ref().is_some_and(|step| step.left_cycles == 1);
         let free = self.step.is_none() || completes;
         let image_ready = !self.full && write_row + above < self.oldest_row + self.shape.rows();
-        let has_window = self.full || write_row > self.at[0] + below;
-        let loads = self.pixel.is_some() && !self.draining && has_window && free;
-        let pixel_ends = loads && self.group + 1 == self.shape.groups() && self.word == last_word;
-        let offsets_ready = self.pixel.is_none() || pixel_ends;
+        let has_window = self.full || write_row > self.slot.row() + below;
+        let loads = self.slot.has_step() && has_window && free;
+        let offsets_ready = self.slot.ready(loads, last_word);
 
         if advance {
             let done = self.step.take_if(|_| completes);
@@ -176,7 +148,8 @@ impl SamplerModel {
                 self.oldest_row = if step.image_ends { 0 } else { self.oldest_row + 1 };
             }
             if done.as_ref().is_some_and(|step| step.image_ends) {
-                (self.full, self.draining) = (false, false);
+                self.full = false;
+                self.slot.drain();
                 self.image.clear();
             }
             if let Some(step) = &mut self.step {
@@ -186,95 +159,40 @@ impl SamplerModel {
             self.pipeline.push_back(done.map(|step| step.samples));
         }
         if loads {
-            self.load(last, zero_point, pixel_ends);
+            self.load(last, zero_point);
         }
         if let (true, Some(word)) = (image_ready, inputs.image) {
             self.image.push(word.clone());
             self.full = self.image.len() as u32 == words_of_row * (last_row + 1);
         }
         if let (true, Some(offsets)) = (offsets_ready, inputs.offsets) {
-            self.take(offsets, inputs.masks);
+            self.slot.take(offsets, inputs.masks);
         }
         Handshake { image_ready, offsets_ready, valid }
     }
 
-    /// Takes the offsets of the next pixel.
-    fn take(&mut self, offsets: &BigUint, masks: Option<&BigUint>) {
-        let sampling = self.shape.sampling;
-        let given: Vec<i64> = (0..sampling.offsets.values() as u32)
-            .map(|index| signed_number(&lane(offsets, index, OFFSET_BITS), OFFSET_BITS))
-            .collect();
-        let held: Vec<i64> = given.iter().map(|offset| sampling.saturate(*offset)).collect();
-        self.saturated += given.iter().zip(&held).filter(|(given, held)| given != held).count() as u64;
-        let at = self.at.map(i64::from);
-        let masks = self.shape.mask_width().zip(masks).map_or_else(Vec::new, |(width, masks)| {
-            (0..TAPS as u32).map(|tap| number(&lane(masks, tap, width)) as i64).collect()
-        });
-        self.pixel = Some(Pixel { points: std::array::from_fn(|tap| sampling.point(at, tap, &held)), masks });
-    }
-
     /// Gives the next step to the gather.
-    fn load(&mut self, last: [u32; 3], zero_point: i64, pixel_ends: bool) {
-        let [last_row, last_column, last_word] = last;
-        let pixel = self.pixel.as_ref().expect("only a pixel has steps");
-        let at_once = self.shape.taps_at_once as usize;
-        let taps = self.group as usize * at_once..(self.group as usize + 1) * at_once;
-        let size = [last_row + 1, last_column + 1];
-        let points = &pixel.points[taps.clone()];
-        let row_ends = pixel_ends && self.at[1] == last_column;
-        let image_ends = row_ends && self.at[0] == last_row;
-        let left_cycles = self.shape.step_cycles(points, size);
+    fn load(&mut self, last: [u32; 3], zero_point: i64) {
+        let step = self.slot.load(last);
+        let [height, width, words] = last.map(|last| last + 1);
+        let word = |[row, column]: [u32; 2]| {
+            let word = self.image.get(((row * width + column) * words + step.word) as usize);
+            word.expect("the rows that taps look at are in")
+        };
         let samples = match self.carries_data {
-            true => self.samples_of(pixel, taps, last, zero_point),
+            true => self.shape.samples(&step, [height, width], zero_point, word),
             false => BigUint::ZERO,
         };
-        self.step = Some(Step { left_cycles, samples, row_ends, image_ends });
-
-        self.group = (self.group + 1) % self.shape.groups();
-        if self.group == 0 {
-            self.word = if self.word == last_word { 0 } else { self.word + 1 };
-        }
-        if pixel_ends {
-            self.pixel = None;
-            self.at = match self.at {
-                [row, column] if column < last_column => [row, column + 1],
-                [row, _] if row < last_row => [row + 1, 0],
-                _ => [0, 0],
-            };
-            self.draining = image_ends;
-        }
-    }
-
-    /// The samples of a step.
-    fn samples_of(&self, pixel: &Pixel, taps: Range<usize>, last: [u32; 3], zero_point: i64) -> BigUint {
-        let [last_row, last_column, last_word] = last;
-        let size = [last_row + 1, last_column + 1];
-        let mut samples = Vec::new();
-        for tap in taps {
-            for index in 0..self.shape.lanes {
-                let look = |row: i64, column: i64| {
-                    let inside = |index: i64, size: u32| (0..i64::from(size)).contains(&index);
-                    if !inside(row, size[0]) || !inside(column, size[1]) {
-                        return zero_point;
-                    }
-                    let pixel = row as usize * size[1] as usize + column as usize;
-                    let word = self.image.get(pixel * (last_word as usize + 1) + self.word as usize);
-                    let word = word.expect("the rows that taps look at are in");
-                    signed_number(&lane(word, index, ACTIVATION_BITS), ACTIVATION_BITS)
-                };
-                let mask = pixel.masks.get(tap).copied();
-                let sample = self.shape.sampling.sample(&pixel.points[tap], mask, zero_point, look);
-                samples.push(to_bits(sample.into(), ACTIVATION_BITS));
-            }
-        }
-        pack(&samples, ACTIVATION_BITS)
+        let left_cycles = self.shape.step_cycles(&step.points, [height, width]);
+        let (row_ends, image_ends) = (step.row_ends, step.image_ends);
+        self.step = Some(Reading { left_cycles, samples, row_ends, image_ends });
     }
 }
 
 impl Idle for SamplerModel {
     fn is_idle(&self) -> bool {
         self.image.is_empty()
-            && self.pixel.is_none()
+            && self.slot.is_idle()
             && self.step.is_none()
             && self.pipeline.iter().all(Option::is_none)
     }

@@ -5,6 +5,7 @@ use bitmill_formats::deformable::{
 };
 use bitmill_hdl::bits_for;
 
+use super::elements;
 use crate::{Legal, Parameter, Settings, UnitError};
 
 /// Bits of an activation.
@@ -14,8 +15,8 @@ pub const OFFSET_BITS: u32 = 16;
 /// Bits of the count of saturated offsets.
 pub const COUNT_BITS: u32 = 32;
 
-/// The sampler's parameters.
-pub const PARAMETERS: [Parameter; 12] = [
+/// Parameters of every sampler.
+pub(super) const COMMON: [Parameter; 7] = [
     Parameter {
         name: "offsets",
         default: "square",
@@ -35,18 +36,6 @@ pub const PARAMETERS: [Parameter; 12] = [
         legal: Legal::Numbers(0, MOST_FRACTION_BITS),
     },
     Parameter {
-        name: "lowest",
-        default: "0",
-        help: "offsets saturate at minus so many pixels, 0 to 31",
-        legal: Legal::Numbers(0, WIDEST_BOUND as u32),
-    },
-    Parameter {
-        name: "highest",
-        default: "7",
-        help: "offsets saturate at so many pixels, 0 to 31",
-        legal: Legal::Numbers(0, WIDEST_BOUND as u32),
-    },
-    Parameter {
         name: "mask_bits",
         default: "0",
         help: "bits of the modulation behind the point, 0 (none) to 8",
@@ -57,6 +46,34 @@ pub const PARAMETERS: [Parameter; 12] = [
         default: "4",
         help: "channels a word, 1 to 128",
         legal: Legal::Numbers(1, 128),
+    },
+    Parameter {
+        name: "longest_side",
+        default: "64",
+        help: "rows or columns of the largest image: a power of 2 from the bank columns to 1024",
+        legal: Legal::OneOf(&["2", "4", "8", "16", "32", "64", "128", "256", "512", "1024"]),
+    },
+    Parameter {
+        name: "most_words",
+        default: "16",
+        help: "words of a pixel, its channels by the lanes: a power of 2 up to 128",
+        legal: Legal::OneOf(&["1", "2", "4", "8", "16", "32", "64", "128"]),
+    },
+];
+
+/// Parameters of the bound and of the banks.
+const BOUNDED: [Parameter; 5] = [
+    Parameter {
+        name: "lowest",
+        default: "0",
+        help: "offsets saturate at minus so many pixels, 0 to 31",
+        legal: Legal::Numbers(0, WIDEST_BOUND as u32),
+    },
+    Parameter {
+        name: "highest",
+        default: "7",
+        help: "offsets saturate at so many pixels, 0 to 31",
+        legal: Legal::Numbers(0, WIDEST_BOUND as u32),
     },
     Parameter {
         name: "taps_at_once",
@@ -76,19 +93,10 @@ pub const PARAMETERS: [Parameter; 12] = [
         help: "columns of the image that lie in banks of their own: 1, 2, 4, 8 or 16",
         legal: Legal::OneOf(&["1", "2", "4", "8", "16"]),
     },
-    Parameter {
-        name: "longest_side",
-        default: "64",
-        help: "rows or columns of the largest image: a power of 2 from the bank columns to 1024",
-        legal: Legal::OneOf(&["2", "4", "8", "16", "32", "64", "128", "256", "512", "1024"]),
-    },
-    Parameter {
-        name: "most_words",
-        default: "16",
-        help: "words of a pixel, its channels by the lanes: a power of 2 up to 128",
-        legal: Legal::OneOf(&["1", "2", "4", "8", "16", "32", "64", "128"]),
-    },
 ];
+
+/// The sampler's parameters.
+pub const PARAMETERS: [Parameter; 12] = elements::joined(&COMMON, &BOUNDED);
 
 /// A sampler's parameters, checked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -117,6 +125,18 @@ impl Shape {
             [settings.number("lowest", 0..=31)? as i32, settings.number("highest", 0..=31)? as i32];
         let bound =
             Bound::new(-lowest, highest).map_err(|legal| UnitError::illegal("highest", highest, legal))?;
+        let taps_at_once = settings.choice("taps_at_once", &[("1", 1), ("3", 3), ("9", 9)])?;
+        let banks = [power_of_two(settings, "bank_rows", 16)?, power_of_two(settings, "bank_columns", 16)?];
+        Shape::common(settings, bound, taps_at_once, banks)
+    }
+
+    /// The shape that `settings` of [`COMMON`] describe, and what else it has.
+    pub(super) fn common(
+        settings: &Settings,
+        bound: Bound,
+        taps_at_once: u32,
+        banks: [u32; 2],
+    ) -> Result<Shape, UnitError> {
         let mask_bits = settings.number("mask_bits", 0..=8)?;
         let interpolations = [("bilinear", Interpolation::Bilinear), ("rounded", Interpolation::Rounded)];
         let sampling = Sampling {
@@ -130,8 +150,8 @@ impl Shape {
         let shape = Shape {
             sampling,
             lanes: settings.number("lanes", 1..=128)?,
-            taps_at_once: settings.choice("taps_at_once", &[("1", 1), ("3", 3), ("9", 9)])?,
-            banks: [power_of_two(settings, "bank_rows", 16)?, power_of_two(settings, "bank_columns", 16)?],
+            taps_at_once,
+            banks,
             longest_side: power_of_two(settings, "longest_side", 1024)?,
             most_words: power_of_two(settings, "most_words", 128)?,
         };
@@ -189,7 +209,10 @@ impl Shape {
 
     /// Bits of an offset once it is saturated and rounded, signed.
     pub fn held_offset_bits(&self) -> u32 {
-        bits_for(WIDEST_BOUND as u64) + 1 + self.point_bits()
+        match self.sampling.bound {
+            Bound::NONE => OFFSET_BITS,
+            _ => bits_for(WIDEST_BOUND as u64) + 1 + self.point_bits(),
+        }
     }
 
     /// Bits of a word of activations.
@@ -223,7 +246,10 @@ impl Shape {
             Interpolation::Bilinear => "bilinear",
             Interpolation::Rounded => "rounded",
         };
-        let bound = bound.to_string().replace(" to ", "_").replace('-', "m");
+        let bound = match bound {
+            Bound::NONE => "unbounded".to_owned(),
+            _ => bound.to_string().replace(" to ", "_").replace('-', "m"),
+        };
         let [rows, columns] = self.banks;
         format!(
             "{offsets}_{interpolation}_f{fraction_bits}_{bound}_m{}_l{}_t{}_b{rows}x{columns}_s{}_w{}",
@@ -236,7 +262,7 @@ impl Shape {
     }
 }
 
-fn power_of_two(settings: &Settings, name: &'static str, most: u32) -> Result<u32, UnitError> {
+pub(super) fn power_of_two(settings: &Settings, name: &'static str, most: u32) -> Result<u32, UnitError> {
     let number = settings.number(name, 1..=most)?;
     if number.is_power_of_two() {
         return Ok(number);

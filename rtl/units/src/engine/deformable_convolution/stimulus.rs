@@ -1,11 +1,15 @@
 //! Images, offsets and masks for the engine: small images mostly, offsets at and beyond the bound, gaps anywhere.
 
-use bitmill_formats::deformable::TAPS;
+use std::collections::VecDeque;
+
+use bitmill_formats::deformable::{Bound, TAPS};
 use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_hdl::unit::{Model, Random, Values, number, pack, signed_number, to_bits};
 use bitmill_hdl::{BigUint, Module};
 
 use super::array::{ArrayShape, Sums};
+use super::cached_model::CachedModel;
+use super::cached_shape::CachedShape;
 use super::convolution::DeformableConvolution;
 use super::convolution_model::EngineModel;
 use super::pointwise::PointwiseDeformable;
@@ -83,7 +87,10 @@ impl Layer {
         let sampling = self.shape.sampling;
         let one = 1i64 << sampling.fraction_bits;
         let within = |random: &mut Random| {
-            let [low, high] = [i64::MIN, i64::MAX].map(|end| sampling.saturate(end));
+            // Without a bound, most look about as far as a cache reaches.
+            let ends =
+                if sampling.bound == Bound::NONE { [-12 * one, 12 * one] } else { [i64::MIN, i64::MAX] };
+            let [low, high] = ends.map(|end| sampling.saturate(end));
             low - 1 + random.below((high - low + 3) as u64) as i64
         };
         let offset = match random.below(8) {
@@ -221,6 +228,42 @@ pub(super) fn sampler(shape: Shape, random: &mut Random, cycles: usize) -> Vec<V
         let layer = Layer::draw(shape, random);
         Task { settings: layer.settings.clone(), layer, loads: Vec::new() }
     })
+}
+
+/// Stimulus of the sampler without a bound, whose memory answers as late as it likes. A word of an image is always the same.
+pub(super) fn cached(shape: CachedShape, random: &mut Random, cycles: usize) -> Vec<Values> {
+    let mut model = CachedModel::new(shape, true);
+    let (mut layer, mut image) = (Layer::draw(shape.shape, random), random.next_u64());
+    let (mut answers, mut delay) = (VecDeque::new(), 1);
+    let mut stimulus = Vec::with_capacity(cycles);
+    while stimulus.len() < cycles {
+        if layer.is_over() && model.is_idle() {
+            (layer, image) = (Layer::draw(shape.shape, random), random.next_u64());
+            delay = 1 + random.below(8);
+        }
+        // The image is in memory, and does not stream.
+        layer.image_beats = 0;
+        let (streams, ready) = layer.streams(random);
+        let mut values = streams[2..].to_vec();
+        let (reads, comes) = (!random.one_in(delay + 1), !answers.is_empty() && random.one_in(delay));
+        let word = if comes { answers.pop_front().unwrap_or_default() } else { BigUint::ZERO };
+        values.extend([ready, BigUint::from(u8::from(reads)), BigUint::from(u8::from(comes)), word]);
+        values.extend(layer.settings.iter().cloned());
+        let said = model.cycle(&values);
+        let is_set = |index: usize| said[index] == Some(BigUint::from(1u8));
+        if let (true, [Some(row), Some(column), Some(word)]) = (is_set(3) && reads, &said[4..]) {
+            answers.push_back(memory_word(shape.shape.lanes, image, [row, column, word].map(number)));
+        }
+        layer.took(&streams, false, is_set(0));
+        stimulus.push(values);
+    }
+    stimulus
+}
+
+/// A word of a pixel of an image in memory.
+fn memory_word(lanes: u32, image: u64, [row, column, word]: [u64; 3]) -> BigUint {
+    let mut random = Random::new(image ^ (row << 40 | column << 20 | word));
+    pack(&(0..lanes).map(|_| random.corner_bits(ACTIVATION_BITS)).collect::<Vec<_>>(), ACTIVATION_BITS)
 }
 
 /// Stimulus of the whole engine.
