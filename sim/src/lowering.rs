@@ -6,6 +6,7 @@
 
 mod allocate;
 mod chunk;
+mod dilation;
 mod image;
 mod layer;
 mod matrix;
@@ -20,9 +21,7 @@ mod unroll;
 use bitmill_accelerator::timing::TOKEN_BITS;
 use bitmill_accelerator::{Accelerator, COMMAND_BYTES, Command, Queue, Target, Tokens, Transfer};
 use bitmill_formats::requantize::ADDITION_SHIFT;
-use bitmill_model::{
-    Extent, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId,
-};
+use bitmill_model::{Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Requantization, TensorId};
 
 use crate::program::{MemoryBuilder, MemoryTensor};
 use crate::{PlannedCommand, Program, SimulationError, TensorPlace};
@@ -163,11 +162,8 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
     Ok(())
 }
 
-/// What the accelerator's vector unit lacks for a layer.
+/// What the accelerator lacks for a layer.
 fn missing(accelerator: &Accelerator, operation: &Operation, parameters: &QuantizedLayer) -> Option<String> {
-    if operation.window().is_some_and(|window| window.input_dilation != Extent::square(1)) {
-        return Some("input dilation (transposed convolution)".to_owned());
-    }
     let mode = parameters.requantization;
     if !accelerator.requantizer().roundings().contains(mode) {
         return Some(format!("requantization by {}: add it to vector.rounding", mode.name()));

@@ -97,6 +97,14 @@ pub struct Array {
     pub rows: u32,
     /// PE columns, an output channel each (two if the PE is complex). The channels must fill whole words.
     pub columns: u32,
+    /// Farthest that neighbouring positions of an input may lie apart, with nothing between them: the largest stride
+    /// of a transposed convolution and factor of a nearest resize. 1 (neither), 2, 4 or 8; the gatherer grows with it.
+    #[serde(default = "default_input_dilation")]
+    pub input_dilation: u32,
+}
+
+fn default_input_dilation() -> u32 {
+    1
 }
 
 /// Sizes of the on-chip memories.
@@ -263,6 +271,7 @@ impl Configuration {
         range("pe.accumulator_bits", self.pe.accumulator_bits, 8, 128)?;
         power_of_two("array.rows", self.array.rows, 1, 64)?;
         range("array.columns", self.array.columns, 1, 256)?;
+        power_of_two("array.input_dilation", self.array.input_dilation, 1, 8)?;
         power_of_two("vector.rows", self.vector.rows, 1, self.array.rows)?;
         range("scratchpads.activations_kib", self.scratchpads.activations_kib, 1, 4096)?;
         power_of_two("scratchpads.banks_per_row", self.scratchpads.banks_per_row, 1, 4)?;

@@ -32,7 +32,7 @@ pub enum Fault {
     Bounds = 10,
     /// An address in memory that is not a multiple of the beat.
     Alignment = 11,
-    /// A compute command of a kind that this accelerator does not have.
+    /// A compute command of a kind, or with an input dilation, that this accelerator does not have.
     Kind = 12,
     /// A compute command with a count of 0: pixels, blocks or taps; rows without pixels, or whose 1 is 0.
     EmptyLoop = 13,
@@ -83,7 +83,9 @@ impl Fault {
             Fault::NoBeats => "the transfer has no beats",
             Fault::Bounds => "the transfer ends beyond its scratchpad",
             Fault::Alignment => "the transfer's address is not a multiple of the beat",
-            Fault::Kind => "the compute command is of a kind that the accelerator lacks",
+            Fault::Kind => {
+                "the compute command is of a kind or has an input dilation that the accelerator lacks"
+            }
             Fault::EmptyLoop => "the compute command has a count of 0",
             Fault::Row => "the rows are longer than the row units' buffers",
         }
@@ -105,6 +107,9 @@ impl Fault {
         if opcode == Opcode::Compute {
             return match get(&fields::KIND) {
                 kind if kind >= accelerator.kinds() => Some(Fault::Kind),
+                _ if get(&fields::INPUT_DILATION) > accelerator.most_input_dilation_log2().into() => {
+                    Some(Fault::Kind)
+                }
                 _ if COUNTS.iter().any(|count| get(count) == 0) => Some(Fault::EmptyLoop),
                 _ => None,
             };

@@ -179,6 +179,11 @@ impl Accelerator {
         self.columns() * self.pe.results()
     }
 
+    /// log2 of the farthest that neighbouring positions of an input may lie apart.
+    pub fn most_input_dilation_log2(&self) -> u32 {
+        self.configuration.array.input_dilation.ilog2()
+    }
+
     /// What the PEs run.
     pub fn modes(&self) -> &[Mode] {
         &self.modes

@@ -122,7 +122,7 @@ impl Context<'_> {
                 }
                 Some(lines)
             }
-            Operation::AveragePool { .. } => {
+            Operation::AveragePool { .. } | Operation::ResizeNearest { .. } => {
                 let mut lines = new(1);
                 (0..lanes).for_each(|lane| lines.put(0, lane * 8, 8, 1));
                 Some(lines)

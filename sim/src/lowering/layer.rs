@@ -10,6 +10,7 @@ use bitmill_units::pe::Mode;
 
 use super::allocate::Places;
 use super::chunk::{Chunk, ChunkCommand, ChunkWeights, Slice};
+use super::dilation;
 use super::mode::mode;
 use super::pooling;
 use super::product::{self, Tiles};
@@ -208,10 +209,13 @@ impl<'a> Context<'a> {
             Operation::Transpose => {
                 matrix_of(self.places.unit_matrix(input.shape.channels, &input.word), Window::square(1))
             }
-            Operation::ResizeNearest { .. }
-            | Operation::Lookup { .. }
-            | Operation::Row { .. }
-            | Operation::Sample { .. } => {
+            // Sums of raw integers, of which one alone is not between others.
+            Operation::ResizeNearest { factor } => Mapping {
+                shared_lines: 1,
+                pad_value: 0,
+                ..lanes(dilation::resizing(factor), ComputeKind::Lanes)
+            },
+            Operation::Lookup { .. } | Operation::Row { .. } | Operation::Sample { .. } => {
                 return Err(SimulationError::Unsupported {
                     layer: self.layer.name.clone(),
                     what: self.layer.operation.name().replace('_', " "),
@@ -301,6 +305,8 @@ impl<'a> Context<'a> {
         let accelerator = self.accelerator;
         let (input, output) = (mapping.input, self.output());
         let Window { kernel, stride, dilation, padding, .. } = mapping.window;
+        let input_dilation_log2 = self.input_dilation_log2(&mapping.window)?;
+        let spread = |positions: usize| (((positions - 1) << input_dilation_log2) + 1) as u32;
         let pair = |extent: Extent| (extent.height as u32, extent.width as u32);
         // A single output row or column is never left; a pooling's large stride need not fit a command.
         let moves = |stride: usize, outputs: usize| if outputs == 1 { 1 } else { stride };
@@ -328,8 +334,9 @@ impl<'a> Context<'a> {
             group_stride: mapping.group_stride,
             channel_stride: mapping.channel_stride,
             channel_blocks: mapping.channel_blocks,
-            input_width: input.shape.width as u32,
-            input_height: input.shape.height as u32,
+            input_dilation_log2,
+            input_width: spread(input.shape.width),
+            input_height: spread(input.shape.height),
             walk: Walk::new(
                 accelerator.rows(),
                 input.shape.width as u32,

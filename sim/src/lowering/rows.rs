@@ -79,7 +79,7 @@ impl Context<'_> {
         Ok(())
     }
 
-    fn unsupported(&self, what: String) -> SimulationError {
+    pub fn unsupported(&self, what: String) -> SimulationError {
         SimulationError::Unsupported { layer: self.layer.name.clone(), what }
     }
 }

@@ -29,11 +29,12 @@ pub fn accelerator(random: &mut Random, bits: u32) -> (Accelerator, String) {
     let beat = [32, 64, 128, 256].into_iter().filter(|beat| *beat >= least_beat).collect::<Vec<u32>>();
     let yaml = format!(
         "name: drawn\nprecision: {{activations: int{bits}, weights: int{bits}}}\n\
-         pe: {{kind: integer, lanes: {lanes}}}\narray: {{rows: {rows}, columns: {columns}}}\n\
+         pe: {{kind: integer, lanes: {lanes}}}\narray: {{rows: {rows}, columns: {columns}, input_dilation: {}}}\n\
          scratchpads: {{activations_kib: {}, banks_per_row: {}, weights_kib: {}, parameters_kib: {}}}\n\
          vector: {{rows: {drained}}}\n\
          memory: {{width_bits: {}, burst_beats: {}, outstanding_reads: {}, outstanding_writes: {}, \
          latency_cycles: {}, beat_interval_cycles: {}}}\n",
+        one_of(random, &[1, 2, 4, 8]),
         one_of(random, &[2, 4, 8]),
         one_of(random, &[1, 1, 2, 4]),
         one_of(random, &[1, 2, 4]),
@@ -97,7 +98,7 @@ fn layer(random: &mut Random, graph: &Network) -> (Operation, Vec<TensorId>) {
     let shape = graph.shape(first);
     let window = window(random);
     let one = |operation| (operation, vec![first]);
-    match random.below(12) {
+    match random.below(13) {
         0..4 => {
             let groups = if random.one_in(4) { shape.channels } else { 1 };
             let out_channels = groups * within(random, 1, if groups == 1 { 12 } else { 2 });
@@ -110,6 +111,7 @@ fn layer(random: &mut Random, graph: &Network) -> (Operation, Vec<TensorId>) {
         8 => one(Operation::FullyConnected { out_features: within(random, 1, 12) }),
         9 => (Operation::Concatenate, vec![first, second]),
         10 => (Operation::Add, vec![first, second]),
+        11 => one(Operation::ResizeNearest { factor: Extent::square(one_of(random, &[2, 2, 2, 3, 4])) }),
         _ => (Operation::Multiply, vec![first, second]),
     }
 }
@@ -125,7 +127,8 @@ fn window(random: &mut Random) -> Window {
         bottom: padding(kernel.height),
         right: padding(kernel.width),
     };
-    Window { kernel, stride, dilation, padding, input_dilation: Extent::square(1) }
+    let input_dilation = Extent::square(if random.one_in(4) { one_of(random, &[2, 2, 4]) } else { 1 });
+    Window { kernel, stride, dilation, padding, input_dilation }
 }
 
 fn parameters(
@@ -144,7 +147,7 @@ fn parameters(
     // Sums of random terms spread over about the range of the output.
     let spread = match operation {
         _ if in_one_step => f64::from(1 << 19),
-        Operation::MaxPool { .. } | Operation::Concatenate => 1.0,
+        Operation::MaxPool { .. } | Operation::Concatenate | Operation::ResizeNearest { .. } => 1.0,
         Operation::AveragePool { .. } => (terms as f64).sqrt(),
         Operation::Multiply => half,
         _ => half * (terms as f64).sqrt(),

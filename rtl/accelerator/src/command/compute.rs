@@ -94,9 +94,12 @@ pub struct Compute {
     pub channel_stride: u32,
     /// Input blocks of a sum.
     pub channel_blocks: u32,
-    /// Columns of the input.
+    /// log2 of the step between neighbouring positions of the input: 0, or more where taps between them find nothing,
+    /// as in a transposed convolution.
+    pub input_dilation_log2: u32,
+    /// Columns of the input, those between its positions included.
     pub input_width: u32,
-    /// Rows of the input.
+    /// Rows of the input, those between its positions included.
     pub input_height: u32,
     /// Steps and starts of the pixel walk.
     pub walk: Walk,
@@ -117,7 +120,9 @@ pub struct Compute {
 }
 
 /// How the input position moves over output pixels and taps. `index` is the pixel number in the input,
-/// `row · width + column`; it follows x and y so that no multiplier is needed.
+/// `row · width + column`; it follows x and y so that no multiplier is needed. Where the input's positions lie d
+/// apart, rows and columns count the steps between them too and the width does not: the index is d times the pixel
+/// number where there is a pixel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Walk {
     /// Input row of output pixel 0 at tap 0: minus the padding.
@@ -219,6 +224,7 @@ impl Compute {
     pub(super) fn values(&self) -> Vec<(&'static Field, i64)> {
         let w = &self.walk;
         let mut values = vec![
+            (&fields::INPUT_DILATION, self.input_dilation_log2.into()),
             (&fields::KIND, self.kind as i64),
             (&fields::WEIGHT_ORDER, self.weight_order.code() as i64),
             (&fields::ZERO_POINT, self.zero_point.into()),

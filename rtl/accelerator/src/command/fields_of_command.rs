@@ -72,9 +72,9 @@ pub mod fields {
     /// 1 load, 2 compute, 3 store, 4 rows.
     pub const OPCODE: Field = unsigned("opcode", 0, 0, 4);
     /// Queues a token is taken from, one bit each.
-    pub const WAIT: Field = unsigned("wait_mask", 0, 4, 4);
+    pub const WAIT: Field = unsigned("wait_mask", 0, 4, 3);
     /// Queues a token is given to, one bit each.
-    pub const POST: Field = unsigned("post_mask", 0, 8, 4);
+    pub const POST: Field = unsigned("post_mask", 0, 7, 3);
 
     // Load and store.
 
@@ -89,6 +89,8 @@ pub mod fields {
 
     // Compute; the meanings stand at `Compute` and `Walk`.
 
+    /// log2 of the step between neighbouring positions of the input, 0 where they lie side by side.
+    pub const INPUT_DILATION: Field = unsigned("input_dilation_log2", 0, 10, 2);
     /// 0 matrix, 1 lanes, 2 maximum, 3 pair.
     pub const KIND: Field = unsigned("kind", 0, 12, 2);
     /// Order of the weight lines: 0 one for all steps, 1 the next with each step, 2 the same from the first with each
@@ -114,9 +116,9 @@ pub mod fields {
     pub const CHANNEL_STRIDE: Field = unsigned("channel_stride", 2, 0, 16);
     /// Input blocks of a sum.
     pub const CHANNEL_BLOCKS: Field = unsigned("channel_blocks", 2, 16, 16);
-    /// Columns of the input.
+    /// Columns of the input, those between its positions included.
     pub const INPUT_WIDTH: Field = unsigned("input_width", 2, 32, 15);
-    /// Rows of the input.
+    /// Rows of the input, those between its positions included.
     pub const INPUT_HEIGHT: Field = unsigned("input_height", 2, 47, 15);
     /// Rounding: 0 dyadic half up, 1 double rounding, 2 half away from zero, 3 single precision.
     pub const ROUNDING: Field = unsigned("rounding", 2, 62, 2);
@@ -198,7 +200,8 @@ pub mod fields {
     /// Fields of loads and stores.
     pub const TRANSFER: [&Field; 4] = [&TARGET, &BEATS, &LINE, &ADDRESS];
     /// Fields of compute commands.
-    pub const COMPUTE: [&Field; 37] = [
+    pub const COMPUTE: [&Field; 38] = [
+        &INPUT_DILATION,
         &KIND,
         &WEIGHT_ORDER,
         &PAD_VALUE,

@@ -5,6 +5,9 @@
 //! its number modulo the rows, so neighbours lie in different banks. With several banks a row, consecutive
 //! lines lie in different ones, so that pixels two or four apart do too. Rows that meet in one bank take
 //! turns, lowest row first: a step takes as many cycles as the fullest bank has readers, at least one.
+//!
+//! Where `array.input_dilation` allows it, the input's positions may lie 2, 4 or 8 apart; what lies between them reads the
+//! padding value as well. So a transposed convolution is a convolution.
 
 use std::sync::Arc;
 
@@ -21,7 +24,7 @@ pub(super) const COLUMN: Shape = unsigned(16);
 pub(super) const LATENCY_CYCLES: u32 = 2;
 
 /// Fields of the command that move the positions, each its own port.
-pub(super) const SETTINGS: [&Field; 11] = [
+const SETTINGS: [&Field; 12] = [
     &fields::OUTPUT_WIDTH,
     &fields::WRAP_X,
     &fields::WRAP_Y,
@@ -33,7 +36,13 @@ pub(super) const SETTINGS: [&Field; 11] = [
     &fields::INPUT_WIDTH,
     &fields::INPUT_HEIGHT,
     &fields::PAD_VALUE,
+    &fields::INPUT_DILATION,
 ];
+
+/// Those that this accelerator has.
+pub(super) fn settings(accelerator: &Accelerator) -> &'static [&'static Field] {
+    if accelerator.most_input_dilation_log2() > 0 { &SETTINGS } else { &SETTINGS[..SETTINGS.len() - 1] }
+}
 
 pub(super) fn setting<'m>(inputs: &[Signal<'m>], field: &Field) -> Signal<'m> {
     let index = SETTINGS.iter().position(|f| f.name == field.name).expect("the field is a setting");
@@ -105,7 +114,8 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         "gathers one activation word for every array row; rows that meet in one bank take turns.\nOperands follow the step by 2 cycles.",
     );
     m.group("Settings of the command");
-    let settings: Vec<Signal> = SETTINGS.iter().map(|f| m.input(&format!("{}_i", f.name), f.shape)).collect();
+    let settings: Vec<Signal> =
+        settings(accelerator).iter().map(|f| m.input(&format!("{}_i", f.name), f.shape)).collect();
     m.group("Positions at the start of a command, row by row");
     let place = m.input("place_i", unsigned(1));
     let place_row = m.input("place_row_i", unsigned(row_bits(rows)));
@@ -224,13 +234,22 @@ fn access<'m>(
     settings: &[Signal<'m>],
 ) -> Access<'m> {
     // A negative coordinate, read as unsigned, lies beyond every legal size.
-    let within = |at: Signal<'m>, by: Signal<'m>, size: &Field| {
-        let size = setting(settings, size).extend(COORDINATE.width);
-        at.add_wrapping(by).as_unsigned().lt(size)
+    let within = |at: Signal<'m>, size: &Field| at.lt(setting(settings, size).extend(COORDINATE.width));
+    let [y, x] = [(position.y, tap.y), (position.x, tap.x)].map(|(at, by)| at.add_wrapping(by).as_unsigned());
+    let inside = within(y, &fields::INPUT_HEIGHT).and(within(x, &fields::INPUT_WIDTH));
+    let index = position.index.add_wrapping(tap.index);
+    let (inside, pixel) = match accelerator.most_input_dilation_log2() {
+        0 => (inside, index),
+        most => {
+            let log2 = setting(settings, &fields::INPUT_DILATION);
+            let between: Vec<Signal> = (0..most)
+                .map(|bit| y.bit(bit).or(x.bit(bit)).and(log2.gt(m.lit(log2.width(), bit.into()))))
+                .collect();
+            let pixels: Vec<Signal> = (0..=most).map(|by| index.shr(by).extend(INDEX.width)).collect();
+            (inside.and(m.any(&between).not()), log2.select(&pixels, pixels[most as usize]))
+        }
     };
-    let inside_y = within(position.y, tap.y, &fields::INPUT_HEIGHT);
-    let inside_x = within(position.x, tap.x, &fields::INPUT_WIDTH);
-    let pixel = position.index.add_wrapping(tap.index).named(&format!("pixel_{row}"));
+    let pixel = pixel.named(&format!("pixel_{row}"));
     let rows_log2 = accelerator.rows().ilog2();
     let line_bits = accelerator.line_address_bits(Target::Activations);
     let line = pixel.as_unsigned().slice(rows_log2, INDEX.width - rows_log2).resize(line_bits);
@@ -239,7 +258,7 @@ fn access<'m>(
     let low = |signal: Signal<'m>, bits: u32| (bits > 0).then(|| signal.as_unsigned().truncate(bits));
     let bank: Vec<Signal> = [low(line, parts_log2), low(pixel, rows_log2)].into_iter().flatten().collect();
     Access {
-        inside: inside_y.and(inside_x),
+        inside,
         bank: if bank.is_empty() { m.lit(1, 0) } else { m.concat(&bank).named(&format!("reads_bank_{row}")) },
         address: line.slice(parts_log2, accelerator.bank_address_bits()).named(&format!("address_{row}")),
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Register, Signal, bits_for, unsigned};
 
-use super::gather::{self, COLUMN, COORDINATE, INDEX, Move, Position, SETTINGS, row_bits};
+use super::gather::{self, COLUMN, COORDINATE, INDEX, Move, Position, row_bits};
 use super::{by_mode, by_output, choose};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind, WeightOrder};
@@ -36,7 +36,8 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let step_done = m.input("step_done_i", unsigned(1));
 
     let is_matrix = fields::KIND.of(&words).eq_value(ComputeKind::Matrix as i128).named("is_matrix");
-    let settings: Vec<Signal> = SETTINGS.iter().map(|field| field.of(&words)).collect();
+    let fields_of_gather = gather::settings(accelerator);
+    let settings: Vec<Signal> = fields_of_gather.iter().map(|field| field.of(&words)).collect();
     let running_q = m.register("running_q", unsigned(1));
     running_q.set_when(start.or(done), start);
     let walk = walk(&m, accelerator, &words, &settings, start);
@@ -57,7 +58,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let may_step = stepping_q.q().and(counters.last.and(waits).not());
     let step = phases.repeats.map_or(may_step, |repeats| may_step.and(repeats.not())).named("step");
 
-    for (index, field) in SETTINGS.iter().enumerate() {
+    for (index, field) in fields_of_gather.iter().enumerate() {
         if index == 0 {
             m.group("Settings of the command");
         }

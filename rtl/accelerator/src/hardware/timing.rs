@@ -169,6 +169,7 @@ impl Rounds {
         };
         let mut readers = vec![0u64; banks as usize];
         let mut tap_index = 0;
+        let between = (1 << command.input_dilation_log2) - 1;
         for tap_row in 0..command.kernel_height {
             for tap_column in 0..command.kernel_width {
                 readers.fill(0);
@@ -176,9 +177,10 @@ impl Rounds {
                     let y = i32::from(row.y) + (tap_row * walk.tap_y) as i32;
                     let x = i32::from(row.x) + (tap_column * walk.tap_x) as i32;
                     let within = |at: i32, size: u32| (0..size as i32).contains(&at);
-                    if within(y, command.input_height) && within(x, command.input_width) {
+                    let is_inside = within(y, command.input_height) && within(x, command.input_width);
+                    if is_inside && (y | x) & between == 0 {
                         // The first line may lie in any part of the banks: the others follow it in turn.
-                        readers[bank(row.index + tap_index) as usize] += 1;
+                        readers[bank((row.index + tap_index) >> command.input_dilation_log2) as usize] += 1;
                     }
                 }
                 last = readers.iter().copied().max().unwrap_or(0).max(1);

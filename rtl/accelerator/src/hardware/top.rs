@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 
-use super::gather::SETTINGS;
 use super::memory_side::{MemorySide, memory_side};
 use super::scratchpad::across;
 use super::{array, drain, gather, pairing, postprocessor, rows, scratchpad, sequencer, vector};
@@ -202,7 +201,7 @@ fn gatherer<'m>(
     sequencer: Instance<'m>,
     words: &[Wire<'m>],
 ) -> Result<Instance<'m>, HdlError> {
-    let mut names: Vec<String> = SETTINGS.iter().map(|f| f.name.to_owned()).collect();
+    let mut names: Vec<String> = gather::settings(accelerator).iter().map(|f| f.name.to_owned()).collect();
     let others = [
         "place",
         "place_row",

@@ -33,15 +33,18 @@ pub(super) fn fault_code<'m>(
     let counts_nothing: Vec<Signal> = COUNTS.iter().map(|count| get(count).any().not()).collect();
     let kind = get(&fields::KIND);
     // Every number may have a circuit; then there is nothing to compare.
-    let lacks_kind = match 1 << kind.width() == accelerator.kinds() {
+    let from = |field: Signal<'m>, least: u64| match 1 << field.width() == least {
         true => m.bit(false),
-        false => kind.ge(m.lit(kind.width(), accelerator.kinds())),
+        false => field.ge(m.lit(field.width(), least)),
     };
+    let lacks_kind = from(kind, accelerator.kinds());
+    let lacks_dilation =
+        from(get(&fields::INPUT_DILATION), u64::from(accelerator.most_input_dilation_log2()) + 1);
     let transfer = transfer(m, accelerator, words, store);
     let mut checks = vec![
         (Fault::Opcode, m.any(&known).not()),
         (Fault::Tokens, m.any(&bad_tokens)),
-        (Fault::Kind, compute.and(lacks_kind)),
+        (Fault::Kind, compute.and(lacks_kind.or(lacks_dilation))),
         (Fault::EmptyLoop, compute.and(m.any(&counts_nothing))),
         (Fault::Target, transfer.target.and(is_transfer)),
         (Fault::NoBeats, get(&fields::BEATS).any().not().and(is_transfer)),
