@@ -7,8 +7,10 @@
 mod allocate;
 mod chunk;
 mod dilation;
+mod fusion;
 mod image;
 mod layer;
+mod lookup;
 mod matrix;
 mod mode;
 mod parameters;
@@ -55,7 +57,8 @@ pub fn lower(
     let unrolled = unroll::unroll(accelerator, network);
     let unrolling = unrolled.as_ref().map(|(_, unrolling)| *unrolling);
     let network = unrolled.as_ref().map_or(network, |(network, _)| network);
-    let places = allocate::allocate(accelerator, network)?;
+    let takes_lookup = |layer: usize| fusion::takes_lookup(accelerator, network, keep, layer);
+    let places = allocate::allocate(accelerator, network, &takes_lookup)?;
     let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
     let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places.tensors[0].clone())?;
     let mut plan = Plan::new(accelerator);
@@ -69,11 +72,18 @@ pub fn lower(
     let mut outputs: Vec<MemoryTensor> = Vec::new();
     let mut was_stored = false;
     let layers = network.graph().layers().len();
-    for index in 0..layers {
-        let chunks = layer::chunks(accelerator, network, index, &places)?;
-        let output = network.graph().layers()[index].output;
-        let is_stored =
-            keep == Keep::Every || index + 1 == layers || product::is_weight(network.graph(), output);
+    let mut next = 0;
+    while next < layers {
+        let index = next;
+        // The layer whose results leave the requantizers.
+        let last = if takes_lookup(index) { index + 1 } else { index };
+        next = last + 1;
+        let mut chunks = layer::chunks(accelerator, network, index, &places)?;
+        if last > index {
+            chunks.iter_mut().for_each(|chunk| chunk.lookup = Some(last));
+        }
+        let output = network.graph().layers()[last].output;
+        let is_stored = keep == Keep::Every || next == layers || product::is_weight(network.graph(), output);
         let count = chunks.len();
         for (number, chunk) in chunks.into_iter().enumerate() {
             let ends = Ends {
@@ -92,7 +102,7 @@ pub fn lower(
         if is_stored {
             let place = places.tensors[output.index()].clone();
             let tensor = memory_tensor(accelerator, &mut memory, output, place)?;
-            plan.store(index, &tensor, index + 1 < layers);
+            plan.store(last, &tensor, next < layers);
             outputs.push(tensor);
         }
         was_stored = is_stored;
@@ -164,6 +174,14 @@ fn check_widths(accelerator: &Accelerator, network: &QuantizedNetwork) -> Result
 
 /// What the accelerator lacks for a layer.
 fn missing(accelerator: &Accelerator, operation: &Operation, parameters: &QuantizedLayer) -> Option<String> {
+    if matches!(operation, Operation::Lookup { .. }) && accelerator.lookup_tables() == 0 {
+        return Some("lookup tables: set vector.lookup_tables to 1 or more".to_owned());
+    }
+    let differ = parameters.bias.iter().any(|bias| *bias != parameters.bias[0])
+        || parameters.multipliers.iter().any(|factor| *factor != parameters.multipliers[0]);
+    if matches!(operation, Operation::Lookup { .. }) && differ {
+        return Some("lookup tables for each channel".to_owned());
+    }
     let mode = parameters.requantization;
     if !accelerator.requantizer().roundings().contains(mode) {
         return Some(format!("requantization by {}: add it to vector.rounding", mode.name()));
@@ -200,6 +218,7 @@ struct Plan<'a> {
     commands: Vec<PlannedCommand>,
     weights: Ring,
     parameters: Ring,
+    tables: Ring,
     /// The compute command of each chunk, by its place among the commands.
     computes: Vec<usize>,
     chunks: Vec<ChunkContent>,
@@ -225,6 +244,7 @@ impl Plan<'_> {
             commands: Vec::new(),
             weights: Ring::new(accelerator.lines(Target::Weights)),
             parameters: Ring::new(accelerator.lines(Target::Parameters)),
+            tables: Ring::new(accelerator.lookup_tables()),
             computes: Vec::new(),
             chunks: Vec::new(),
             computed: 0,
@@ -271,14 +291,21 @@ impl Plan<'_> {
             _ => Vec::new(),
         };
         let weights = matches!(chunk.weights, ChunkWeights::Lines(_)).then(|| loads[0].address);
+        let of_weights = loads.len();
+        if chunk.lookup.is_some() {
+            loads.push(linear(Target::Tables, 1)?);
+        }
         loads.push(linear(Target::Parameters, chunk.parameter_lines)?);
         let last = loads.len() - 1;
         let parameters = loads[last].address;
-        self.chunks.push(ChunkContent { layer, slice: chunk.slice, weights, parameters });
+        let table = chunk.lookup.map(|layer| (layer, loads[of_weights].address));
+        self.chunks.push(ChunkContent { layer, slice: chunk.slice, weights, table, parameters });
 
-        let (of_weights, of_parameters) = loads.split_at_mut(last);
         let mut needed = (number + 1).saturating_sub(MOST_CHUNKS_AHEAD);
-        for (ring, loads) in [(&mut self.weights, of_weights), (&mut self.parameters, of_parameters)] {
+        let (weight_loads, others) = loads.split_at_mut(of_weights);
+        let (table_loads, parameter_loads) = others.split_at_mut(last - of_weights);
+        let rings = [&mut self.weights, &mut self.tables, &mut self.parameters];
+        for (ring, loads) in rings.into_iter().zip([weight_loads, table_loads, parameter_loads]) {
             let end =
                 |load: &Transfer| load.line + load.beats.div_ceil(accelerator.beats_per_line(load.target));
             let Some(lines) = loads.iter().map(end).max() else { continue };
@@ -298,8 +325,9 @@ impl Plan<'_> {
             self.stored = store + 1;
         }
         loads[last].tokens.post = bit(Queue::Compute);
-        let weight_line = if last > 0 { loads[0].line } else { 0 };
-        let mut command = chunk.command.placed(weight_line, loads[last].line);
+        let weight_line = if of_weights > 0 { loads[0].line } else { 0 };
+        let lookup = chunk.lookup.map(|_| loads[of_weights].line);
+        let mut command = chunk.command.placed(weight_line, loads[last].line, lookup);
         for load in loads {
             self.push(layer, Command::Load(load));
         }

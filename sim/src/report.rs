@@ -17,7 +17,8 @@ pub struct LayerReport {
     pub output: String,
     /// Multiply-accumulates of the network's layer.
     pub macs: u64,
-    /// Cycles from the end of the layer before to the end of this one; they add up to the run.
+    /// Cycles from the end of the layer before to the end of this one; they add up to the run. A lookup that the layer
+    /// before takes with it has none.
     pub cycles: u64,
     /// Where the cycles of its compute commands went.
     pub compute: ComputeTiming,
@@ -92,7 +93,7 @@ pub fn report(
             macs,
             cycles,
             compute,
-            utilization: macs as f64 / (cycles * peak) as f64,
+            utilization: macs as f64 / (cycles.max(1) * peak) as f64,
             read_bytes: bytes(Queue::Load),
             written_bytes: bytes(Queue::Store),
         });
@@ -144,12 +145,12 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
                 let beats = u64::from(transfer.beats);
                 activity.add("i_load", beats);
                 activity.add("i_read_port", beats);
+                // Tables lie in the postprocessor.
                 let component = match transfer.target {
-                    Target::Activations => "i_activations",
-                    Target::Weights => "i_weights",
-                    Target::Parameters => "i_parameters",
+                    Target::Tables => "i_postprocessor".to_owned(),
+                    target => format!("i_{}", target.name()),
                 };
-                activity.add(component, beats);
+                activity.add(&component, beats);
             }
             Command::Store(transfer) => {
                 let beats = u64::from(transfer.beats);

@@ -112,11 +112,6 @@ fn queues(mask: i64) -> String {
 }
 
 fn target(code: i64) -> String {
-    let known = [
-        (Target::Activations, "activations"),
-        (Target::Weights, "weights"),
-        (Target::Parameters, "parameters"),
-    ];
-    let named = known.iter().find(|(target, _)| *target as i64 == code);
-    named.map_or_else(|| code.to_string(), |(_, name)| (*name).to_owned())
+    let named = Target::ALL.into_iter().find(|target| *target as i64 == code);
+    named.map_or_else(|| code.to_string(), |target| target.name().to_owned())
 }

@@ -244,9 +244,9 @@ fn tensors_that_cannot_be_read() {
 #[test]
 fn convolutions_used_in_unsupported_ways() {
     single(
-        node("Gelu", "x", "y"),
+        node("Selu", "x", "y"),
         vec![],
-        "node `gelu_y` (Gelu): operator of domain ai.onnx is not supported; supported are Add, ",
+        "node `selu_y` (Selu): operator of domain ai.onnx is not supported; supported are Add, ",
     );
     let mut foreign = node("Conv", "x w", "y");
     foreign.domain = "com.example".to_owned();
@@ -282,6 +282,41 @@ fn convolutions_used_in_unsupported_ways() {
         vec![floats("b", &[3], 1.0)],
         "needs a bias for each of 2 channels, found 3",
     );
+}
+
+#[test]
+fn transposed_convolutions_and_resizes_used_in_unsupported_ways() {
+    let transposed = || node("ConvTranspose", "x k", "y");
+    let kernels = || vec![floats("k", &[3, 2, 2, 2], 1.0)];
+    single(
+        node("ConvTranspose", "x k", "y"),
+        vec![floats("k", &[2, 2, 2, 2], 1.0)],
+        "its weights take 2 channels",
+    );
+    single(with(transposed(), "group", &[3]), kernels(), "3 groups are not supported; 1 is");
+    single(
+        with(transposed(), "pads", &[2, 0, 0, 0]),
+        kernels(),
+        "pads cut 2 positions, more than its kernel adds",
+    );
+    single(with(transposed(), "output_shape", &[9, 9]), kernels(), "give pads and output_padding");
+    single(with(transposed(), "strides", &[0, 1]), kernels(), "must lie in 1..=65535");
+    let scales = |fill| {
+        let mut scales = floats("s", &[4], fill);
+        scales.float_data[..2].fill(1.0);
+        vec![scales]
+    };
+    let resize = || node("Resize", "x  s", "y");
+    single(resize(), scales(1.5), "by whole factors up to 64 are supported");
+    single(resize(), scales(1000.0), "by whole factors up to 64 are supported");
+    single(with_text(resize(), "mode", "linear"), scales(2.0), "only the mode nearest is supported");
+    single(
+        with_text(resize(), "nearest_mode", "ceil"),
+        scales(2.0),
+        "take other positions than the quotient",
+    );
+    let gelu = with_text(node("Gelu", "x", "y"), "approximate", "tanh");
+    single(gelu, vec![], "only approximate = none is supported");
 }
 
 #[test]

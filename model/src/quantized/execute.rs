@@ -239,6 +239,25 @@ impl QuantizedNetwork {
         self.admitted(index, rescaling.outputs())
     }
 
+    /// What a lookup layer makes of each integer of its input's format, from the smallest to the largest. Its channels
+    /// share bias and factor.
+    pub fn lookup_results(&self, index: usize) -> Vec<i32> {
+        let QuantizedLayer { weights, bias, multipliers, requantization, offset, low, high, .. } =
+            &self.layers()[index];
+        let entries: Vec<i64> = weights.iter().map(|&entry| entry.into()).collect();
+        let rescaling = Rescaling {
+            sums: &entries,
+            bias: &bias[..1],
+            multipliers: &multipliers[..1],
+            mode: *requantization,
+            offset: *offset,
+            low: *low,
+            high: *high,
+            is_narrow: self.accumulator_bits(index) <= 32,
+        };
+        self.admitted(index, rescaling.outputs())
+    }
+
     /// Outputs of layer `index` as their format has them: a binary one has no zero.
     fn admitted(&self, index: usize, outputs: Vec<i32>) -> Vec<i32> {
         let output = self.quantization(self.graph().layers()[index].output);

@@ -56,7 +56,8 @@ def case(name, shape, nodes, constants=(), output="y", opset=13, drop_last=False
 
 
 def node(operator, inputs, output, **attributes):
-    return helper.make_node(operator, inputs.split(), [output], **attributes)
+    # Two spaces leave an optional input out.
+    return helper.make_node(operator, inputs.split(" ") if inputs else [], [output], **attributes)
 
 
 def real(name, *shape):
@@ -199,6 +200,33 @@ def quantized_weights():
          [real("r", 4, 3, 3, 3), ("s", 3 * scales), ("z", np.zeros(4, np.int8))])
 
 
+def transposed():
+    case("conv_transpose", (3, 4, 5),
+         [node("ConvTranspose", "x w b", "y", strides=[2, 2], pads=[1, 1, 1, 1])], [real("w", 3, 4, 3, 3), real("b", 4)])
+    case("conv_transpose_output_padding", (3, 4, 5),
+         [node("ConvTranspose", "x w", "y", strides=[2, 2], pads=[1, 0, 1, 1], output_padding=[1, 1])],
+         [real("w", 3, 4, 3, 3)])
+    case("conv_transpose_dilated", (2, 4, 4),
+         [node("ConvTranspose", "x w", "y", strides=[4, 4], dilations=[2, 3])], [real("w", 2, 3, 2, 2)])
+    case("conv_transpose_depthwise", (4, 4, 4),
+         [node("ConvTranspose", "x w b", "y", strides=[2, 2], group=4)], [real("w", 4, 1, 2, 3), real("b", 4)])
+    w8 = rng.integers(-127, 128, (3, 4, 3, 3)).astype(np.int8)
+    case("conv_transpose_int8_per_channel", (3, 5, 5),
+         [node("DequantizeLinear", "q s z", "w", axis=1), node("ConvTranspose", "x w", "y", strides=[2, 2])],
+         [("q", w8), ("s", rng.uniform(0.001, 0.01, 4).astype(np.float32)), ("z", np.zeros(4, np.int8))])
+    case("resize_asymmetric", (3, 4, 5),
+         [node("Resize", "x  s", "y", coordinate_transformation_mode="asymmetric", nearest_mode="floor")],
+         [("s", np.array([1, 1, 2, 3], np.float32))])
+    case("resize_half_pixel_sizes", (3, 4, 5), [node("Resize", "x   n", "y")], [ints("n", 1, 3, 16, 20)])
+    case("upsample", (3, 4, 5), [node("Upsample", "x s", "y", mode="nearest")],
+         [("s", np.array([1, 1, 2, 2], np.float32))], opset=9)
+
+
+def functions():
+    for operator, opset in (("Sigmoid", 13), ("Tanh", 13), ("HardSwish", 14), ("Gelu", 20)):
+        case(operator.lower(), (3, 4, 5), [node(operator, "x", "y")], opset=opset)
+
+
 def deformable_convolutions():
     """Offsets that leave a 6 × 5 image on all sides; drawn by themselves, so that the other cases stay as they are."""
     global rng
@@ -229,5 +257,7 @@ if __name__ == "__main__":
     dense()
     views()
     quantized_weights()
+    transposed()
+    functions()
     deformable_convolutions()
     print(f"{len(list(HERE.glob('*.onnx')))} cases")

@@ -92,6 +92,18 @@ pub enum Target {
     Weights,
     /// Biases and scales.
     Parameters,
+    /// Lookup tables.
+    Tables,
+}
+
+impl Target {
+    /// Every scratchpad, in the order of its code.
+    pub const ALL: [Target; 4] = [Target::Activations, Target::Weights, Target::Parameters, Target::Tables];
+
+    /// Name in listings and signals.
+    pub fn name(self) -> &'static str {
+        ["activations", "weights", "parameters", "tables"][self as usize]
+    }
 }
 
 /// Tokens a command waits for and posts, one bit a queue: `1 << Queue::index`. A command starts when every

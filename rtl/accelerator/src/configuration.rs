@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use bitmill_units::common::requantizer::Roundings;
 use serde::{Deserialize, Serialize};
 
+use crate::command::fields;
+
 pub use formats::Formats;
 pub use nonlinear::{Nonlinear, NormRoot};
 
@@ -146,11 +148,14 @@ pub struct Vector {
     /// Whether it adds two activations in one step, as TFLite does, and multiplies them: a pair unit in front
     /// of every requantizer.
     pub elementwise: bool,
+    /// Lookup tables behind the requantizers, 0 to 3: functions of single elements, such as sigmoid and tanh, for
+    /// activations of up to 8 bits. With two or more the next is loaded while one is in use.
+    pub lookup_tables: u32,
 }
 
 impl Default for Vector {
     fn default() -> Vector {
-        Vector { rows: 1, rounding: Roundings::default(), elementwise: true }
+        Vector { rows: 1, rounding: Roundings::default(), elementwise: true, lookup_tables: 0 }
     }
 }
 
@@ -273,6 +278,7 @@ impl Configuration {
         range("array.columns", self.array.columns, 1, 256)?;
         power_of_two("array.input_dilation", self.array.input_dilation, 1, 8)?;
         power_of_two("vector.rows", self.vector.rows, 1, self.array.rows)?;
+        range("vector.lookup_tables", self.vector.lookup_tables, 0, (1 << fields::LOOKUP.shape.width) - 1)?;
         range("scratchpads.activations_kib", self.scratchpads.activations_kib, 1, 4096)?;
         power_of_two("scratchpads.banks_per_row", self.scratchpads.banks_per_row, 1, 4)?;
         range("scratchpads.weights_kib", self.scratchpads.weights_kib, 1, 4096)?;

@@ -32,7 +32,7 @@ pub enum Fault {
     Bounds = 10,
     /// An address in memory that is not a multiple of the beat.
     Alignment = 11,
-    /// A compute command of a kind, or with an input dilation, that this accelerator does not have.
+    /// A compute command of a kind, or with an input dilation or a lookup table, that this accelerator does not have.
     Kind = 12,
     /// A compute command with a count of 0: pixels, blocks or taps; rows without pixels, or whose 1 is 0.
     EmptyLoop = 13,
@@ -84,7 +84,7 @@ impl Fault {
             Fault::Bounds => "the transfer ends beyond its scratchpad",
             Fault::Alignment => "the transfer's address is not a multiple of the beat",
             Fault::Kind => {
-                "the compute command is of a kind or has an input dilation that the accelerator lacks"
+                "the compute command has a kind, an input dilation or a lookup table that the accelerator lacks"
             }
             Fault::EmptyLoop => "the compute command has a count of 0",
             Fault::Row => "the rows are longer than the row units' buffers",
@@ -110,11 +110,13 @@ impl Fault {
                 _ if get(&fields::INPUT_DILATION) > accelerator.most_input_dilation_log2().into() => {
                     Some(Fault::Kind)
                 }
+                _ if get(&fields::LOOKUP) > accelerator.lookup_tables().into() => Some(Fault::Kind),
                 _ if COUNTS.iter().any(|count| get(count) == 0) => Some(Fault::EmptyLoop),
                 _ => None,
             };
         }
-        let Some(target) = reachable(queue).iter().find(|t| **t as u64 == get(&fields::TARGET)) else {
+        let Some(target) = reachable(accelerator, queue).iter().find(|t| **t as u64 == get(&fields::TARGET))
+        else {
             return Some(Fault::Target);
         };
         let (beats, per_line) = (get(&fields::BEATS), u64::from(accelerator.beats_per_line(*target)));
@@ -160,9 +162,10 @@ pub(crate) fn forbidden_tokens(queue: Queue) -> u64 {
 }
 
 /// Scratchpads that a transfer of `queue` reaches.
-pub(crate) fn reachable(queue: Queue) -> &'static [Target] {
+pub(crate) fn reachable(accelerator: &Accelerator, queue: Queue) -> &'static [Target] {
     match queue {
-        Queue::Load => &[Target::Activations, Target::Weights, Target::Parameters],
+        Queue::Load if accelerator.lookup_tables() > 0 => &Target::ALL,
+        Queue::Load => &Target::ALL[..Target::Tables as usize],
         Queue::Store => &[Target::Activations],
         Queue::Compute => &[],
     }

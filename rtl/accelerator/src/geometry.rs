@@ -1,15 +1,16 @@
 //! What a configuration fixes: widths, lines and slices that hardware, lowering and simulator share.
 
+mod memories;
+
 use std::sync::Arc;
 
 use bitmill_formats::requantize::MULTIPLIER_BITS;
 use bitmill_formats::{Block, ChannelBlock, Format, Multiplication, Ordered};
-use bitmill_hdl::{HdlError, Module, bits_for};
+use bitmill_hdl::{HdlError, Module};
 use bitmill_units::common::block_encoder::BlockEncoder;
 use bitmill_units::common::pair::Pair;
-use bitmill_units::common::ram::Ram;
 use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, Requantizer};
-use bitmill_units::pe::lane::{LANE_WEIGHT_BITS, VectorLane};
+use bitmill_units::pe::lane::VectorLane;
 use bitmill_units::pe::{Element, Kind, Mode, ProcessingElement, Request};
 
 use bitmill_units::UnitError;
@@ -113,6 +114,10 @@ impl Accelerator {
                 );
                 return Err(illegal("array.columns", self.columns(), legal));
             }
+        }
+        let lacks_tables = self.lacks_table_words().filter(|_| self.lookup_tables() > 0);
+        if let Some(legal) = lacks_tables {
+            return Err(illegal("vector.lookup_tables", self.lookup_tables(), legal));
         }
         let beat = self.beat_bits();
         if self.word_slot_bits() > beat {
@@ -322,59 +327,6 @@ impl Accelerator {
         self.pe.weight_bits()
     }
 
-    /// Useful bits of a scratchpad line.
-    pub fn line_bits(&self, target: Target) -> u32 {
-        match target {
-            Target::Activations => self.rows() * self.word_bits(),
-            Target::Weights => {
-                let lanes = self.vector_word().map_or(0, |word| word.channels);
-                (self.columns() * self.weight_word_bits()).max(lanes * LANE_WEIGHT_BITS)
-            }
-            Target::Parameters => self.most_channels() * self.parameter_bits(),
-        }
-    }
-
-    /// Beats that fill one line.
-    pub fn beats_per_line(&self, target: Target) -> u32 {
-        let bits = match target {
-            Target::Activations => self.rows() * self.word_slot_bits(),
-            _ => self.line_bits(target),
-        };
-        bits.div_ceil(self.beat_bits())
-    }
-
-    /// Lines of a scratchpad.
-    pub fn lines(&self, target: Target) -> u32 {
-        let sizes = &self.configuration.scratchpads;
-        let kib = match target {
-            Target::Activations => sizes.activations_kib,
-            Target::Weights => sizes.weights_kib,
-            Target::Parameters => sizes.parameters_kib,
-        };
-        kib * 8192 / self.line_bits(target)
-    }
-
-    /// Banks of the activation scratchpad: a word of a line in each of the first `rows`, and so on with the lines
-    /// that follow, as many as there are banks for each row.
-    pub fn banks(&self) -> u32 {
-        self.rows() * self.banks_per_row()
-    }
-
-    /// Lines of activations that lie side by side in banks of their own.
-    pub(crate) fn banks_per_row(&self) -> u32 {
-        self.configuration.scratchpads.banks_per_row
-    }
-
-    /// Bits of an address within a bank of activations.
-    pub(crate) fn bank_address_bits(&self) -> u32 {
-        self.line_address_bits(Target::Activations) - self.banks_per_row().ilog2()
-    }
-
-    /// Bits of a line address.
-    pub(crate) fn line_address_bits(&self, target: Target) -> u32 {
-        bits_for(u64::from(self.lines(target)) - 1)
-    }
-
     /// Cycles from a tile's last step to its results: those of the PE, or of the vector lanes.
     pub fn result_latency_cycles(&self, kind: ComputeKind) -> u32 {
         let timing = if kind == ComputeKind::Matrix { self.pe.timing() } else { self.lane.timing() };
@@ -408,15 +360,6 @@ impl Accelerator {
     /// What its commands may be.
     pub fn opcodes(&self) -> &'static [Opcode] {
         if self.row_units.is_some() { &Opcode::ALL } else { &Opcode::ALL[..Opcode::Rows as usize] }
-    }
-
-    /// The memory behind one bank or slice of a scratchpad.
-    pub(crate) fn ram(&self, target: Target) -> Result<Ram, ConfigurationError> {
-        let (width, banks_per_row) = match target {
-            Target::Activations => (self.word_bits(), self.banks_per_row()),
-            _ => (self.beat_bits().min(self.line_bits(target)), 1),
-        };
-        Ok(Ram::new(width, self.lines(target).div_ceil(banks_per_row))?)
     }
 }
 

@@ -9,6 +9,7 @@ mod fetch;
 mod gather;
 mod lite;
 mod load;
+mod lookup;
 mod memory_side;
 mod pairing;
 mod postprocessor;

@@ -29,6 +29,7 @@ fn compute() -> Compute {
         channel_stride: 40000,
         channel_blocks: 77,
         input_dilation_log2: 0,
+        lookup: None,
         input_width: 224,
         input_height: 32767,
         walk: Walk::new(8, 224, 112, 3, (2, 2), (1, 1), (1, 1)),

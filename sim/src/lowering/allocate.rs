@@ -70,10 +70,12 @@ fn tensor_word(
     Ok((word.clone(), idle))
 }
 
-/// A place for every tensor of `network`, by tensor.
+/// A place for every tensor of `network`, by tensor. What goes into the lookup that a layer takes with it lies nowhere;
+/// it has the place of what comes out.
 pub(super) fn allocate(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
+    takes_lookup: &dyn Fn(usize) -> bool,
 ) -> Result<Places, SimulationError> {
     let graph = network.graph();
     let layers = graph.layers();
@@ -119,9 +121,14 @@ pub(super) fn allocate(
             unit_matrices.push(place(Shape::new(1, channels, channels), (word, 0), 0, index)?);
         }
     }
-    for (index, layer) in layers.iter().enumerate() {
-        let until = last_use(layer.output, layers.len());
-        tensors.push(place(lies(layer.output), word(layer.output)?, index, until)?);
+    let mut index = 0;
+    while index < layers.len() {
+        let results = if takes_lookup(index) { 2 } else { 1 };
+        let output = layers[index + results - 1].output;
+        let until = last_use(output, layers.len());
+        let found = place(lies(output), word(output)?, index, until)?;
+        tensors.extend(std::iter::repeat_n(found, results));
+        index += results;
     }
     Ok(Places { tensors, unit_matrices })
 }

@@ -22,6 +22,8 @@ pub(super) struct Chunk {
     pub command: ChunkCommand,
     pub weights: ChunkWeights,
     pub parameter_lines: u32,
+    /// The lookup layer through whose table its results go.
+    pub lookup: Option<usize>,
 }
 
 /// A command of the compute queue.
@@ -31,11 +33,11 @@ pub(super) enum ChunkCommand {
 }
 
 impl ChunkCommand {
-    /// The command, with its weights and parameters from these lines on.
-    pub fn placed(self, weight_line: u32, parameter_line: u32) -> Command {
+    /// The command, with its weights and parameters from these lines on, and its lookup table.
+    pub fn placed(self, weight_line: u32, parameter_line: u32, lookup: Option<u32>) -> Command {
         match self {
             ChunkCommand::Compute(compute) => {
-                Command::Compute(Compute { weight_line, parameter_line, ..compute })
+                Command::Compute(Compute { weight_line, parameter_line, lookup, ..compute })
             }
             ChunkCommand::Rows(rows) => Command::Rows(Rows { parameter_line, ..rows }),
         }

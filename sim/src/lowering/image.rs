@@ -19,6 +19,8 @@ pub(crate) struct ChunkContent {
     pub slice: Slice,
     /// Address of the weights, where it has some.
     pub weights: Option<u32>,
+    /// The lookup layer whose table it needs, and the table's address.
+    pub table: Option<(usize, u32)>,
     /// Address of the parameters.
     pub parameters: u32,
 }
@@ -73,13 +75,17 @@ impl Program {
     ) -> Result<(), SimulationError> {
         let unrolled = self.unrolling.and_then(|_| unroll(accelerator, network));
         let network = unrolled.as_ref().map_or(network, |(network, _)| network);
-        for ChunkContent { layer, slice, weights, parameters } in &self.chunks {
+        for ChunkContent { layer, slice, weights, table, parameters } in &self.chunks {
             let context = Context::new(accelerator, network, *layer, &self.places, slice.source)?;
             let mut corrections = Vec::new();
             if let Some(address) = weights
                 && let Some(lines) = context.weight_lines(&context.mapping()?, *slice, &mut corrections)?
             {
                 put(*address, &lines.into_bytes());
+            }
+            if let Some((layer, address)) = table {
+                let lookup = Context::new(accelerator, network, *layer, &self.places, 0)?;
+                put(*address, &lookup.table_line().into_bytes());
             }
             let lines = context.parameter_lines(slice.output_block, slice.blocks, &corrections)?;
             put(*parameters, &lines.into_bytes());

@@ -215,11 +215,10 @@ impl<'a> Context<'a> {
                 pad_value: 0,
                 ..lanes(dilation::resizing(factor), ComputeKind::Lanes)
             },
-            Operation::Lookup { .. } | Operation::Row { .. } | Operation::Sample { .. } => {
-                return Err(SimulationError::Unsupported {
-                    layer: self.layer.name.clone(),
-                    what: self.layer.operation.name().replace('_', " "),
-                });
+            // Copied, through the table.
+            Operation::Lookup { .. } => lanes(Window::square(1), ComputeKind::Maximum),
+            Operation::Row { .. } | Operation::Sample { .. } => {
+                return Err(self.unsupported(self.layer.operation.name().replace('_', " ")));
             }
         })
     }
@@ -314,6 +313,7 @@ impl<'a> Context<'a> {
             height: moves(stride.height, output.shape.height),
             width: moves(stride.width, output.shape.width),
         };
+        let is_lookup = matches!(self.layer.operation, Operation::Lookup { .. });
         let mut compute = Compute {
             tokens: Tokens::default(),
             kind: mapping.kind,
@@ -353,7 +353,13 @@ impl<'a> Context<'a> {
             output_blocks: blocks,
             mode: self.mode.or_else(|| self.vector_mode()).map_or(0, |mode| mode.code),
             output_format: self.output_format(),
+            lookup: None,
         };
+        if is_lookup {
+            // The table knows what becomes of each code.
+            let range = self.network.quantization(self.layer.inputs[0]);
+            compute = Compute { zero_point: 0, low: range.min(), high: range.max(), ..compute };
+        }
         if output.shape != self.network.graph().shape(self.layer.output) {
             (compute.kernel_width, compute.walk) = pooling::taps_and_walk(accelerator, input.pixels());
             compute.kernel_height = 1;
@@ -378,7 +384,13 @@ impl<'a> Context<'a> {
             None if mapping.shared_lines > 0 => ChunkWeights::Lines(mapping.shared_lines),
             None => ChunkWeights::None,
         };
-        Ok(Chunk { slice, command: ChunkCommand::Compute(compute), weights, parameter_lines: blocks })
+        Ok(Chunk {
+            slice,
+            command: ChunkCommand::Compute(compute),
+            weights,
+            parameter_lines: blocks,
+            lookup: is_lookup.then_some(self.index),
+        })
     }
 
     /// A mode whose activations are the vector unit's: padding depends on it.

@@ -5,7 +5,7 @@
 
 use bitmill_accelerator::Target;
 use bitmill_formats::requantize::MAX_SHIFT;
-use bitmill_model::{MAX_BIAS_PLACES, QuantizedLayer, Requantization};
+use bitmill_model::{MAX_BIAS_PLACES, Multiplier, Operation, QuantizedLayer, Requantization};
 
 use super::layer::Context;
 use crate::SimulationError;
@@ -40,6 +40,10 @@ impl Context<'_> {
         channel: usize,
         correction: i64,
     ) -> Result<ChannelParameters, SimulationError> {
+        if matches!(self.layer.operation, Operation::Lookup { .. }) {
+            let Multiplier { multiplier, shift } = Multiplier::ONE;
+            return Ok(ChannelParameters { bias: 0, bias_places: 0, multiplier, shift: shift.into() });
+        }
         let QuantizedLayer { bias, multipliers, requantization, arithmetic, .. } = self.parameters;
         let refused =
             |what: String| SimulationError::Weights { layer: self.layer.name.clone(), channel, what };

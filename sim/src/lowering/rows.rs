@@ -43,6 +43,7 @@ impl Context<'_> {
             command: ChunkCommand::Rows(rows),
             weights: ChunkWeights::None,
             parameter_lines: blocks,
+            lookup: None,
         })
     }
 

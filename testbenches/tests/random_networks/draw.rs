@@ -3,7 +3,7 @@
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_hdl::unit::Random;
 use bitmill_model::{
-    ActivationFormat, Arithmetic, Extent, Multiplier, Network, Operation, Padding, Quantization,
+    ActivationFormat, Arithmetic, Extent, Function, Multiplier, Network, Operation, Padding, Quantization,
     QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
 
@@ -31,7 +31,7 @@ pub fn accelerator(random: &mut Random, bits: u32) -> (Accelerator, String) {
         "name: drawn\nprecision: {{activations: int{bits}, weights: int{bits}}}\n\
          pe: {{kind: integer, lanes: {lanes}}}\narray: {{rows: {rows}, columns: {columns}, input_dilation: {}}}\n\
          scratchpads: {{activations_kib: {}, banks_per_row: {}, weights_kib: {}, parameters_kib: {}}}\n\
-         vector: {{rows: {drained}}}\n\
+         vector: {{rows: {drained}, lookup_tables: {}}}\n\
          memory: {{width_bits: {}, burst_beats: {}, outstanding_reads: {}, outstanding_writes: {}, \
          latency_cycles: {}, beat_interval_cycles: {}}}\n",
         one_of(random, &[1, 2, 4, 8]),
@@ -39,6 +39,7 @@ pub fn accelerator(random: &mut Random, bits: u32) -> (Accelerator, String) {
         one_of(random, &[1, 1, 2, 4]),
         one_of(random, &[1, 2, 4]),
         one_of(random, &[1, 1, 2]),
+        one_of(random, &[0, 1, 2, 3]),
         one_of(random, &beat),
         within(random, 1, 20),
         within(random, 1, 4),
@@ -50,13 +51,13 @@ pub fn accelerator(random: &mut Random, bits: u32) -> (Accelerator, String) {
     (Accelerator::new(configuration).unwrap_or_else(|error| panic!("{yaml}{error}")), yaml)
 }
 
-/// A network of some layers whose tensors have `bits`.
-pub fn network(random: &mut Random, bits: u8) -> QuantizedNetwork {
+/// A network of some layers whose tensors have `bits`, of operations that `accelerator` mostly has.
+pub fn network(random: &mut Random, accelerator: &Accelerator, bits: u8) -> QuantizedNetwork {
     let shape = Shape::new(within(random, 1, 9), within(random, 1, 9), within(random, 1, 9));
     let mut graph = Network::new("drawn", Tensor { name: "x".to_owned(), shape }).expect("a legal shape");
     let wanted = within(random, 2, 6);
     while graph.layers().len() < wanted {
-        let (operation, inputs) = layer(random, &graph);
+        let (operation, inputs) = layer(random, accelerator, &graph);
         // What does not suit its inputs is drawn again.
         let _ = graph.push(format!("layer{}", graph.layers().len()), operation, inputs);
     }
@@ -89,16 +90,16 @@ pub fn input(random: &mut Random, network: &QuantizedNetwork) -> Vec<i32> {
 }
 
 /// An operation on tensors that there are, mostly on the latest.
-fn layer(random: &mut Random, graph: &Network) -> (Operation, Vec<TensorId>) {
+fn layer(random: &mut Random, accelerator: &Accelerator, graph: &Network) -> (Operation, Vec<TensorId>) {
     let outputs = graph.layers().iter().map(|layer| layer.output);
     let tensors: Vec<TensorId> = [TensorId::INPUT].into_iter().chain(outputs).collect();
     let latest = tensors[tensors.len() - 1];
     let first = if random.one_in(4) { one_of(random, &tensors) } else { latest };
     let second = one_of(random, &tensors);
     let shape = graph.shape(first);
-    let window = window(random);
+    let window = window(random, accelerator);
     let one = |operation| (operation, vec![first]);
-    match random.below(13) {
+    match random.below(14) {
         0..4 => {
             let groups = if random.one_in(4) { shape.channels } else { 1 };
             let out_channels = groups * within(random, 1, if groups == 1 { 12 } else { 2 });
@@ -111,12 +112,20 @@ fn layer(random: &mut Random, graph: &Network) -> (Operation, Vec<TensorId>) {
         8 => one(Operation::FullyConnected { out_features: within(random, 1, 12) }),
         9 => (Operation::Concatenate, vec![first, second]),
         10 => (Operation::Add, vec![first, second]),
-        11 => one(Operation::ResizeNearest { factor: Extent::square(one_of(random, &[2, 2, 2, 3, 4])) }),
+        11 if accelerator.lookup_tables() > 0 => one(Operation::Lookup { function: Function::Sigmoid }),
+        12 => one(Operation::ResizeNearest { factor: input_dilation(random, accelerator) }),
         _ => (Operation::Multiply, vec![first, second]),
     }
 }
 
-fn window(random: &mut Random) -> Window {
+/// An input dilation, seldom one that the accelerator lacks.
+fn input_dilation(random: &mut Random, accelerator: &Accelerator) -> Extent {
+    let most = accelerator.most_input_dilation_log2();
+    let log2 = if random.one_in(20) { 2 } else { random.below(u64::from(most) + 1) };
+    Extent::square(1 << log2)
+}
+
+fn window(random: &mut Random, accelerator: &Accelerator) -> Window {
     let extent = |random: &mut Random, most| Extent::new(within(random, 1, most), within(random, 1, most));
     let (kernel, stride, dilation) = (extent(random, 4), extent(random, 3), extent(random, 2));
     // A window always meets the input.
@@ -127,7 +136,8 @@ fn window(random: &mut Random) -> Window {
         bottom: padding(kernel.height),
         right: padding(kernel.width),
     };
-    let input_dilation = Extent::square(if random.one_in(4) { one_of(random, &[2, 2, 4]) } else { 1 });
+    let input_dilation =
+        if random.one_in(4) { input_dilation(random, accelerator) } else { Extent::square(1) };
     Window { kernel, stride, dilation, padding, input_dilation }
 }
 
@@ -142,6 +152,22 @@ fn parameters(
     let (low, high) = (output.min(), output.max());
     let (codes, half) = ((high - low + 1) as u64, f64::from(high));
     let multiplier = |real: f64| Multiplier::nearest(real).expect("a legal factor");
+    if let Operation::Lookup { .. } = operation {
+        // Half of them rescale what the table says.
+        let (factor, bias) = if random.one_in(2) { (1.0, 0) } else { (0.7, 3) };
+        return QuantizedLayer {
+            weight_format: WeightFormat::signed(output.bits() as u8).expect("a legal width"),
+            weights: (low..=high).map(|_| (i64::from(low) + random.below(codes) as i64) as i16).collect(),
+            bias: vec![bias; channels],
+            multipliers: vec![multiplier(factor); channels],
+            requantization: one_of(random, &MODES),
+            input_multipliers: Vec::new(),
+            arithmetic: Arithmetic::default(),
+            offset: 0,
+            low,
+            high,
+        };
+    }
     let is_add = *operation == Operation::Add;
     let in_one_step = is_add && random.one_in(2);
     // Sums of random terms spread over about the range of the output.

@@ -14,7 +14,7 @@ fn check(seed: u64) -> Option<u64> {
     let mut random = Random::new(seed);
     let bits = if random.one_in(3) { 4 } else { 8 };
     let (accelerator, yaml) = draw::accelerator(&mut random, bits);
-    let network = draw::network(&mut random, bits as u8);
+    let network = draw::network(&mut random, &accelerator, bits as u8);
     let verification = Verification {
         top: accelerator.module().unwrap_or_else(|error| panic!("seed {seed}: {error}\n{yaml}")),
         accelerator: &accelerator,

@@ -4,11 +4,13 @@ mod convolution;
 mod deformable;
 mod dense;
 mod elementwise;
+mod function;
 mod pooling;
 mod qonnx;
 mod quantization;
 mod shapes;
 mod slice_pad;
+mod transposed;
 mod view;
 mod weights;
 
@@ -29,15 +31,18 @@ const OPERATORS: &[(&str, Handler)] = &[
     ("Concat", shapes::concat),
     ("Constant", view::constant),
     ("Conv", convolution::conv),
+    ("ConvTranspose", transposed::conv_transpose),
     ("DeformConv", deformable::deform_conv),
     ("DequantizeLinear", quantization::dequantize_linear),
     ("Div", elementwise::div),
     ("Dropout", view::identity),
     ("Flatten", view::flatten),
     ("Gather", shapes::gather),
+    ("Gelu", function::gelu),
     ("Gemm", dense::gemm),
     ("GlobalAveragePool", pooling::global_average_pool),
     ("GlobalMaxPool", pooling::global_max_pool),
+    ("HardSwish", function::hard_swish),
     ("Identity", view::identity),
     ("MatMul", dense::mat_mul),
     ("MaxPool", pooling::max_pool),
@@ -49,14 +54,18 @@ const OPERATORS: &[(&str, Handler)] = &[
     ("ReduceMean", pooling::reduce_mean),
     ("Relu", elementwise::relu),
     ("Reshape", view::reshape),
+    ("Resize", transposed::resize),
     ("Shape", shapes::shape),
+    ("Sigmoid", function::sigmoid),
     ("Slice", slice_pad::slice),
     ("Softmax", elementwise::softmax),
     ("Squeeze", view::squeeze),
     ("Sub", elementwise::sub),
+    ("Tanh", function::tanh),
     ("Transpose", view::transpose),
     ("Trunc", qonnx::trunc),
     ("Unsqueeze", shapes::unsqueeze),
+    ("Upsample", transposed::resize),
 ];
 
 /// Domains whose operators are ONNX's own, or, for quantization, mean the same.

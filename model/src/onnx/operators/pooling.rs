@@ -57,7 +57,7 @@ fn extent(node: Node, name: &str) -> Result<Option<Extent>, ModelError> {
 }
 
 /// The `pads` attribute: starts, then ends.
-fn explicit_padding(node: Node) -> Result<Padding, ModelError> {
+pub(super) fn explicit_padding(node: Node) -> Result<Padding, ModelError> {
     let Some(values) = node.ints("pads") else { return Ok(Padding::default()) };
     let sizes = values.iter().map(|&size| usize::try_from(size).ok().filter(|&size| size <= 65_535));
     match sizes.collect::<Option<Vec<_>>>().as_deref() {

@@ -117,6 +117,8 @@ pub struct Compute {
     pub mode: u32,
     /// Format of the results, by its place in `precision.activations`.
     pub output_format: u32,
+    /// Lookup table that results go through.
+    pub lookup: Option<u32>,
 }
 
 /// How the input position moves over output pixels and taps. `index` is the pixel number in the input,
@@ -243,6 +245,7 @@ impl Compute {
             (&fields::START_X, w.start_x.into()),
             (&fields::START_INDEX, w.start_index.into()),
             (&fields::STRIDE_X, w.stride_x.into()),
+            (&fields::LOOKUP, self.lookup.map_or(0, |table| i64::from(table) + 1)),
             (&fields::OUTPUT_WIDTH, w.output_width.into()),
             (&fields::WRAP_X, w.wrap_x.into()),
             (&fields::WRAP_INDEX, w.wrap_index.into()),

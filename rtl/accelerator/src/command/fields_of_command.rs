@@ -78,7 +78,7 @@ pub mod fields {
 
     // Load and store.
 
-    /// Scratchpad: 0 activations, 1 weights, 2 parameters.
+    /// Scratchpad: 0 activations, 1 weights, 2 parameters, 3 lookup tables.
     pub const TARGET: Field = unsigned("target", 0, 12, 2);
     /// Beats.
     pub const BEATS: Field = unsigned("beats", 0, 16, 24);
@@ -129,7 +129,9 @@ pub mod fields {
     /// Input pixel number of output pixel 0.
     pub const START_INDEX: Field = signed("start_index", 3, 32, 24);
     /// Columns from one output pixel to the next.
-    pub const STRIDE_X: Field = unsigned("stride_x", 3, 56, 8);
+    pub const STRIDE_X: Field = unsigned("stride_x", 3, 56, 6);
+    /// Lookup table that results go through, counted from 1; 0 for none.
+    pub const LOOKUP: Field = unsigned("lookup", 3, 62, 2);
     /// Columns of the output.
     pub const OUTPUT_WIDTH: Field = unsigned("output_width", 4, 0, 16);
     /// Columns to go back at the end of an output row.
@@ -200,7 +202,7 @@ pub mod fields {
     /// Fields of loads and stores.
     pub const TRANSFER: [&Field; 4] = [&TARGET, &BEATS, &LINE, &ADDRESS];
     /// Fields of compute commands.
-    pub const COMPUTE: [&Field; 38] = [
+    pub const COMPUTE: [&Field; 39] = [
         &INPUT_DILATION,
         &KIND,
         &WEIGHT_ORDER,
@@ -221,6 +223,7 @@ pub mod fields {
         &START_X,
         &START_INDEX,
         &STRIDE_X,
+        &LOOKUP,
         &OUTPUT_WIDTH,
         &WRAP_X,
         &WRAP_INDEX,

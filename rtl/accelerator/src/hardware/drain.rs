@@ -14,9 +14,9 @@ use super::{by_output, choose, later};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind};
 
-/// Cycles from a chunk's choice to its write: one to select it, the requantizer's, and a block encoder's.
+/// Cycles from a chunk's choice to its write: one to select it, and those that its sums take to become words.
 pub(super) fn write_delay_cycles(accelerator: &Accelerator) -> u32 {
-    1 + accelerator.requantizer().latency_cycles() + accelerator.block_cycles()
+    1 + accelerator.requantization_cycles()
 }
 
 /// The same for a pair, which goes through the pair unit first.

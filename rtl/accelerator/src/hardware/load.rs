@@ -7,15 +7,14 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 
 use super::bursts::Bursts;
-use crate::command::fields;
-use crate::{Accelerator, Target};
-
-pub(super) const TARGETS: [(Target, &str); 3] =
-    [(Target::Activations, "activations"), (Target::Weights, "weights"), (Target::Parameters, "parameters")];
+use crate::Accelerator;
+use crate::command::{Queue, fields};
+use crate::fault::reachable;
 
 /// Bits that number the beats of a line, for the scratchpad with the longest lines.
 pub(super) fn slice_bits(accelerator: &Accelerator) -> u32 {
-    let longest = TARGETS.iter().map(|(target, _)| accelerator.beats_per_line(*target)).max().unwrap_or(1);
+    let targets = reachable(accelerator, Queue::Load).iter();
+    let longest = targets.map(|target| accelerator.beats_per_line(*target)).max().unwrap_or(1);
     bits_for(u64::from(longest) - 1)
 }
 
@@ -55,8 +54,9 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.output("request_beats_o", bursts.beats);
     m.group("To the scratchpads");
     let target = fields::TARGET.of(&words);
-    for (which, name) in TARGETS {
-        m.output(&format!("{name}_write_o"), data_valid.and(target.eq_value(which as i128)));
+    for which in reachable(accelerator, Queue::Load) {
+        let write = data_valid.and(target.eq_value(*which as i128));
+        m.output(&format!("{}_write_o", which.name()), write);
     }
     m.output("line_o", place.line);
     m.output("slice_o", place.slice);
@@ -82,12 +82,13 @@ fn place_of_beat<'m>(
 ) -> Place<'m> {
     m.comment("Place of the beat in the scratchpad.");
     let bits = slice_bits(accelerator);
-    let last_slices: Vec<Signal> = TARGETS
+    let last_slices: Vec<Signal> = reachable(accelerator, Queue::Load)
         .iter()
-        .map(|(target, _)| m.lit(bits, u64::from(accelerator.beats_per_line(*target)) - 1))
+        .map(|target| m.lit(bits, u64::from(accelerator.beats_per_line(*target)) - 1))
         .collect();
     let target = words[0].slice(fields::TARGET.lsb, fields::TARGET.shape.width);
-    let last_slice = target.select(&last_slices[..2], last_slices[2]).named("last_slice");
+    let others = last_slices.len() - 1;
+    let last_slice = target.select(&last_slices[..others], last_slices[others]).named("last_slice");
     let slice_q = m.register("slice_q", unsigned(bits)).without_reset();
     let line_ends = slice_q.q().eq(last_slice).named("line_ends");
     let restart = start.or(line_ends);

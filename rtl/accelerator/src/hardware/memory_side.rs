@@ -5,6 +5,7 @@ use bitmill_hdl::{HdlError, InstanceHandle, ModuleBuilder, Signal, Wire, unsigne
 use super::lite::{DATA_BITS, STROBE_BITS};
 use super::{ADDRESS_BITS, axi, control, fetch, lite, load, queue, read_port, store, tokens, write_port};
 use crate::command::{Queue, fields};
+use crate::fault::reachable;
 use crate::register_map::REGISTER_ADDRESS_BITS;
 use crate::{Accelerator, Target};
 
@@ -168,7 +169,10 @@ pub(super) fn memory_side<'m>(
         compute_running: ties.runnings[Queue::Compute.index()],
         compute_done: ties.dones[Queue::Compute.index()],
         load: LoadOutputs {
-            writes: load::TARGETS.iter().map(|(_, name)| load.output(&format!("{name}_write_o"))).collect(),
+            writes: reachable(accelerator, Queue::Load)
+                .iter()
+                .map(|target| load.output(&format!("{}_write_o", target.name())))
+                .collect(),
             line: load.output("line_o"),
             slice: load.output("slice_o"),
             data: load.output("data_o"),

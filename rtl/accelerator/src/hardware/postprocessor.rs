@@ -13,6 +13,7 @@ use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, ROUNDING_B
 use super::array::result_port;
 use super::by_output;
 use super::drain::block_bits;
+use super::lookup::Tables;
 use super::pairing::Pairing;
 use super::scratchpad::{across, group_bits};
 use crate::rows::RowUnits;
@@ -68,6 +69,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         m.ignore(is_matrix);
     }
     let rows = accelerator.row_units().map(|units| RowResults::new(&m, accelerator, units));
+    let tables = Tables::new(&m, accelerator);
     let chunk = Chunk { is_matrix, block, group, format, array, vector };
 
     let requantizer = accelerator.requantizer().module()?;
@@ -96,7 +98,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
                 m.instance(&format!("i_requantizer_{drain_row}_{lane}"), &requantizer, &connections);
             activations.push(instance.output("activation_o"));
         }
-        words.push(word(&m, accelerator, drain_row, &activations, format)?);
+        words.push(word(&m, accelerator, drain_row, &activations, format, tables.as_ref())?);
     }
     m.group("Words, one for each row of the group");
     for (row, word) in words.into_iter().enumerate() {
@@ -229,14 +231,15 @@ fn select_result<'m>(accelerator: &Accelerator, drain_row: u32, lane: u32, chunk
     chunk.is_matrix.mux(from_array, choose(chunk.group, from_vector).extend(from_array.width()))
 }
 
-/// The activation word of the requantized integers (or ordinals), in the chosen format. Where there are blocks, words
-/// of other formats wait for as long as a block takes.
+/// The activation word of the requantized integers (or ordinals), in the chosen format. Where there are lookup tables
+/// or blocks, all words wait for as long as they take.
 fn word<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
     drain_row: u32,
     integers: &[Signal<'m>],
     format: Option<Signal<'m>>,
+    tables: Option<&Tables<'m>>,
 ) -> Result<Signal<'m>, HdlError> {
     let code = |word: &WordLayout, integer: Signal<'m>| {
         let bits = integer.as_unsigned().truncate(word.format.bits());
@@ -249,18 +252,33 @@ fn word<'m>(
     let mut words = Vec::new();
     for (number, layout) in accelerator.words().iter().enumerate() {
         let lanes = integers[..layout.channels as usize].iter().rev();
+        let later = |word, cycles: u32| {
+            let delay = |word, cycle| m.delay_data(&format!("word_{drain_row}_{number}_{cycle}_q"), word);
+            (0..cycles).fold(word, delay)
+        };
         let word = match layout.block {
             Some(block) => {
                 let ordinals: Vec<Signal> =
                     lanes.map(|ordinal| ordinal.as_unsigned().truncate(layout.format.bits())).collect();
                 let encoder = BlockEncoder::new(block).module()?;
                 let name = format!("i_block_{drain_row}_{number}");
-                m.instance(&name, &encoder, &[("ordinals_i", m.concat(&ordinals))]).output("word_o")
+                let word =
+                    m.instance(&name, &encoder, &[("ordinals_i", m.concat(&ordinals))]).output("word_o");
+                later(word, accelerator.lookup_cycles())
             }
             None => {
                 let codes: Vec<Signal> = lanes.map(|&integer| code(layout, integer)).collect();
-                let delay = |word, cycle| m.delay_data(&format!("word_{drain_row}_{number}_{cycle}_q"), word);
-                (0..accelerator.block_cycles()).fold(m.concat(&codes), delay)
+                match tables.filter(|_| accelerator.vector_word() == Some(layout)) {
+                    Some(tables) => {
+                        let places = (0..layout.channels).rev().map(|lane| format!("{drain_row}_{lane}"));
+                        let entries = places
+                            .zip(codes)
+                            .map(|(place, code)| tables.look_up(m, accelerator, &place, code))
+                            .collect::<Result<Vec<Signal>, HdlError>>()?;
+                        later(m.concat(&entries), accelerator.block_cycles())
+                    }
+                    None => later(m.concat(&codes), accelerator.lookup_cycles() + accelerator.block_cycles()),
+                }
             }
         };
         words.push(word.extend(accelerator.word_bits()));

@@ -39,7 +39,7 @@ pub(super) fn duration(accelerator: &Accelerator, command: &Rows) -> ComputeTimi
     ComputeTiming {
         step_cycles: turns * u64::from(words),
         row_cycles: turns * (turn_cycles - u64::from(words)),
-        finish_cycles: 1 + u64::from(accelerator.requantizer().latency_cycles()),
+        finish_cycles: 1 + u64::from(accelerator.requantization_cycles()),
         ..ComputeTiming::default()
     }
 }
@@ -92,7 +92,7 @@ pub(super) fn module(accelerator: &Accelerator, units: &RowUnits) -> Result<Arc<
         .rev()
         .map(|row| turn.remaining.gt(m.constant(fields::PIXELS.shape, row.into())).and(valid))
         .collect();
-    let cycles = accelerator.requantizer().latency_cycles();
+    let cycles = accelerator.requantization_cycles();
     let write = super::later(&m, "write", m.concat(&written), cycles, true);
     let group = super::later(&m, "group", turn.group, cycles, false);
     let line = super::later(&m, "output_line", lines.output, cycles, false);

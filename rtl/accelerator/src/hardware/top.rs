@@ -315,6 +315,19 @@ fn postprocess<'m>(
                 .push((postprocessor::row_port(row, lane), side.unit.output(&rows::result_port(row, lane))));
         }
     }
+    if accelerator.lookup_tables() > 0 {
+        let load = &queues.load;
+        inputs.extend(
+            [
+                ("lookup_i", fields::LOOKUP.of(&queues.compute_words)),
+                ("table_write_i", load.writes[Target::Tables as usize]),
+                ("table_line_i", load.line),
+                ("table_slice_i", load.slice),
+                ("table_data_i", load.data),
+            ]
+            .map(|(port, signal)| (port.to_owned(), signal)),
+        );
+    }
     inputs.extend(parameters.iter().enumerate().map(|(s, slice)| (format!("parameter_{s}_i"), *slice)));
     let vector_channels = accelerator.vector_word().map_or(0, |word| word.channels);
     for (prefix, unit, channels) in

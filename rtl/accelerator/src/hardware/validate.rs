@@ -40,11 +40,12 @@ pub(super) fn fault_code<'m>(
     let lacks_kind = from(kind, accelerator.kinds());
     let lacks_dilation =
         from(get(&fields::INPUT_DILATION), u64::from(accelerator.most_input_dilation_log2()) + 1);
+    let lacks_table = from(get(&fields::LOOKUP), u64::from(accelerator.lookup_tables()) + 1);
     let transfer = transfer(m, accelerator, words, store);
     let mut checks = vec![
         (Fault::Opcode, m.any(&known).not()),
         (Fault::Tokens, m.any(&bad_tokens)),
-        (Fault::Kind, compute.and(lacks_kind.or(lacks_dilation))),
+        (Fault::Kind, compute.and(m.any(&[lacks_kind, lacks_dilation, lacks_table]))),
         (Fault::EmptyLoop, compute.and(m.any(&counts_nothing))),
         (Fault::Target, transfer.target.and(is_transfer)),
         (Fault::NoBeats, get(&fields::BEATS).any().not().and(is_transfer)),
@@ -95,13 +96,13 @@ fn transfer<'m>(
     let code = get(&fields::TARGET);
     let reaches = |queue: Queue| {
         let bits: Vec<Signal> =
-            reachable(queue).iter().map(|target| code.eq_value(*target as i128)).collect();
+            reachable(accelerator, queue).iter().map(|target| code.eq_value(*target as i128)).collect();
         m.any(&bits)
     };
     // Ends, in beats from the scratchpad's first: lines times beats a line, a product with a constant.
     let (line, beats) = (get(&fields::LINE), get(&fields::BEATS));
     let width = beats.width() + 9;
-    let beyond: Vec<Signal> = reachable(Queue::Load)
+    let beyond: Vec<Signal> = reachable(accelerator, Queue::Load)
         .iter()
         .map(|target| {
             let per_line = accelerator.beats_per_line(*target);
