@@ -197,7 +197,7 @@ fn malformed_commands_stop_the_run_and_are_named() {
         (0, &fields::OPCODE, 0, Fault::Opcode),
         (compute, &fields::OPCODE, 15, Fault::Opcode),
         (load, &fields::WAIT, 0b0001, Fault::Tokens),
-        (compute, &fields::POST, 0b1000, Fault::Tokens),
+        (compute, &fields::POST, 0b010, Fault::Tokens),
         (load, &fields::TARGET, 3, Fault::Target),
         (store, &fields::TARGET, 1, Fault::Target),
         (load, &fields::BEATS, 0, Fault::NoBeats),
@@ -205,6 +205,8 @@ fn malformed_commands_stop_the_run_and_are_named() {
         (store, &fields::LINE, 0xffff, Fault::Bounds),
         (load, &fields::ADDRESS, 4, Fault::Alignment),
         (compute, &fields::KIND, 3, Fault::Kind),
+        (compute, &fields::INPUT_DILATION, 1, Fault::Kind),
+        (compute, &fields::LOOKUP, 1, Fault::Kind),
         (compute, &fields::PIXELS, 0, Fault::EmptyLoop),
     ] {
         let words = with(encoded(&bench, index), field, value);

@@ -14,6 +14,7 @@ use crate::{Accelerator, Target};
 pub(super) struct Tables<'m> {
     /// Table of the command, counted from 1; 0 for none.
     lookup: Signal<'m>,
+    looks_up: Signal<'m>,
     write: Signal<'m>,
     write_line: Signal<'m>,
     write_slice: Signal<'m>,
@@ -37,7 +38,8 @@ impl<'m> Tables<'m> {
         if accelerator.beats_per_line(Target::Tables) == 1 {
             m.ignore(write_slice);
         }
-        Some(Tables { lookup, write, write_line, write_slice, write_data })
+        let looks_up = lookup.any().named("looks_up");
+        Some(Tables { lookup, looks_up, write, write_line, write_slice, write_data })
     }
 
     /// What `code` becomes a cycle later: its entry in the command's table, or itself where there is none.
@@ -68,12 +70,11 @@ impl<'m> Tables<'m> {
         let width = accelerator.beat_bits().min(accelerator.line_bits(Target::Tables));
         let number = self.lookup.sub_wrapping(m.lit(self.lookup.width(), 1));
         let beat = if beats_log2 > 0 { code.slice(entry_bits, beats_log2) } else { code };
-        let looks_up = self.lookup.any();
         let inputs = [
             ("write_i", self.write),
             ("write_address_i", address(self.write_line, self.write_slice)),
             ("write_data_i", self.write_data.truncate(width)),
-            ("read_i", looks_up),
+            ("read_i", self.looks_up),
             ("read_address_i", address(number, beat)),
         ];
         let line = m.instance(&format!("i_table_{place}"), &ram.module()?, &inputs).output("read_data_o");
@@ -84,6 +85,6 @@ impl<'m> Tables<'m> {
             0 => entries[0],
             _ => code_q.truncate(entry_bits).select(&entries, entries[0]),
         };
-        Ok(looks_up.mux(entry, code_q))
+        Ok(self.looks_up.mux(entry, code_q))
     }
 }
