@@ -10,7 +10,9 @@ use bitmill_hdl::Module;
 use bitmill_hdl::unit::{Random, Unit, Values, compare, interpret};
 use bitmill_testbenches::cosim::{self, Bench, PowerUp};
 use bitmill_units::Entry;
-use bitmill_units::engine::deformable_convolution::{cached, convolution, layers, pointwise};
+use bitmill_units::engine::deformable_convolution::{
+    cached, cached_convolution, convolution, layers, pointwise,
+};
 
 struct Case {
     label: String,
@@ -47,7 +49,7 @@ fn modes() -> Vec<String> {
 /// The same of the sampler without a bound, with caches and queues that take turns.
 fn cached_modes() -> Vec<String> {
     let mut all = Vec::new();
-    let queues = [(2, 2), (4, 8), (16, 4), (8, 32)];
+    let queues = [(2, 4), (4, 8), (16, 4), (8, 32)];
     for offsets in ["square", "per_tap"] {
         for interpolation in ["bilinear", "rounded"] {
             for (mask_bits, fraction_bits) in [(0, 4), (8, 3), (0, 0)] {
@@ -144,4 +146,9 @@ fn pipelines_run_as_predicted() {
 #[test]
 fn samplers_without_a_bound_run_as_predicted() {
     run_as_predicted(cached::ENTRY, &cached_modes(), &[""]);
+}
+
+#[test]
+fn engines_without_a_bound_run_as_predicted() {
+    run_as_predicted(cached_convolution::ENTRY, &cached_modes(), &ARRAYS);
 }

@@ -9,7 +9,6 @@ use bitmill_hdl::unit::{Values, lane, number, signed_number};
 use bitmill_hdl::{BigUint, Module};
 use bitmill_units::common::requantizer::{BIAS_BITS, OutputRange, Requantizer, SHIFT_BITS};
 use bitmill_units::engine::deformable_convolution::array::{ArrayShape, Sums};
-use bitmill_units::engine::deformable_convolution::convolution::DeformableConvolution;
 use bitmill_units::engine::deformable_convolution::shape::Shape;
 
 /// The ports of a unit in a cycle, by name.
@@ -200,13 +199,13 @@ impl Stage {
     /// requantized.
     pub fn deformable(
         &self,
-        engine: &DeformableConvolution,
+        shape: &Shape,
+        array: &ArrayShape,
         streams: &Streams,
         ports: &Ports,
         [words, outputs]: [usize; 2],
         zero_point: i64,
     ) -> Vec<i64> {
-        let (shape, array) = (engine.sampler(), engine.array());
         let channels = words * shape.lanes as usize;
         let taps_and_channels = (0..TAPS).flat_map(|tap| (0..channels).map(move |channel| (tap, channel)));
         let of_output = |output: usize| {

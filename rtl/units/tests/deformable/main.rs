@@ -59,7 +59,8 @@ fn whole_layers_are_their_golden() {
             let results = if array.sums == Sums::Depthwise { words } else { ports.size("last_group_i") };
             if let Some(image) = streams.first(&ports, &shape, [words, results]) {
                 let sizes = [words, results * array.outputs() as usize];
-                let expected = stage.deformable(&engine, &image, &ports, sizes, ports.signed("zero_point_i"));
+                let expected =
+                    stage.deformable(&shape, array, &image, &ports, sizes, ports.signed("zero_point_i"));
                 assert_eq!(image.results, expected);
                 images += 1;
             }

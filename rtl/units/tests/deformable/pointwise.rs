@@ -36,8 +36,14 @@ fn whole_layers_are_the_goldens_of_both_convolutions() {
                     [words * array.steps.taps_at_once as usize, results * array.outputs() as usize];
                 let range = ports.range("pointwise_");
                 image.image = first.pointwise(array, &image.image, channels, range);
-                let expected =
-                    second.deformable(engine, &image, &ports, [results, channels[1]], range.zero_point);
+                let expected = second.deformable(
+                    &shape,
+                    engine.array(),
+                    &image,
+                    &ports,
+                    [results, channels[1]],
+                    range.zero_point,
+                );
                 assert_eq!(image.results, expected, "{settings}");
                 images += 1;
             }

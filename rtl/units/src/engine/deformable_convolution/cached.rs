@@ -30,7 +30,7 @@ pub const ENTRY: Entry = Entry {
     parameters: &PARAMETERS,
     examples: &[
         "offsets=per_tap lanes=2 longest_side=16 most_words=2 cache_rows=4 cache_columns=4 queue_steps=4 most_reads=4",
-        "lanes=1 longest_side=8 most_words=4 cache_rows=2 cache_columns=8 queue_steps=8 most_reads=2 mask_bits=3",
+        "lanes=1 longest_side=8 most_words=4 cache_rows=2 cache_columns=8 queue_steps=8 most_reads=4 mask_bits=3",
         "offsets=per_tap interpolation=rounded lanes=2 longest_side=16 most_words=1 cache_rows=4 cache_columns=2 \
          queue_steps=2 most_reads=8",
     ],

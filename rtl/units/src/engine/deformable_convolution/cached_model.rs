@@ -30,6 +30,7 @@ struct Lookup {
 }
 
 /// The input streams of a cycle.
+#[derive(Clone, Copy)]
 pub(super) struct Inputs<'i> {
     pub offsets: Option<&'i BigUint>,
     pub masks: Option<&'i BigUint>,
@@ -40,6 +41,24 @@ pub(super) struct Inputs<'i> {
     pub settings: &'i [BigUint],
 }
 
+impl<'i> Inputs<'i> {
+    /// The first input ports of a unit, and the others.
+    pub fn split(inputs: &'i [BigUint], has_masks: bool) -> (Inputs<'i>, &'i [BigUint]) {
+        let (streams, rest) = inputs.split_at(2 + usize::from(has_masks));
+        let (memory, rest) = rest.split_at(4);
+        let (settings, rest) = rest.split_at(4);
+        let inputs = Inputs {
+            offsets: streams[0].bit(0).then_some(&streams[1]),
+            masks: streams.get(2),
+            ready: memory[0].bit(0),
+            read_ready: memory[1].bit(0),
+            data: memory[2].bit(0).then_some(&memory[3]),
+            settings,
+        };
+        (inputs, rest)
+    }
+}
+
 /// What is said in a cycle besides samples.
 #[derive(Clone, Copy)]
 pub(super) struct Said {
@@ -47,6 +66,16 @@ pub(super) struct Said {
     pub valid: bool,
     /// Row, column and word that are asked for.
     pub read: Option<[u32; 3]>,
+}
+
+impl Said {
+    /// The outputs of a unit: what is ready, what is valid, data, and a read.
+    pub fn outputs(self, data: Option<BigUint>) -> Expected {
+        let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
+        let mut outputs = vec![bit(self.offsets_ready), bit(self.valid), data, bit(self.read.is_some())];
+        outputs.extend((0..3).map(|index| self.read.map(|read| BigUint::from(read[index]))));
+        outputs
+    }
 }
 
 /// The state of a sampler.
@@ -201,21 +230,8 @@ impl Idle for CachedModel {
 
 impl Model for CachedModel {
     fn cycle(&mut self, inputs: &[BigUint]) -> Expected {
-        let (streams, rest) = inputs.split_at(2 + usize::from(self.shape.shape.mask_width().is_some()));
-        let given = |valid: &BigUint| valid.bit(0);
+        let (inputs, _) = Inputs::split(inputs, self.shape.shape.mask_width().is_some());
         let samples = self.samples().cloned();
-        let said = self.step(&Inputs {
-            offsets: given(&streams[0]).then_some(&streams[1]),
-            masks: streams.get(2),
-            ready: given(&rest[0]),
-            read_ready: given(&rest[1]),
-            data: given(&rest[2]).then_some(&rest[3]),
-            settings: &rest[4..],
-        });
-        let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
-        let mut outputs = vec![bit(said.offsets_ready), bit(said.valid), samples, bit(said.read.is_some())];
-        let place = |index: usize| said.read.map(|read| BigUint::from(read[index]));
-        outputs.extend((0..3).map(place));
-        outputs
+        self.step(&inputs).outputs(samples)
     }
 }

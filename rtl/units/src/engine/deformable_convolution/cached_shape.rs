@@ -31,8 +31,8 @@ const CACHE: [Parameter; 4] = [
     Parameter {
         name: "most_reads",
         default: "32",
-        help: "words under way from memory: a power of 2 from 2 to 64",
-        legal: Legal::OneOf(&["2", "4", "8", "16", "32", "64"]),
+        help: "words under way from memory: a power of 2 from 4, the pixels around a tap, to 64",
+        legal: Legal::OneOf(&["4", "8", "16", "32", "64"]),
     },
 ];
 
@@ -48,7 +48,8 @@ pub struct CachedShape {
     pub cache: [u32; 2],
     /// Steps that wait for memory, a power of 2.
     pub queue_steps: u32,
-    /// Words under way from memory, a power of 2.
+    /// Words under way from memory, a power of 2. The four pixels around a tap have room together: the first of their
+    /// words are taken only when the last one was asked for.
     pub most_reads: u32,
 }
 
@@ -60,21 +61,23 @@ impl CachedShape {
     pub fn from_settings(settings: &Settings) -> Result<CachedShape, UnitError> {
         let shape = Shape::common(settings, Bound::NONE, 1, [1, 1])?;
         let banks = if shape.interpolates() { [2, 2] } else { [1, 1] };
-        let side = |name: &'static str| {
+        let size = |name: &'static str, least: u32, most: u32| {
             let size = power_of_two(settings, name, 64)?;
-            match (2..=shape.longest_side).contains(&size) {
-                true => Ok(size),
-                false => {
-                    let legal = format!("powers of 2 from 2 to {} are legal", shape.longest_side);
-                    Err(UnitError::illegal(name, size, legal))
-                }
+            if !(least..=most).contains(&size) {
+                return Err(UnitError::illegal(
+                    name,
+                    size,
+                    format!("powers of 2 from {least} to {most} are legal"),
+                ));
             }
+            Ok(size)
         };
+        let side = |name: &'static str| size(name, 2, shape.longest_side);
         Ok(CachedShape {
             shape: Shape { banks, ..shape },
             cache: [side("cache_rows")?, side("cache_columns")?],
-            queue_steps: power_of_two(settings, "queue_steps", 64)?.max(2),
-            most_reads: power_of_two(settings, "most_reads", 64)?.max(2),
+            queue_steps: size("queue_steps", 2, 64)?,
+            most_reads: size("most_reads", 4, 64)?,
         })
     }
 

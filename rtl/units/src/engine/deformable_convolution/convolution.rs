@@ -15,7 +15,7 @@ use super::convolution_model::EngineModel;
 use super::ports::{LOADS, connect, inputs};
 use super::sampler::Sampler;
 use super::shape::{PARAMETERS, Shape};
-use super::{elements, replay, stimulus};
+use super::{elements, multiply, stimulus};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Parameters beside those of the sampler.
@@ -40,7 +40,7 @@ const SUMS: [Parameter; 3] = [
     },
 ];
 
-const OWN: [Parameter; 5] = elements::joined(&SUMS, &elements::PARAMETERS);
+pub(super) const OWN: [Parameter; 5] = elements::joined(&SUMS, &elements::PARAMETERS);
 const ALL: [Parameter; 17] = elements::joined(&PARAMETERS, &OWN);
 
 /// Catalogue entry.
@@ -60,6 +60,22 @@ pub const ENTRY: Entry = Entry {
     build: |settings| Ok(Box::new(DeformableConvolution::from_settings(settings)?)),
 };
 
+/// The sums that `settings` of the first of these parameters describe.
+pub(super) fn sums(settings: &Settings) -> Result<Sums, UnitError> {
+    let (columns, groups) = (settings.number("columns", 1..=32)?, settings.number("most_groups", 1..=64)?);
+    match settings.choice("channels", &[("depthwise", false), ("full", true)])? {
+        true => Ok(Sums::Full { columns, most_groups: groups }),
+        false if columns > 1 => {
+            Err(UnitError::illegal("columns", columns, "1 is legal for a depthwise convolution"))
+        }
+        false if groups > 1 => {
+            let legal = "1 is legal for a depthwise convolution";
+            Err(UnitError::illegal("most_groups", groups, legal))
+        }
+        false => Ok(Sums::Depthwise),
+    }
+}
+
 /// A deformable convolution engine.
 #[derive(Clone, Debug)]
 pub struct DeformableConvolution {
@@ -75,20 +91,10 @@ impl DeformableConvolution {
     /// many taps or has several modes or results.
     pub fn from_settings(settings: &Settings) -> Result<DeformableConvolution, UnitError> {
         let sampler = Shape::from_settings(settings)?;
-        let (columns, groups) =
-            (settings.number("columns", 1..=32)?, settings.number("most_groups", 1..=64)?);
-        let sums = match settings.choice("channels", &[("depthwise", false), ("full", true)])? {
-            true => Sums::Full { columns, most_groups: groups },
-            false if columns > 1 => {
-                return Err(UnitError::illegal("columns", columns, "1 is legal for a depthwise convolution"));
-            }
-            false if groups > 1 => {
-                let legal = "1 is legal for a depthwise convolution";
-                return Err(UnitError::illegal("most_groups", groups, legal));
-            }
-            false => Sums::Depthwise,
-        };
-        Ok(DeformableConvolution { sampler, array: elements::array(settings, sampler.steps(), sums)? })
+        Ok(DeformableConvolution {
+            sampler,
+            array: elements::array(settings, sampler.steps(), sums(settings)?)?,
+        })
     }
 
     /// The depthwise engine behind the sampler of `shape`, whose PE `settings` choose.
@@ -138,18 +144,10 @@ impl Unit for DeformableConvolution {
         m.group("Weights and scales, while nothing is under way");
         let loads = inputs(&m, &array, "", &LOADS);
         let last_word = sizes[2];
-        let last_group = range.iter().find(|(port, _)| *port == "last_group_i");
-
+        let to_array = [ready, vec![last_word], range, loads].concat();
         let sampler = m.instance("i_sampler", &sampler, &[streams, sizes].concat());
-        let array = m.instance("i_array", &array, &[ready, vec![last_word], range.clone(), loads].concat());
-        let mut source = sampler;
-        if let Some(last_group) = last_group {
-            let replay = replay::module(&self.array.steps, last_group.1.width())?;
-            let replay = m.instance("i_replay", &replay, &[last_word, *last_group]);
-            connect(sampler, replay);
-            source = replay;
-        }
-        connect(source, array);
+        let [sink, array] = multiply::instances(&m, &self.array, &array, &to_array)?;
+        connect(sampler, sink);
         m.group("Answers");
         m.output("image_ready_o", sampler.output("image_ready_o"));
         m.output("offsets_ready_o", sampler.output("offsets_ready_o"));

@@ -3,9 +3,9 @@
 use bitmill_hdl::BigUint;
 use bitmill_hdl::unit::{Expected, Model, number};
 
-use super::array_model::{ArrayModel, ArraySettings, output_range};
+use super::array_model::{ArraySettings, output_range};
 use super::convolution::DeformableConvolution;
-use super::replay::ReplayModel;
+use super::multiply::MultiplyModel;
 use super::sampler_model::{Handshake, Inputs, Ports, SamplerModel};
 use super::stimulus::Idle;
 
@@ -13,8 +13,7 @@ use super::stimulus::Idle;
 pub(super) struct EngineModel {
     unit: DeformableConvolution,
     sampler: SamplerModel,
-    replay: Option<ReplayModel>,
-    array: ArrayModel,
+    multiply: MultiplyModel,
 }
 
 impl EngineModel {
@@ -23,15 +22,14 @@ impl EngineModel {
         let shape = unit.sampler();
         EngineModel {
             sampler: SamplerModel::new(shape, carries_data),
-            replay: unit.array().group_bits().map(|_| ReplayModel::new(unit.array().steps)),
-            array: ArrayModel::new(unit.array().clone(), carries_data),
+            multiply: MultiplyModel::new(unit.array(), carries_data),
             unit,
         }
     }
 
     /// The result that waits to be taken.
     pub fn result(&self) -> Option<&BigUint> {
-        self.array.result()
+        self.multiply.result()
     }
 
     /// Offsets beyond the bound.
@@ -41,34 +39,22 @@ impl EngineModel {
 
     /// What the load ports bring.
     pub fn load(&mut self, ports: &[BigUint]) {
-        self.array.load(ports);
+        self.multiply.load(ports);
     }
 
     /// What is said in a cycle, and the clock edge that ends it; `inputs.ready` tells whether the result is taken.
     pub fn step(&mut self, inputs: Inputs, settings: &ArraySettings) -> Handshake {
-        let (samples, array_ready) = (self.sampler.samples().cloned(), self.array.ready());
-        let valid = self.array.result().is_some();
-        let sampled_ready = self.replay.as_ref().map_or(array_ready, ReplayModel::ready);
-        let ready = inputs.ready;
-        let said = self.sampler.step(&Inputs { ready: sampled_ready, ..inputs });
-        let to_array = match &mut self.replay {
-            None => samples,
-            Some(replay) => {
-                let shown = replay.shown().cloned();
-                replay.step(samples.as_ref(), array_ready, settings.last_word, settings.last_group);
-                shown
-            }
-        };
-        self.array.step(to_array.as_ref(), ready, settings);
+        let (samples, valid, ready) =
+            (self.sampler.samples().cloned(), self.multiply.result().is_some(), inputs.ready);
+        let said = self.sampler.step(&Inputs { ready: self.multiply.ready(), ..inputs });
+        self.multiply.step(samples.as_ref(), ready, settings);
         Handshake { valid, ..said }
     }
 }
 
 impl Idle for EngineModel {
     fn is_idle(&self) -> bool {
-        self.sampler.is_idle()
-            && self.replay.as_ref().is_none_or(ReplayModel::is_idle)
-            && self.array.is_idle()
+        self.sampler.is_idle() && self.multiply.is_idle()
     }
 }
 
@@ -76,7 +62,7 @@ impl Model for EngineModel {
     fn cycle(&mut self, inputs: &[BigUint]) -> Expected {
         let ports = Ports::split(inputs, self.unit.sampler().mask_width().is_some());
         let (sizes, rest) = ports.rest.split_at(4);
-        let (group, rest) = rest.split_at(usize::from(self.replay.is_some()));
+        let (group, rest) = rest.split_at(usize::from(self.unit.array().group_bits().is_some()));
         let (range, loads) = rest.split_at(3);
         let settings = ArraySettings {
             last_word: number(&sizes[2]) as u32,

@@ -13,10 +13,10 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, unsigned};
 use super::array::{self, ArrayShape, MOST_PRODUCTS, Sums};
 use super::convolution::DeformableConvolution;
 use super::pointwise_model::PipelineModel;
-use super::ports::{LOADS, connect, inputs};
+use super::ports::{LOADS, inputs};
 use super::shape::{PARAMETERS, Shape};
 use super::steps::Steps;
-use super::{elements, replay, stimulus};
+use super::{elements, multiply, stimulus};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
 /// Parameters of the 1 × 1 convolution; `lanes` and `most_words` are those of its results.
@@ -132,13 +132,10 @@ impl Unit for PointwiseDeformable {
         m.comment("A pixel is played once for each word of output channels.");
         let (_, last_group) = words[1];
         let between = [("last_word_i", last_group), ("zero_point_i", pointwise_range[0].1.as_unsigned())];
-        let replay =
-            m.instance("i_replay", &replay::module(&self.pointwise.steps, last_group.width())?, &words);
+        let to_pointwise = [words, pointwise_range, pointwise_loads].concat();
+        let [replay, pointwise] = multiply::instances(&m, &self.pointwise, &pointwise, &to_pointwise)?;
         replay.input("valid_i", image_valid);
         replay.input("samples_i", image);
-        let pointwise =
-            m.instance("i_pointwise", &pointwise, &[words, pointwise_range, pointwise_loads].concat());
-        connect(replay, pointwise);
         let outside = [offsets, ready, sides, range, loads, between.to_vec()].concat();
         let deformable = m.instance("i_deformable", &deformable, &outside);
         deformable.input("image_valid_i", pointwise.output("valid_o"));

@@ -3,29 +3,26 @@
 use bitmill_hdl::BigUint;
 use bitmill_hdl::unit::{Expected, Model, number};
 
-use super::array_model::{ArrayModel, ArraySettings, output_range};
+use super::array_model::{ArraySettings, output_range};
 use super::convolution_model::EngineModel;
+use super::multiply::MultiplyModel;
 use super::pointwise::PointwiseDeformable;
-use super::replay::ReplayModel;
 use super::sampler_model::{Handshake, Inputs, Ports};
 use super::stimulus::Idle;
 
 /// The state of a pipeline.
 pub(super) struct PipelineModel {
     has_masks: bool,
-    replay: ReplayModel,
-    pointwise: ArrayModel,
+    pointwise: MultiplyModel,
     deformable: EngineModel,
 }
 
 impl PipelineModel {
     /// A pipeline in its state after reset; without data its results are 0, in the same cycles.
     pub fn new(unit: PointwiseDeformable, carries_data: bool) -> PipelineModel {
-        let pointwise = unit.pointwise().clone();
         PipelineModel {
             has_masks: unit.deformable().sampler().mask_width().is_some(),
-            replay: ReplayModel::new(pointwise.steps),
-            pointwise: ArrayModel::new(pointwise, carries_data),
+            pointwise: MultiplyModel::new(unit.pointwise(), carries_data),
             deformable: EngineModel::new(unit.deformable().clone(), carries_data),
         }
     }
@@ -38,18 +35,17 @@ impl PipelineModel {
         pointwise: &ArraySettings,
         depthwise: &ArraySettings,
     ) -> Handshake {
-        let (image_ready, array_ready) = (self.replay.ready(), self.pointwise.ready());
-        let (played, result) = (self.replay.shown().cloned(), self.pointwise.result().cloned());
-        self.replay.step(inputs.image, array_ready, pointwise.last_word, pointwise.last_group);
+        let (image, image_ready) = (inputs.image, self.pointwise.ready());
+        let result = self.pointwise.result().cloned();
         let said = self.deformable.step(Inputs { image: result.as_ref(), ..inputs }, depthwise);
-        self.pointwise.step(played.as_ref(), said.image_ready, pointwise);
+        self.pointwise.step(image, said.image_ready, pointwise);
         Handshake { image_ready, ..said }
     }
 }
 
 impl Idle for PipelineModel {
     fn is_idle(&self) -> bool {
-        self.replay.is_idle() && self.pointwise.is_idle() && self.deformable.is_idle()
+        self.pointwise.is_idle() && self.deformable.is_idle()
     }
 }
 

@@ -8,6 +8,7 @@ use bitmill_hdl::unit::{Model, Random, Values, number, pack, signed_number, to_b
 use bitmill_hdl::{BigUint, Module};
 
 use super::array::{ArrayShape, Sums};
+use super::cached_convolution::{CachedConvolution, CachedEngineModel};
 use super::cached_model::CachedModel;
 use super::cached_shape::CachedShape;
 use super::convolution::DeformableConvolution;
@@ -230,34 +231,58 @@ pub(super) fn sampler(shape: Shape, random: &mut Random, cycles: usize) -> Vec<V
     })
 }
 
-/// Stimulus of the sampler without a bound, whose memory answers as late as it likes. A word of an image is always the same.
-pub(super) fn cached(shape: CachedShape, random: &mut Random, cycles: usize) -> Vec<Values> {
-    let mut model = CachedModel::new(shape, true);
-    let (mut layer, mut image) = (Layer::draw(shape.shape, random), random.next_u64());
-    let (mut answers, mut delay) = (VecDeque::new(), 1);
+/// Layer after layer for a unit that reads images from memory, which answers as late as it likes. A word of an image is
+/// always the same.
+fn run_with_memory(
+    mut model: impl Idle,
+    lanes: u32,
+    random: &mut Random,
+    cycles: usize,
+    draw: impl Fn(&mut Random) -> Task,
+) -> Vec<Values> {
+    let (mut task, mut image, mut delay) = (draw(random), random.next_u64(), 1);
+    let mut answers = VecDeque::new();
     let mut stimulus = Vec::with_capacity(cycles);
     while stimulus.len() < cycles {
-        if layer.is_over() && model.is_idle() {
-            (layer, image) = (Layer::draw(shape.shape, random), random.next_u64());
-            delay = 1 + random.below(8);
+        if task.layer.is_over() && model.is_idle() {
+            (task, image, delay) = (draw(random), random.next_u64(), 1 + random.below(4));
         }
-        // The image is in memory, and does not stream.
-        layer.image_beats = 0;
-        let (streams, ready) = layer.streams(random);
+        let (streams, ready) = task.layer.streams(random);
         let mut values = streams[2..].to_vec();
+        if !task.loads.iter().all(Loads::is_over) {
+            values[0] = BigUint::ZERO;
+        }
         let (reads, comes) = (!random.one_in(delay + 1), !answers.is_empty() && random.one_in(delay));
         let word = if comes { answers.pop_front().unwrap_or_default() } else { BigUint::ZERO };
         values.extend([ready, BigUint::from(u8::from(reads)), BigUint::from(u8::from(comes)), word]);
-        values.extend(layer.settings.iter().cloned());
+        values.extend(task.settings.iter().cloned());
+        values.extend(task.loads.iter_mut().flat_map(Loads::next));
         let said = model.cycle(&values);
         let is_set = |index: usize| said[index] == Some(BigUint::from(1u8));
         if let (true, [Some(row), Some(column), Some(word)]) = (is_set(3) && reads, &said[4..]) {
-            answers.push_back(memory_word(shape.shape.lanes, image, [row, column, word].map(number)));
+            answers.push_back(memory_word(lanes, image, [row, column, word].map(number)));
         }
-        layer.took(&streams, false, is_set(0));
+        task.layer.offset_beats -= u32::from(values[0].bit(0) && is_set(0));
         stimulus.push(values);
     }
     stimulus
+}
+
+/// Stimulus of the sampler without a bound.
+pub(super) fn cached(shape: CachedShape, random: &mut Random, cycles: usize) -> Vec<Values> {
+    run_with_memory(CachedModel::new(shape, true), shape.shape.lanes, random, cycles, |random| {
+        let layer = Layer::draw(shape.shape, random).made_of(0, 0);
+        Task { settings: layer.settings.clone(), layer, loads: Vec::new() }
+    })
+}
+
+/// Stimulus of the engine without a bound.
+pub(super) fn cached_engine(unit: &CachedConvolution, random: &mut Random, cycles: usize) -> Vec<Values> {
+    let shape = unit.sampler().shape;
+    run_with_memory(CachedEngineModel::new(unit, true), shape.lanes, random, cycles, |random| {
+        let task = convolution_task(shape, unit.array(), random);
+        Task { layer: task.layer.made_of(0, 0), ..task }
+    })
 }
 
 /// A word of a pixel of an image in memory.
@@ -266,20 +291,24 @@ fn memory_word(lanes: u32, image: u64, [row, column, word]: [u64; 3]) -> BigUint
     pack(&(0..lanes).map(|_| random.corner_bits(ACTIVATION_BITS)).collect::<Vec<_>>(), ACTIVATION_BITS)
 }
 
+/// Some images for an engine, with weights and scales.
+fn convolution_task(shape: Shape, array: &ArrayShape, random: &mut Random) -> Task {
+    let layer = Layer::draw(shape, random);
+    let groups = match array.sums {
+        Sums::Depthwise => 1,
+        Sums::Full { most_groups, .. } => 1 + random.below(most_groups.min(3).into()) as u32,
+    };
+    let words = number(&layer.settings[2]) as u32 + 1;
+    let loads = vec![Loads::draw(array, words, groups, random)];
+    let last_group = array.group_bits().map(|_| vec![BigUint::from(groups - 1)]);
+    let settings = [layer.settings.clone(), last_group.unwrap_or_default(), range(random)].concat();
+    Task { layer, settings, loads }
+}
+
 /// Stimulus of the whole engine.
 pub(super) fn engine(unit: &DeformableConvolution, random: &mut Random, cycles: usize) -> Vec<Values> {
-    let array = unit.array();
     run(EngineModel::new(unit.clone(), true), random, cycles, |random| {
-        let layer = Layer::draw(unit.sampler(), random);
-        let groups = match array.sums {
-            Sums::Depthwise => 1,
-            Sums::Full { most_groups, .. } => 1 + random.below(most_groups.min(3).into()) as u32,
-        };
-        let words = number(&layer.settings[2]) as u32 + 1;
-        let loads = vec![Loads::draw(array, words, groups, random)];
-        let last_group = array.group_bits().map(|_| vec![BigUint::from(groups - 1)]);
-        let settings = [layer.settings.clone(), last_group.unwrap_or_default(), range(random)].concat();
-        Task { layer, settings, loads }
+        convolution_task(unit.sampler(), unit.array(), random)
     })
 }
 

@@ -5,7 +5,7 @@
 use bitmill_hdl::BigUint;
 use bitmill_hdl::unit::{pack, to_bits};
 
-use super::array::Sums;
+use super::array::{ArrayShape, Sums};
 use super::array_model::ArraySettings;
 use super::convolution::DeformableConvolution;
 use super::convolution_model::EngineModel;
@@ -29,14 +29,14 @@ pub struct LayerSize {
 }
 
 impl LayerSize {
-    fn pixels(self) -> u64 {
+    pub(super) fn pixels(self) -> u64 {
         u64::from(self.height) * u64::from(self.width)
     }
 }
 
 /// Cycles until `results` have come, when no stream is kept waiting from outside. `step` is given whether there is a word
 /// of the image and the offsets of a pixel, and tells what a cycle says.
-fn cycles(
+pub(super) fn cycles(
     [mut image, mut results]: [u64; 2],
     pixels: u64,
     offsets: impl Fn(u64) -> Vec<i64>,
@@ -60,14 +60,22 @@ fn cycles(
     cycles
 }
 
+/// Words of a pixel of the result.
+pub(super) fn words_of_result(array: &ArrayShape, size: LayerSize) -> u32 {
+    match array.sums {
+        Sums::Depthwise => size.words,
+        Sums::Full { .. } => size.groups,
+    }
+}
+
 /// Settings of a multiply stage whose results do not matter.
-fn settings(words: u32, groups: u32) -> ArraySettings {
+pub(super) fn settings(words: u32, groups: u32) -> ArraySettings {
     let range = OutputRange { zero_point: 0, low: 0, high: 0 };
     ArraySettings { last_word: words - 1, last_group: groups - 1, range }
 }
 
 /// Settings of a sampler of pixels of so many `words`.
-fn sizes(size: LayerSize, words: u32) -> [BigUint; 4] {
+pub(super) fn sizes(size: LayerSize, words: u32) -> [BigUint; 4] {
     [size.height - 1, size.width - 1, words - 1, 0].map(BigUint::from)
 }
 
@@ -78,11 +86,8 @@ impl DeformableConvolution {
     pub fn layer_cycles(&self, size: LayerSize, offsets: impl Fn(u64) -> Vec<i64>) -> u64 {
         let mut model = EngineModel::new(self.clone(), false);
         let (sizes, settings) = (sizes(size, size.words), settings(size.words, size.groups));
-        let results = match self.array().sums {
-            Sums::Depthwise => size.words,
-            Sums::Full { .. } => size.groups,
-        };
-        let beats = [size.words, results].map(|words| size.pixels() * u64::from(words));
+        let beats =
+            [size.words, words_of_result(self.array(), size)].map(|words| size.pixels() * u64::from(words));
         cycles(beats, size.pixels(), offsets, |image, offsets| {
             model.step(Inputs { image, offsets, masks: None, ready: true, settings: &sizes }, &settings)
         })
