@@ -16,4 +16,4 @@ pub use pareto::Goal;
 pub use space::{Space, Vary};
 pub use sweep::{Objective, Outcome, Point, Refusal, Sweep, evaluate, summarize, sweep};
 pub use table::{COLUMNS, Column, csv};
-pub use workload::Workload;
+pub use workload::{Arithmetic, Workload};

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_cost_model::{Technology, energy, estimate};
-use bitmill_formats::{Format, Multiplication};
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::simulate;
@@ -13,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::pareto::{Goal, front};
-use crate::workload::arithmetic;
+use crate::workload::Arithmetic;
 use crate::{ExploreError, Space, Workload};
 
 /// One configuration with what it does and costs.
@@ -141,7 +140,7 @@ pub fn evaluate<E: From<ExploreError> + Send>(
     let networks = networks(legal, workload)?;
     accelerators.into_par_iter().try_for_each(|(position, accelerator)| {
         let outcome = accelerator.and_then(|accelerator| {
-            let (network, accuracy) = &networks[&owned(arithmetic(&accelerator))];
+            let (network, accuracy) = &networks[&Arithmetic::of(&accelerator)];
             point(&accelerator, network, *accuracy, technology)
                 .map_err(|reason| refused(accelerator.configuration(), reason))
         });
@@ -185,13 +184,6 @@ fn refused(configuration: &Configuration, reason: impl ToString) -> Refusal {
     Refusal { name: configuration.name.clone(), reason: reason.to_string() }
 }
 
-/// What a network is quantized for: formats of activations and weights, and their products.
-type Arithmetic = (Format, Format, Multiplication);
-
-fn owned((activation, weight, multiplication): (&Format, &Format, Multiplication)) -> Arithmetic {
-    (activation.clone(), weight.clone(), multiplication)
-}
-
 /// The network for every arithmetic of the space, with its accuracy: they do not depend on the array. All layers have
 /// the first format of the weights, all tensors the first of the activations.
 fn networks<'a>(
@@ -200,13 +192,13 @@ fn networks<'a>(
 ) -> Result<HashMap<Arithmetic, (QuantizedNetwork, Option<f64>)>, ExploreError> {
     let mut all: Vec<Arithmetic> = Vec::new();
     for accelerator in accelerators {
-        let arithmetic = owned(arithmetic(accelerator));
+        let arithmetic = Arithmetic::of(accelerator);
         if !all.contains(&arithmetic) {
             all.push(arithmetic);
         }
     }
     let quantize = |arithmetic: Arithmetic| -> Result<_, ExploreError> {
-        let network = workload.quantized(&arithmetic.0, &arithmetic.1, arithmetic.2)?;
+        let network = workload.quantized(&arithmetic)?;
         let accuracy = workload.quantized_accuracy_percent(&network)?;
         Ok((arithmetic, (network, accuracy)))
     };

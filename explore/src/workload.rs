@@ -1,6 +1,7 @@
 //! What is run on the hardware: a network, the inputs that quantize it, and inputs whose answers are known.
 
 use bitmill_accelerator::Accelerator;
+use bitmill_formats::deformable::MOST_FRACTION_BITS;
 use bitmill_formats::{Format, Multiplication};
 use bitmill_model::{
     ActivationFormat, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, quantize,
@@ -23,24 +24,23 @@ impl Workload {
     /// # Errors
     /// As [`Workload::quantized`].
     pub fn quantized_for(&self, accelerator: &Accelerator) -> Result<QuantizedNetwork, ModelError> {
-        let (activation, weight, multiplication) = arithmetic(accelerator);
-        self.quantized(activation, weight, multiplication)
+        self.quantized(&Arithmetic::of(accelerator))
     }
 
-    /// The network with activations and weights in these formats, whose products are `multiplication`'s.
+    /// The network for an arithmetic.
     ///
     /// # Errors
     /// A format that activations or weights cannot be rounded to, or calibration inputs that are missing or of
     /// another shape.
-    pub fn quantized(
-        &self,
-        activation: &Format,
-        weight: &Format,
-        multiplication: Multiplication,
-    ) -> Result<QuantizedNetwork, ModelError> {
+    pub fn quantized(&self, arithmetic: &Arithmetic) -> Result<QuantizedNetwork, ModelError> {
+        let Arithmetic { activation, weight, multiplication, offset_fraction_bits } = arithmetic;
         let activations = ActivationFormat::new(activation).map_err(ModelError::Input)?;
         let weights = WeightFormat::new(weight.clone()).map_err(ModelError::Input)?;
-        let config = PtqConfig { multiplication, ..PtqConfig::new(weights, activations) };
+        let config = PtqConfig {
+            multiplication: *multiplication,
+            offset_fraction_bits: *offset_fraction_bits,
+            ..PtqConfig::new(weights, activations)
+        };
         quantize(&self.network, &self.calibration, &config)
     }
 
@@ -75,11 +75,33 @@ impl Workload {
     }
 }
 
-/// The first formats of activations and weights, and what the processing elements make of a pair of them.
-pub(crate) fn arithmetic(accelerator: &Accelerator) -> (&Format, &Format, Multiplication) {
-    let precision = &accelerator.configuration().precision;
-    let (activation, weight) = (precision.activations.first(), precision.weights.first());
-    (activation, weight, accelerator.multiplication(activation, weight))
+/// What a network is quantized for.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Arithmetic {
+    /// Format of the activations.
+    pub activation: Format,
+    /// Format of the weights.
+    pub weight: Format,
+    /// Their products.
+    pub multiplication: Multiplication,
+    /// Most bits of offsets behind the point.
+    pub offset_fraction_bits: u32,
+}
+
+impl Arithmetic {
+    /// The first formats of `accelerator`, the products of its processing elements, and the points of its sampler.
+    pub fn of(accelerator: &Accelerator) -> Arithmetic {
+        let precision = &accelerator.configuration().precision;
+        let (activation, weight) = (precision.activations.first(), precision.weights.first());
+        let sampler = accelerator.sampler();
+        Arithmetic {
+            activation: activation.clone(),
+            weight: weight.clone(),
+            multiplication: accelerator.multiplication(activation, weight),
+            offset_fraction_bits: sampler
+                .map_or(MOST_FRACTION_BITS, |sampler| sampler.sampling().fraction_bits),
+        }
+    }
 }
 
 /// Position of the largest value, the first of equal ones.

@@ -2,6 +2,7 @@
 
 use bitmill_accelerator::CommandError;
 use bitmill_formats::Multiplication;
+use bitmill_model::ModelError;
 
 /// A network that does not fit an accelerator.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -100,6 +101,9 @@ pub enum SimulationError {
         /// The field.
         source: CommandError,
     },
+    /// The input is not the network's.
+    #[error(transparent)]
+    Input(#[from] ModelError),
     /// The program's memory image is larger than a command can address.
     #[error("the program needs {bytes} bytes of memory, commands address 4 GiB")]
     Memory {

@@ -15,12 +15,12 @@ mod report;
 pub use error::SimulationError;
 pub use layout::{TensorPlace, pack_tensor, tensor_bits, unpack_tensor};
 pub use lowering::{Keep, Places, Unrolling, has_formats, lower};
-pub use machine::{CommandTrace, Trace, run};
+pub use machine::{CommandTrace, Trace, run, run_on};
 pub use program::{MemoryTensor, PlannedCommand, Program};
 pub use report::{Bound, LayerReport, Report, report};
 
 use bitmill_accelerator::Accelerator;
-use bitmill_model::QuantizedNetwork;
+use bitmill_model::{Layer, Operation, QuantizedNetwork};
 
 /// Lowers `network` to `accelerator` and predicts its run.
 ///
@@ -36,7 +36,28 @@ pub fn simulate(
     Ok(simulated)
 }
 
-/// The same without a look at the weights, which no time depends on.
+/// The same on an input: where deformable convolutions sample, time depends on it.
+///
+/// # Errors
+/// As [`simulate`], or an input that is not the network's.
+pub fn simulate_on(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    input: &[i32],
+) -> Result<(Program, Trace, Report), SimulationError> {
+    let samples = |layer: &Layer| matches!(layer.operation, Operation::Sample { .. });
+    if !network.graph().layers().iter().any(samples) {
+        return simulate(accelerator, network);
+    }
+    let program = lower(accelerator, network, Keep::Output)?;
+    program.check_contents(accelerator, network)?;
+    let tensors = network.run(input)?;
+    let trace = run_on(accelerator, &program, network, &tensors);
+    let report = report(accelerator, network, &program, &trace);
+    Ok((program, trace, report))
+}
+
+/// The same without a look at the weights, which no time depends on, nor at an input.
 ///
 /// # Errors
 /// A network that does not fit the accelerator, with the layer and what is missing.

@@ -6,6 +6,7 @@
 
 mod allocate;
 mod chunk;
+mod deformable;
 mod dilation;
 mod fusion;
 mod image;
@@ -28,7 +29,8 @@ use bitmill_model::{Multiplier, Operation, QuantizedLayer, QuantizedNetwork, Req
 use crate::program::{MemoryBuilder, MemoryTensor};
 use crate::{PlannedCommand, Program, SimulationError, TensorPlace};
 pub use allocate::Places;
-use chunk::{Chunk, ChunkWeights};
+use chunk::{Chunk, ChunkCommand, ChunkWeights};
+pub(crate) use deformable::offsets;
 pub(crate) use image::ChunkContent;
 use ring::Ring;
 pub use unroll::Unrolling;
@@ -75,12 +77,15 @@ pub fn lower(
     let mut next = 0;
     while next < layers {
         let index = next;
+        // Samples are there slice by slice only, and what sums them up comes with them.
+        let made = deformable::convolution_over(network, index).unwrap_or(index);
         // The layer whose results leave the requantizers.
-        let last = if takes_lookup(index) { index + 1 } else { index };
+        let last = if takes_lookup(made) { made + 1 } else { made };
         next = last + 1;
         let mut chunks = layer::chunks(accelerator, network, index, &places)?;
-        if last > index {
-            chunks.iter_mut().for_each(|chunk| chunk.lookup = Some(last));
+        if last > made {
+            let summing = chunks.iter_mut().filter(|chunk| chunk.layer == made);
+            summing.for_each(|chunk| chunk.lookup = Some(last));
         }
         let output = network.graph().layers()[last].output;
         let is_stored = keep == Keep::Every || next == layers || product::is_weight(network.graph(), output);
@@ -97,7 +102,7 @@ pub fn lower(
                 }
                 _ => None,
             };
-            plan.chunk(index, chunk, source, ends, &mut memory)?;
+            plan.chunk(chunk, source, ends, &mut memory)?;
         }
         if is_stored {
             let place = places.tensors[output.index()].clone();
@@ -273,33 +278,49 @@ impl Plan<'_> {
     /// come from, if one does.
     fn chunk(
         &mut self,
-        layer: usize,
         chunk: Chunk,
         source: Option<&MemoryTensor>,
         ends: Ends,
         memory: &mut MemoryBuilder,
     ) -> Result<(), SimulationError> {
-        let (accelerator, number) = (self.accelerator, self.computes.len());
-        let mut linear = |target: Target, lines: u32| {
+        let (accelerator, number, layer) = (self.accelerator, self.computes.len(), chunk.layer);
+        if let ChunkCommand::Sample(_) = chunk.command {
+            // What it reads was there for the commands before it.
+            let mut command = chunk.command.placed(0, 0, None);
+            command.tokens_mut().wait = if ends.after_store { bit(Queue::Store) } else { 0 };
+            self.push(layer, command);
+            return Ok(());
+        }
+        // Several slices of an image may take the same weights.
+        let of_layer = self.chunks.iter().rev().take_while(|other| other.layer == layer);
+        let known = of_layer.copied().find(|other| other.slice == chunk.slice);
+        let mut linear = |target: Target, lines: u32, known: Option<u32>| {
             let beats = lines * accelerator.beats_per_line(target);
-            let address = memory.add(u64::from(beats) * u64::from(accelerator.beat_bytes()))?;
+            let bytes = u64::from(beats) * u64::from(accelerator.beat_bytes());
+            let address = known.map_or_else(|| memory.add(bytes), Ok)?;
             Ok::<_, SimulationError>(Transfer { tokens: Tokens::default(), target, address, line: 0, beats })
         };
         let mut loads = match (&chunk.weights, source) {
-            (ChunkWeights::Lines(lines), _) => vec![linear(Target::Weights, *lines)?],
+            (ChunkWeights::Lines(lines), _) => {
+                vec![linear(Target::Weights, *lines, known.and_then(|known| known.weights))?]
+            }
             (ChunkWeights::Tiles(tiles), Some(tensor)) => tiles.loads(accelerator, tensor),
             _ => Vec::new(),
         };
         let weights = matches!(chunk.weights, ChunkWeights::Lines(_)).then(|| loads[0].address);
         let of_weights = loads.len();
         if chunk.lookup.is_some() {
-            loads.push(linear(Target::Tables, 1)?);
+            let table = known.and_then(|known| known.table);
+            loads.push(linear(Target::Tables, 1, table.map(|(_, address)| address))?);
         }
-        loads.push(linear(Target::Parameters, chunk.parameter_lines)?);
+        let of_parameters = known.map(|known| known.parameters);
+        loads.push(linear(Target::Parameters, chunk.parameter_lines, of_parameters)?);
         let last = loads.len() - 1;
         let parameters = loads[last].address;
         let table = chunk.lookup.map(|layer| (layer, loads[of_weights].address));
-        self.chunks.push(ChunkContent { layer, slice: chunk.slice, weights, table, parameters });
+        if known.is_none() {
+            self.chunks.push(ChunkContent { layer, slice: chunk.slice, weights, table, parameters });
+        }
 
         let mut needed = (number + 1).saturating_sub(MOST_CHUNKS_AHEAD);
         let (weight_loads, others) = loads.split_at_mut(of_weights);

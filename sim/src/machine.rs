@@ -11,8 +11,10 @@ use std::collections::{HashMap, VecDeque};
 
 use bitmill_accelerator::timing::{self, ComputeTiming, QUEUE_DEPTH};
 use bitmill_accelerator::{Accelerator, Command, Compute, Counters, Queue, Transfer};
+use bitmill_model::QuantizedNetwork;
 
 use crate::Program;
+use crate::lowering::offsets;
 use fetch::Fetch;
 use memory::Memory;
 
@@ -40,9 +42,20 @@ pub struct Trace {
     pub counters: Counters,
 }
 
-/// Predicts the run of `program`.
+/// Predicts the run of `program`. Where deformable convolutions sample, their offsets are taken to move no tap:
+/// [`run_on`] knows them.
 pub fn run(accelerator: &Accelerator, program: &Program) -> Trace {
-    Machine::new(accelerator, program).run()
+    Machine::new(accelerator, program, None).run()
+}
+
+/// Predicts the run of `program` on data: `tensors` are those of `network`, which was lowered.
+pub fn run_on(
+    accelerator: &Accelerator,
+    program: &Program,
+    network: &QuantizedNetwork,
+    tensors: &[Vec<i32>],
+) -> Trace {
+    Machine::new(accelerator, program, Some((network, tensors))).run()
 }
 
 /// One queue and its unit.
@@ -64,6 +77,8 @@ struct Server {
 struct Machine<'a> {
     accelerator: &'a Accelerator,
     program: &'a Program,
+    /// The network and its tensors, if times shall be those of the data.
+    data: Option<(&'a QuantizedNetwork, &'a [Vec<i32>])>,
     memory: Memory,
     fetch: Fetch,
     servers: [Server; 3],
@@ -93,11 +108,16 @@ struct Step {
 }
 
 impl<'a> Machine<'a> {
-    fn new(accelerator: &'a Accelerator, program: &'a Program) -> Machine<'a> {
+    fn new(
+        accelerator: &'a Accelerator,
+        program: &'a Program,
+        data: Option<(&'a QuantizedNetwork, &'a [Vec<i32>])>,
+    ) -> Machine<'a> {
         let nothing = |queue| CommandTrace { queue, start: 0, done: 0, compute: ComputeTiming::default() };
         Machine {
             accelerator,
             program,
+            data,
             memory: Memory::new(accelerator),
             fetch: Fetch::new(program.commands.len()),
             servers: Default::default(),
@@ -239,6 +259,15 @@ impl<'a> Machine<'a> {
                 server.done_at = Some(now + timing.duration_cycles());
                 self.traces[command].compute = timing;
             }
+            Command::Sample(sample) => {
+                let layer = self.program.commands[command].layer;
+                let offsets = self.data.map(|(network, tensors)| offsets(network, tensors, layer));
+                let told = offsets.as_ref().map(|offsets| offsets as &dyn Fn(usize) -> Vec<i64>);
+                let timing = timing::sample(self.accelerator, sample, told);
+                self.counters.saturated_offsets += timing.saturated;
+                server.done_at = Some(now + timing.compute.duration_cycles());
+                self.traces[command].compute = timing.compute;
+            }
             Command::Load(_) | Command::Store(_) => {
                 server.requested = 0;
                 server.request_at = Some(now + 1);
@@ -266,7 +295,9 @@ impl<'a> Machine<'a> {
         let command = self.servers[queue.index()].queued[0].0;
         match &self.program.commands[command].command {
             Command::Load(transfer) | Command::Store(transfer) => transfer,
-            Command::Compute(_) | Command::Rows(_) => unreachable!("compute commands run in their own queue"),
+            Command::Compute(_) | Command::Rows(_) | Command::Sample(_) => {
+                unreachable!("compute commands run in their own queue")
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use bitmill_accelerator::timing::ComputeTiming;
 use bitmill_accelerator::{Accelerator, Activity, Command, Queue, Target};
-use bitmill_model::QuantizedNetwork;
+use bitmill_model::{Operation, QuantizedNetwork};
 
 use crate::{Program, Trace};
 
@@ -79,7 +79,13 @@ pub fn report(
             program.commands.iter().zip(&trace.commands).filter(move |(planned, _)| planned.layer == index)
         };
         let last = mine().map(|(_, t)| t.done).max().unwrap_or(end);
-        let ends = if index + 1 == count { trace.cycles } else { last.max(end) };
+        // Samples and the convolution over them take turns: the samples have what their commands take, the convolution the rest.
+        let own: u64 = mine().map(|(_, t)| t.done - t.start).sum();
+        let ends = match layer.operation {
+            Operation::Sample { .. } => end + own,
+            _ if index + 1 == count => trace.cycles,
+            _ => last.max(end),
+        };
         let mut compute = ComputeTiming::default();
         mine().for_each(|(_, t)| add(&mut compute, &t.compute));
         let bytes = |queue: Queue| -> u64 {
@@ -116,6 +122,7 @@ fn add(sum: &mut ComputeTiming, other: &ComputeTiming) {
     sum.setup_cycles += other.setup_cycles;
     sum.step_cycles += other.step_cycles;
     sum.row_cycles += other.row_cycles;
+    sum.sample_cycles += other.sample_cycles;
     sum.conflict_cycles += other.conflict_cycles;
     sum.drain_cycles += other.drain_cycles;
     sum.finish_cycles += other.finish_cycles;
@@ -157,6 +164,11 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
                 activity.add("i_store", beats);
                 activity.add("i_write_port", beats);
                 activity.add("i_activations", beats);
+            }
+            Command::Sample(_) => {
+                let steps = times.compute.step_cycles;
+                activity.add("i_sample", times.done - times.start);
+                activity.add("i_activations", 2 * steps + times.compute.sample_cycles);
             }
             Command::Rows(_) => {
                 let words = times.compute.step_cycles;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::{Layer, Operation, QuantizedNetwork};
-use bitmill_sim::{LayerReport, simulate};
+use bitmill_sim::{LayerReport, simulate_on};
 use clap::Args;
 
 use crate::output::print;
@@ -40,7 +40,7 @@ pub fn run(args: &ExplainArgs) -> Result<(), Box<dyn Error>> {
     let accelerator = accelerator(&args.config)?;
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
-    let (.., report) = simulate(&accelerator, &network)?;
+    let (.., report) = simulate_on(&accelerator, &network, &network.quantize_input(&model.example()))?;
     let index = layer_number(network.graph(), &args.layer)?;
     let explained = Explained::new(&accelerator, &network, index, &report.layers[index]);
     Ok(print(&explained.text(report.cycles))?)
@@ -114,8 +114,9 @@ impl<'a> Explained<'a> {
                 "bank conflicts: rows that read the same bank of activations".to_owned(),
             ),
             (compute.row_cycles, "rows: units at work on whole rows, between reading and writing".to_owned()),
+            (compute.sample_cycles, "samples: points that read the same bank of activations".to_owned()),
             (compute.drain_cycles, "drain: the tile before was still leaving the array".to_owned()),
-            (compute.setup_cycles, "setup: rows finding their first pixels".to_owned()),
+            (compute.setup_cycles, "setup: rows finding their first pixels, offsets being read".to_owned()),
             (compute.finish_cycles, "finish: the last results on their way to the scratchpad".to_owned()),
             (
                 self.waiting_cycles,
@@ -150,6 +151,7 @@ impl<'a> Explained<'a> {
                 compute.row_cycles,
                 "row units: more of them (vector.rows) or more nonlinear.bits_per_cycle would help",
             ),
+            (compute.sample_cycles, "samples that meet in a bank: scratchpads.banks_per_row would help"),
             (compute.drain_cycles, "draining: vector.rows would help"),
             (
                 compute.setup_cycles + compute.finish_cycles,

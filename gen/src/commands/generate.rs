@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_hdl::Design;
-use bitmill_sim::time;
+use bitmill_sim::simulate_on;
 use clap::Args;
 use serde_json::json;
 
@@ -73,8 +73,8 @@ pub fn inference_testbench(
     model: &Model,
 ) -> Result<Files, Box<dyn Error>> {
     let network = model.quantized(accelerator)?;
-    let (program, trace, _) = time(accelerator, &network)?;
     let input = model.example();
+    let (program, trace, _) = simulate_on(accelerator, &network, &network.quantize_input(&input))?;
     let inference =
         Inference { name: &model.name, network: &network, program: &program, trace: &trace, input: &input };
     accelerator_testbench(accelerator, &design.top, &inference)

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Program, Report, Trace, simulate, time};
+use bitmill_sim::{Program, Report, Trace, simulate_on, time};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ Cycles equal those of the generated Verilog behind the same memory: `bitmill ver
 pub struct SimulateArgs {
     /// Configuration of the accelerator, YAML
     config: PathBuf,
-    /// Compute nothing but time: no accuracy
+    /// Compute nothing but time: no accuracy; offsets of deformable convolutions are taken to move no tap
     #[arg(long)]
     timing_only: bool,
     /// Write the start and end cycle of every command as CSV
@@ -64,8 +64,10 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     }
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
-    let predict = if args.timing_only { time } else { simulate };
-    let (program, trace, report) = predict(&accelerator, &network)?;
+    let (program, trace, report) = match args.timing_only {
+        true => time(&accelerator, &network)?,
+        false => simulate_on(&accelerator, &network, &network.quantize_input(&model.example()))?,
+    };
     if let Some(path) = &args.trace {
         write_file(path, trace_csv(&network, &program, &trace).as_bytes())?;
     }
@@ -174,6 +176,7 @@ fn value(accelerator: &Accelerator, network: &str, report: &Report, accuracy: Op
             "step_cycles": layer.compute.step_cycles,
             "conflict_cycles": layer.compute.conflict_cycles,
             "row_cycles": layer.compute.row_cycles,
+            "sample_cycles": layer.compute.sample_cycles,
             "drain_cycles": layer.compute.drain_cycles,
             "finish_cycles": layer.compute.finish_cycles,
             "utilization": layer.utilization,

@@ -4,10 +4,12 @@
 mod compute;
 mod fields_of_command;
 mod rows;
+mod sample;
 
 pub use compute::{Compute, ComputeKind, PairOperation, Walk, WeightOrder};
 pub use fields_of_command::{Field, fields};
 pub use rows::{RowOperator, Rows};
+pub use sample::Sample;
 
 /// Size of a command in memory.
 pub const COMMAND_BYTES: u64 = 64;
@@ -19,7 +21,7 @@ pub const COMMAND_WORDS: usize = 8;
 pub enum Queue {
     /// Memory to scratchpad.
     Load,
-    /// Array, vector unit and row units.
+    /// Array, vector unit, row units and sampler.
     Compute,
     /// Scratchpad to memory.
     Store,
@@ -51,11 +53,13 @@ pub enum Opcode {
     Store,
     /// [`Command::Rows`].
     Rows,
+    /// [`Command::Sample`].
+    Sample,
 }
 
 impl Opcode {
     /// Every opcode, in the order of its code.
-    pub const ALL: [Opcode; 4] = [Opcode::Load, Opcode::Compute, Opcode::Store, Opcode::Rows];
+    pub const ALL: [Opcode; 5] = [Opcode::Load, Opcode::Compute, Opcode::Store, Opcode::Rows, Opcode::Sample];
 
     /// The number that stands for it; 0 for none.
     pub fn code(self) -> u64 {
@@ -72,14 +76,14 @@ impl Opcode {
     pub fn queue(self) -> Queue {
         match self {
             Opcode::Load => Queue::Load,
-            Opcode::Compute | Opcode::Rows => Queue::Compute,
+            Opcode::Compute | Opcode::Rows | Opcode::Sample => Queue::Compute,
             Opcode::Store => Queue::Store,
         }
     }
 
     /// Name in listings and signals.
     pub fn name(self) -> &'static str {
-        ["load", "compute", "store", "rows"][self as usize]
+        ["load", "compute", "store", "rows", "sample"][self as usize]
     }
 }
 
@@ -143,6 +147,8 @@ pub enum Command {
     Store(Transfer),
     /// Run the row units.
     Rows(Rows),
+    /// Run the sampler.
+    Sample(Sample),
 }
 
 /// A command that cannot be encoded.
@@ -165,6 +171,7 @@ impl Command {
             Command::Compute(_) => Opcode::Compute,
             Command::Store(_) => Opcode::Store,
             Command::Rows(_) => Opcode::Rows,
+            Command::Sample(_) => Opcode::Sample,
         }
     }
 
@@ -179,6 +186,7 @@ impl Command {
             Command::Load(transfer) | Command::Store(transfer) => transfer.tokens,
             Command::Compute(compute) => compute.tokens,
             Command::Rows(rows) => rows.tokens,
+            Command::Sample(sample) => sample.tokens,
         }
     }
 
@@ -188,6 +196,7 @@ impl Command {
             Command::Load(transfer) | Command::Store(transfer) => &mut transfer.tokens,
             Command::Compute(compute) => &mut compute.tokens,
             Command::Rows(rows) => &mut rows.tokens,
+            Command::Sample(sample) => &mut sample.tokens,
         }
     }
 
@@ -215,6 +224,7 @@ impl Command {
             Command::Load(transfer) | Command::Store(transfer) => values.extend(transfer.values()),
             Command::Compute(compute) => values.extend(compute.values()),
             Command::Rows(rows) => values.extend(rows.values()),
+            Command::Sample(sample) => values.extend(sample.values()),
         }
         values
     }
@@ -229,12 +239,18 @@ pub fn decode(words: &[u64; COMMAND_WORDS]) -> (Option<Opcode>, Vec<(&'static Fi
         Some(Opcode::Compute) => &fields::COMPUTE,
         Some(Opcode::Load | Opcode::Store) => &fields::TRANSFER,
         Some(Opcode::Rows) => &fields::ROWS,
+        Some(Opcode::Sample) => &fields::SAMPLE,
     };
     let is = |field: &Field, value: u64| opcode == Some(Opcode::Compute) && field.get(words) as u64 == value;
     let special = if is(&fields::KIND, ComputeKind::Pair as u64) {
         &fields::PAIR[..]
     } else if is(&fields::WEIGHT_ORDER, WeightOrder::STRIDED) {
         &fields::STRIDED[..]
+    } else if opcode == Some(Opcode::Compute)
+        && fields::TAP_Y.get(words) == 0
+        && fields::KERNEL_HEIGHT.get(words) > 1
+    {
+        &fields::SLICE[..]
     } else {
         &[]
     };

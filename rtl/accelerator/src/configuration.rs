@@ -1,5 +1,6 @@
 //! The YAML file that describes an accelerator, and what makes it legal.
 
+mod deformable;
 mod formats;
 mod nonlinear;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::fields;
 
+pub use deformable::{Deformable, OffsetKind};
 pub use formats::Formats;
 pub use nonlinear::{Nonlinear, NormRoot};
 
@@ -33,6 +35,9 @@ pub struct Configuration {
     /// Row units for transformers; none without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonlinear: Option<Nonlinear>,
+    /// A sampler for deformable convolutions; none without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deformable: Option<Deformable>,
     /// The port to memory and the memory behind it.
     #[serde(default)]
     pub memory: MemoryPort,
@@ -284,6 +289,7 @@ impl Configuration {
         range("scratchpads.weights_kib", self.scratchpads.weights_kib, 1, 4096)?;
         range("scratchpads.parameters_kib", self.scratchpads.parameters_kib, 1, 256)?;
         self.nonlinear.as_ref().map_or(Ok(()), Nonlinear::check)?;
+        self.deformable.as_ref().map_or(Ok(()), Deformable::check)?;
         power_of_two("memory.width_bits", self.memory.width_bits, 32, 256)?;
         range("memory.burst_beats", self.memory.burst_beats, 1, 256)?;
         range("memory.outstanding_reads", self.memory.outstanding_reads, 1, 16)?;
@@ -300,6 +306,11 @@ pub(crate) fn illegal(
     legal: impl Into<String>,
 ) -> ConfigurationError {
     ConfigurationError::IllegalValue { key, value: value.to_string(), legal: legal.into() }
+}
+
+/// The error of a unit, as one of the section that describes it.
+pub(crate) fn in_section(section: &'static str, error: bitmill_units::UnitError) -> ConfigurationError {
+    ConfigurationError::Section { section, source: error }
 }
 
 fn range(key: &'static str, value: u32, low: u32, high: u32) -> Result<(), ConfigurationError> {

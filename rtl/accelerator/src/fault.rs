@@ -34,15 +34,18 @@ pub enum Fault {
     Alignment = 11,
     /// A compute command of a kind, or with an input dilation or a lookup table, that this accelerator does not have.
     Kind = 12,
-    /// A compute command with a count of 0: pixels, blocks or taps; rows without pixels, or whose 1 is 0.
+    /// A compute command with a count of 0: pixels, blocks or taps; rows without pixels, or whose 1 is 0; samples
+    /// without pixels or blocks.
     EmptyLoop = 13,
     /// Rows that are longer than the row units' buffers.
     Row = 14,
+    /// Samples of an image without pixels, or one larger than the sampler takes.
+    Image = 15,
 }
 
 impl Fault {
     /// Every fault, in the order of its code.
-    pub const ALL: [Fault; 14] = [
+    pub const ALL: [Fault; 15] = [
         Fault::ReadSlave,
         Fault::ReadDecode,
         Fault::WriteSlave,
@@ -57,6 +60,7 @@ impl Fault {
         Fault::Kind,
         Fault::EmptyLoop,
         Fault::Row,
+        Fault::Image,
     ];
 
     /// The fault with this code; `None` for 0 and codes that are not in use.
@@ -88,6 +92,7 @@ impl Fault {
             }
             Fault::EmptyLoop => "the compute command has a count of 0",
             Fault::Row => "the rows are longer than the row units' buffers",
+            Fault::Image => "the image has no pixels, or more than the sampler takes",
         }
     }
 
@@ -103,6 +108,9 @@ impl Fault {
         }
         if opcode == Opcode::Rows {
             return rows_fault(accelerator, words);
+        }
+        if opcode == Opcode::Sample {
+            return sample_fault(accelerator, words);
         }
         if opcode == Opcode::Compute {
             return match get(&fields::KIND) {
@@ -144,6 +152,21 @@ fn rows_fault(accelerator: &Accelerator, words: &[u64; COMMAND_WORDS]) -> Option
     }
     (get(&fields::ROW_LENGTH) >= units.longest_row().into()).then_some(Fault::Row)
 }
+
+/// What is wrong with a command for the sampler.
+fn sample_fault(accelerator: &Accelerator, words: &[u64; COMMAND_WORDS]) -> Option<Fault> {
+    let sides = 1..=u64::from(accelerator.sampler()?.longest_side());
+    if SAMPLE_COUNTS.iter().any(|count| count.get(words) == 0) {
+        return Some(Fault::EmptyLoop);
+    }
+    SIDES.iter().any(|side| !sides.contains(&(side.get(words) as u64))).then_some(Fault::Image)
+}
+
+/// Counts of a command for the sampler that must not be 0.
+pub(crate) const SAMPLE_COUNTS: [&Field; 2] = [&fields::PIXELS, &fields::CHANNEL_BLOCKS];
+
+/// Sides of the sampler's image.
+pub(crate) const SIDES: [&Field; 2] = [&fields::INPUT_WIDTH, &fields::INPUT_HEIGHT];
 
 /// Counts of a compute command that must not be 0.
 pub(crate) const COUNTS: [&Field; 5] = [

@@ -13,13 +13,13 @@ use bitmill_units::common::requantizer::{BIAS_BITS, BIAS_PLACES_BITS, Requantize
 use bitmill_units::pe::lane::VectorLane;
 use bitmill_units::pe::{Element, Kind, Mode, ProcessingElement, Request};
 
-use bitmill_units::UnitError;
 use sha2::{Digest, Sha256};
 
 use crate::command::Opcode;
 use crate::command::fields;
-use crate::configuration::illegal;
+use crate::configuration::{illegal, in_section};
 use crate::rows::RowUnits;
+use crate::sampler::Sampler;
 use crate::{ComputeKind, Configuration, ConfigurationError, Target, WordLayout, hardware};
 
 /// Most bits of a sum on the vector unit; it has no floating point.
@@ -39,6 +39,7 @@ pub struct Accelerator {
     requantizer: Requantizer,
     pair: Option<Pair>,
     row_units: Option<RowUnits>,
+    sampler: Option<Sampler>,
     configuration_hash: u64,
 }
 
@@ -67,7 +68,10 @@ impl Accelerator {
         let pair = pair_bits.map(|bits| Pair::new(bits, vector.rounding)).transpose()?;
         let lane_bits = pe.accumulator_bits.min(MOST_LANE_BITS);
         let lane = VectorLane::new(vector_bits.unwrap_or(2), lane_bits, pair.is_some())?;
-        let row_units = row_units(&configuration, &words)?;
+        let nonlinear = configuration.nonlinear.as_ref();
+        let row_units = nonlinear.map(|section| RowUnits::new(section, vector_word(&words))).transpose()?;
+        let deformable = configuration.deformable.as_ref();
+        let sampler = deformable.map(|section| Sampler::new(section, vector_word(&words))).transpose()?;
         let accumulator_bits = pair
             .map_or(0, |pair| pair.result_bits())
             .max(row_units.as_ref().map_or(0, RowUnits::result_bits))
@@ -91,6 +95,7 @@ impl Accelerator {
             requantizer,
             pair,
             row_units,
+            sampler,
             configuration,
             configuration_hash,
         };
@@ -357,29 +362,25 @@ impl Accelerator {
         self.row_units.as_ref()
     }
 
+    /// The sampler of deformable convolutions, if there is one.
+    pub fn sampler(&self) -> Option<&Sampler> {
+        self.sampler.as_ref()
+    }
+
     /// What its commands may be.
-    pub fn opcodes(&self) -> &'static [Opcode] {
-        if self.row_units.is_some() { &Opcode::ALL } else { &Opcode::ALL[..Opcode::Rows as usize] }
+    pub fn opcodes(&self) -> Vec<Opcode> {
+        let has_circuit = |opcode: &Opcode| match opcode {
+            Opcode::Load | Opcode::Compute | Opcode::Store => true,
+            Opcode::Rows => self.row_units.is_some(),
+            Opcode::Sample => self.sampler.is_some(),
+        };
+        Opcode::ALL.into_iter().filter(has_circuit).collect()
     }
 }
 
 /// The widest signed integers.
 fn vector_word(words: &[WordLayout]) -> Option<&WordLayout> {
     words.iter().filter(|word| word.is_signed_integer()).max_by_key(|word| word.bits())
-}
-
-/// The row units that the configuration asks for.
-fn row_units(
-    configuration: &Configuration,
-    words: &[WordLayout],
-) -> Result<Option<RowUnits>, ConfigurationError> {
-    let Some(nonlinear) = &configuration.nonlinear else { return Ok(None) };
-    let Some(word) = vector_word(words) else {
-        let names: Vec<&str> = nonlinear.operators.iter().map(|operator| operator.name()).collect();
-        let legal = "signed integers in precision.activations are needed";
-        return Err(illegal("nonlinear.operators", names.join(", "), legal));
-    };
-    RowUnits::new(nonlinear, word).map(Some).map_err(|error| in_section("nonlinear", error))
 }
 
 /// The words of the activation formats: each has as many channels in every mode that reads it.
@@ -429,11 +430,6 @@ fn block_word(block: &Block, channels: u32) -> Result<WordLayout, String> {
     }
     let carrier = ChannelBlock::carrier().scalar();
     Ok(WordLayout { format: carrier, block: Some(format), channels })
-}
-
-/// The error of a unit, as one of the configuration's section.
-fn in_section(section: &'static str, error: UnitError) -> ConfigurationError {
-    ConfigurationError::Section { section, source: error }
 }
 
 fn configuration_hash(configuration: &Configuration) -> Result<u64, ConfigurationError> {

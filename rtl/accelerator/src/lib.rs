@@ -13,20 +13,22 @@ mod geometry;
 mod hardware;
 mod register_map;
 mod rows;
+mod sampler;
 mod word;
 
 pub use activity::Activity;
 pub use command::{
     COMMAND_BYTES, COMMAND_WORDS, Command, CommandError, Compute, ComputeKind, Field, Opcode, PairOperation,
-    Queue, RowOperator, Rows, Target, Tokens, Transfer, Walk, WeightOrder, decode, fields,
+    Queue, RowOperator, Rows, Sample, Target, Tokens, Transfer, Walk, WeightOrder, decode, fields,
 };
 pub use configuration::{
-    Array, Configuration, ConfigurationError, Formats, MemoryPort, Nonlinear, NormRoot, Pe, Precision,
-    Scratchpads, Vector,
+    Array, Configuration, ConfigurationError, Deformable, Formats, MemoryPort, Nonlinear, NormRoot,
+    OffsetKind, Pe, Precision, Scratchpads, Vector,
 };
 pub use fault::Fault;
 pub use geometry::Accelerator;
 pub use hardware::{Event, RUN_DONE_PORT, RUN_START_PORT, timing};
 pub use register_map::{Access, Bits, Counters, MAGIC, REGISTER_ADDRESS_BITS, Register, VERSION, registers};
 pub use rows::RowUnits;
+pub use sampler::Sampler;
 pub use word::WordLayout;

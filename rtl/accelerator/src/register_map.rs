@@ -228,9 +228,15 @@ pub mod registers {
     pub const BEATS_READ: Register = counter("beats_read", 0x5c, "beats read from memory, commands included");
     /// Beats written.
     pub const BEATS_WRITTEN: Register = counter("beats_written", 0x60, "beats written to memory");
+    /// Saturated offsets.
+    pub const SATURATED_OFFSETS: Register = counter(
+        "saturated_offsets",
+        0x64,
+        "offsets of deformable convolutions that lay beyond the bound; 0 without a sampler",
+    );
 
     /// All of them, by address.
-    pub const ALL: [&Register; 21] = [
+    pub const ALL: [&Register; 22] = [
         &IDENTITY,
         &VERSION,
         &CONFIGURATION_HIGH,
@@ -252,6 +258,7 @@ pub mod registers {
         &STORE_WAIT,
         &BEATS_READ,
         &BEATS_WRITTEN,
+        &SATURATED_OFFSETS,
     ];
 }
 
@@ -268,11 +275,13 @@ pub struct Counters {
     pub beats_read: u64,
     /// Beats written to memory.
     pub beats_written: u64,
+    /// Offsets of deformable convolutions that lay beyond the bound.
+    pub saturated_offsets: u64,
 }
 
 impl Counters {
     /// The registers of the counters, in the order of [`Counters::values`].
-    pub const REGISTERS: [&'static Register; 9] = [
+    pub const REGISTERS: [&'static Register; 10] = [
         &registers::CYCLES,
         &registers::LOAD_BUSY,
         &registers::COMPUTE_BUSY,
@@ -282,14 +291,15 @@ impl Counters {
         &registers::STORE_WAIT,
         &registers::BEATS_READ,
         &registers::BEATS_WRITTEN,
+        &registers::SATURATED_OFFSETS,
     ];
 
     /// What the registers hold.
     pub fn values(&self) -> [u32; Counters::REGISTERS.len()] {
         let ([load, compute, store], [load_wait, compute_wait, store_wait]) =
             (self.busy_cycles, self.wait_cycles);
-        let (read, written) = (self.beats_read, self.beats_written);
-        [self.cycles, load, compute, store, load_wait, compute_wait, store_wait, read, written]
+        let (read, written, saturated) = (self.beats_read, self.beats_written, self.saturated_offsets);
+        [self.cycles, load, compute, store, load_wait, compute_wait, store_wait, read, written, saturated]
             .map(|n| n as u32)
     }
 }

@@ -11,7 +11,7 @@ use bitmill_units::engine::nonlinear::layer_norm::{self, LayerNorm};
 use bitmill_units::engine::nonlinear::row::{RowShape, RowTiming};
 use bitmill_units::engine::nonlinear::softmax::Softmax;
 
-use crate::configuration::Nonlinear;
+use crate::configuration::{ConfigurationError, Nonlinear, illegal, in_section};
 use crate::{RowOperator, WordLayout};
 
 /// The unit of one function.
@@ -31,8 +31,20 @@ pub struct RowUnits {
 }
 
 impl RowUnits {
-    /// Units for rows of `word`s.
-    pub(crate) fn new(nonlinear: &Nonlinear, word: &WordLayout) -> Result<RowUnits, UnitError> {
+    /// Units for rows of `word`s, of signed integers.
+    pub(crate) fn new(
+        nonlinear: &Nonlinear,
+        word: Option<&WordLayout>,
+    ) -> Result<RowUnits, ConfigurationError> {
+        let Some(word) = word else {
+            let names: Vec<&str> = nonlinear.operators.iter().map(|operator| operator.name()).collect();
+            let legal = "signed integers in precision.activations are needed";
+            return Err(illegal("nonlinear.operators", names.join(", "), legal));
+        };
+        RowUnits::of_words(nonlinear, word).map_err(|error| in_section("nonlinear", error))
+    }
+
+    fn of_words(nonlinear: &Nonlinear, word: &WordLayout) -> Result<RowUnits, UnitError> {
         let shape = RowShape::new(word.bits(), word.channels, nonlinear.longest_row)?;
         let (root, bits_per_cycle) = (nonlinear.root.root(), nonlinear.bits_per_cycle);
         let unit = |operator: &RowOperator| {

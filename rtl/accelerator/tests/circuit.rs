@@ -40,3 +40,35 @@ fn circuits_with_row_units_are_legal() {
         accelerator.module().unwrap_or_else(|error| panic!("{section}: {error}"));
     }
 }
+
+#[test]
+fn circuits_with_samplers_are_legal() {
+    for (rows, drained, banks, others, section) in [
+        (1, 1, 1, "", "{offsets: square, fraction_bits: 0}"),
+        (4, 1, 1, "", "{offsets: per_tap}"),
+        (
+            4,
+            4,
+            2,
+            "nonlinear: {operators: [softmax]}\n",
+            "{offsets: per_tap, bound: [-3, 4], modulation: true}",
+        ),
+        (
+            16,
+            8,
+            4,
+            "",
+            "{offsets: square, fraction_bits: 8, bound: [0, 7], modulation: true, longest_side: 1024}",
+        ),
+        (8, 8, 1, "", "{offsets: per_tap, fraction_bits: 0, modulation: true, longest_side: 2}"),
+    ] {
+        let yaml = format!(
+            "name: c\nprecision: {{activations: int8, weights: int8}}\npe: {{kind: integer, lanes: 4}}\n\
+             array: {{rows: {rows}, columns: 8}}\nvector: {{rows: {drained}}}\n\
+             scratchpads: {{activations_kib: 16, weights_kib: 16, banks_per_row: {banks}}}\ndeformable: {section}\n{others}"
+        );
+        let accelerator = Accelerator::new(Configuration::from_yaml(&yaml).unwrap())
+            .unwrap_or_else(|error| panic!("{section}: {error}"));
+        accelerator.module().unwrap_or_else(|error| panic!("{section}: {error}"));
+    }
+}

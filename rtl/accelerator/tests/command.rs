@@ -1,8 +1,8 @@
 //! The command format: what is written is read back, fields do not overlap, and the documentation is true.
 
 use bitmill_accelerator::{
-    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, RowOperator, Rows, Target, Tokens,
-    Transfer, Walk, WeightOrder, decode, fields,
+    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, RowOperator, Rows, Sample, Target,
+    Tokens, Transfer, Walk, WeightOrder, decode, fields,
 };
 use bitmill_formats::{Multiplier, Requantization};
 
@@ -38,6 +38,7 @@ fn compute() -> Compute {
         parameter_line: 10,
         output_line: 11,
         output_blocks: 12,
+        output_stride: None,
         mode: 9,
         output_format: 5,
     }
@@ -50,6 +51,11 @@ fn pair() -> Compute {
 
 fn strided() -> Compute {
     Compute { kind: ComputeKind::Matrix, weight_order: WeightOrder::Strided(65535), ..compute() }
+}
+
+fn slice() -> Compute {
+    let walk = Walk { tap_y: 0, ..compute().walk };
+    Compute { kernel_height: 9, output_stride: Some(65535), walk, ..compute() }
 }
 
 fn rows() -> Rows {
@@ -70,14 +76,37 @@ fn rows() -> Rows {
     }
 }
 
-fn commands() -> [Command; 6] {
+fn sample() -> Sample {
+    Sample {
+        tokens: Tokens { wait: 0b100, post: 0b001 },
+        zero_point: -128,
+        offset_zero_point: 127,
+        offset_shift: 7,
+        is_modulated: true,
+        input_line: 65535,
+        channel_stride: 40000,
+        channel_blocks: 65535,
+        input_width: 1024,
+        input_height: 1023,
+        start_y: 1000,
+        start_x: 999,
+        pixels: 8_000_000,
+        offset_line: 1,
+        mask_line: 65535,
+        output_line: 3,
+    }
+}
+
+fn commands() -> [Command; 8] {
     [
         Command::Load(transfer()),
         Command::Store(transfer()),
         Command::Compute(compute()),
         Command::Compute(pair()),
         Command::Compute(strided()),
+        Command::Compute(slice()),
         Command::Rows(rows()),
+        Command::Sample(sample()),
     ]
 }
 

@@ -83,6 +83,26 @@ fn wrong_values_name_what_is_legal() {
             "scratchpads.banks_per_row: 3 is not legal: a power of two from 1 to 4 is needed",
         ),
         (
+            "name: good",
+            "name: good\ndeformable: {offsets: square, fraction_bits: 9}",
+            "deformable.fraction_bits: 9 is not legal: 0 to 8 are legal",
+        ),
+        (
+            "name: good",
+            "name: good\ndeformable: {offsets: per_tap, bound: [1, 7]}",
+            "deformable.bound: [1, 7] is not legal: -31 to 0, and 0 to 31 are legal",
+        ),
+        (
+            "name: good",
+            "name: good\ndeformable: {offsets: per_tap, longest_side: 100}",
+            "deformable.longest_side: 100 is not legal: a power of two from 2 to 1024 is needed",
+        ),
+        (
+            "{activations: int8, weights: int8}",
+            "{activations: int16, weights: int8}\ndeformable: {offsets: per_tap}",
+            "precision.activations: int16 is not legal: samples are int8: it must be the widest of the signed integers",
+        ),
+        (
             "activations_kib: 16",
             "activations_kib: 4096",
             "scratchpads.activations_kib: 4096 is not legal: a line has 32 bytes, and 4 to 65536 lines are legal: \
@@ -129,6 +149,8 @@ fn malformed_files_name_the_line() {
         ("rows: 8", "rows: many", ["many", "4"]),
         ("name: good", "name: good\nname: twice", ["duplicate", "name"]),
         ("name: good", "name: good\nvector: {rounding: [up]}", ["`up` is no rounding", "double_rounding"]),
+        ("name: good", "name: good\ndeformable: {offsets: round}", ["round", "per_tap"]),
+        ("name: good", "name: good\ndeformable: {bound: [0, 7]}", ["missing field `offsets`", "2"]),
         ("name: good", "name: good\nvector: {rounding: []}", ["at least one rounding", "dyadic_half_up"]),
     ] {
         let error = Configuration::from_yaml(&GOOD.replace(from, to)).unwrap_err().to_string();

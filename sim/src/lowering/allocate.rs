@@ -5,6 +5,7 @@ use bitmill_accelerator::{Accelerator, Target, WordLayout};
 use bitmill_formats::{Family, Format, Scalar};
 use bitmill_model::{Operation, QuantizedNetwork, Shape, TensorId};
 
+use super::deformable;
 use super::pooling::shape_in_place;
 use crate::{SimulationError, TensorPlace};
 
@@ -29,6 +30,7 @@ fn is_unit_matrix(place: &TensorPlace, channels: usize, word: &WordLayout) -> bo
     place.shape.channels == channels && place.word == *word
 }
 
+#[derive(Clone)]
 struct Living {
     line: u32,
     lines: u32,
@@ -79,38 +81,16 @@ pub(super) fn allocate(
 ) -> Result<Places, SimulationError> {
     let graph = network.graph();
     let layers = graph.layers();
-    let last_use = |tensor: TensorId, default: usize| graph.last_reader(tensor).unwrap_or(default);
-    let available = accelerator.lines(Target::Activations);
-    let mut living: Vec<Living> = Vec::new();
-    let mut place = |shape: Shape, (word, idle): (WordLayout, i32), layer: usize, until: usize| {
-        living.retain(|other| other.until >= layer);
-        let mut found = TensorPlace { shape, line: 0, word, idle };
-        let lines = found.lines(accelerator);
-        living.sort_by_key(|other| other.line);
-        for other in &living {
-            if found.line + lines <= other.line {
-                break;
-            }
-            found.line = found.line.max(other.line + other.lines);
-        }
-        living.push(Living { line: found.line, lines, until });
-        if found.line + lines > available {
-            let line_bytes = u64::from(accelerator.line_bits(Target::Activations).div_ceil(8));
-            let (needed, there) =
-                (u64::from(found.line + lines) * line_bytes, u64::from(available) * line_bytes);
-            return Err(SimulationError::Activations {
-                layer: layers[layer].name.clone(),
-                needed_bytes: needed,
-                available_bytes: there,
-                missing_kib: (needed - there).div_ceil(1024),
-            });
-        }
-        Ok(found)
+    // What a sampler reads lives until the last of its samples have been summed.
+    let last_use = |tensor: TensorId, default: usize| {
+        let last = graph.last_reader(tensor);
+        last.map_or(default, |last| deformable::convolution_over(network, last).unwrap_or(last))
     };
+    let mut scratchpad = Scratchpad { accelerator, network, living: Vec::new() };
     let lies = |tensor| shape_in_place(accelerator, network, tensor);
     let word = |tensor| tensor_word(accelerator, network, tensor);
     let input = TensorId::INPUT;
-    let mut tensors = vec![place(lies(input), word(input)?, 0, last_use(input, 0))?];
+    let mut tensors = vec![scratchpad.place(lies(input), word(input)?, 0, last_use(input, 0))?];
     let mut unit_matrices: Vec<TensorPlace> = Vec::new();
     for (index, layer) in layers.iter().enumerate().rev() {
         if layer.operation != Operation::Transpose {
@@ -118,17 +98,96 @@ pub(super) fn allocate(
         }
         let (channels, (word, _)) = (graph.input_shape(layer).channels, word(layer.inputs[0])?);
         if !unit_matrices.iter().any(|place| is_unit_matrix(place, channels, &word)) {
-            unit_matrices.push(place(Shape::new(1, channels, channels), (word, 0), 0, index)?);
+            let shape = Shape::new(1, channels, channels);
+            unit_matrices.push(scratchpad.place(shape, (word, 0), 0, index)?);
         }
     }
     let mut index = 0;
     while index < layers.len() {
-        let results = if takes_lookup(index) { 2 } else { 1 };
-        let output = layers[index + results - 1].output;
+        let made = deformable::convolution_over(network, index).unwrap_or(index);
+        let results = if takes_lookup(made) { 2 } else { 1 };
+        let output = layers[made + results - 1].output;
         let until = last_use(output, layers.len());
-        let found = place(lies(output), word(output)?, index, until)?;
+        let found = if made > index {
+            let (image, samples) = (graph.input_shape(&layers[index]), word(layers[index].output)?);
+            let behind = (lies(output), word(output)?, until);
+            let (samples, found) = scratchpad.place_slices(image, samples, behind, index)?;
+            tensors.push(samples);
+            found
+        } else {
+            scratchpad.place(lies(output), word(output)?, index, until)?
+        };
         tensors.extend(std::iter::repeat_n(found, results));
-        index += results;
+        index = made + results;
     }
     Ok(Places { tensors, unit_matrices })
+}
+
+/// The activation scratchpad while it is filled.
+#[derive(Clone)]
+struct Scratchpad<'a> {
+    accelerator: &'a Accelerator,
+    network: &'a QuantizedNetwork,
+    living: Vec<Living>,
+}
+
+impl Scratchpad<'_> {
+    /// The first place where a tensor that lives from layer `layer` until layer `until` fits.
+    fn place(
+        &mut self,
+        shape: Shape,
+        (word, idle): (WordLayout, i32),
+        layer: usize,
+        until: usize,
+    ) -> Result<TensorPlace, SimulationError> {
+        let available = self.accelerator.lines(Target::Activations);
+        self.living.retain(|other| other.until >= layer);
+        let mut found = TensorPlace { shape, line: 0, word, idle };
+        let lines = found.lines(self.accelerator);
+        self.living.sort_by_key(|other| other.line);
+        for other in &self.living {
+            if found.line + lines <= other.line {
+                break;
+            }
+            found.line = found.line.max(other.line + other.lines);
+        }
+        self.living.push(Living { line: found.line, lines, until });
+        if found.line + lines > available {
+            let line_bytes = u64::from(self.accelerator.line_bits(Target::Activations).div_ceil(8));
+            let (needed, there) =
+                (u64::from(found.line + lines) * line_bytes, u64::from(available) * line_bytes);
+            return Err(SimulationError::Activations {
+                layer: self.network.graph().layers()[layer].name.clone(),
+                needed_bytes: needed,
+                available_bytes: there,
+                missing_kib: (needed - there).div_ceil(1024),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Places for a slice of the samples of `image` that layer `layer` takes, and for the output of the next layer (its
+    /// shape, word and last use), which sums them: as few slices as fit.
+    fn place_slices(
+        &mut self,
+        image: Shape,
+        word: (WordLayout, i32),
+        (sums, sum_word, until): (Shape, (WordLayout, i32), usize),
+        layer: usize,
+    ) -> Result<(TensorPlace, TensorPlace), SimulationError> {
+        let mut last = None;
+        for lines in deformable::slice_lines(self.accelerator, image) {
+            let shape = deformable::slice_shape(self.accelerator, image, lines);
+            let mut tried = self.clone();
+            let samples = tried.place(shape, word.clone(), layer, layer + 1);
+            let both = samples
+                .and_then(|samples| Ok((samples, tried.place(sums, sum_word.clone(), layer + 1, until)?)));
+            if both.is_ok() {
+                *self = tried;
+                return both;
+            }
+            last = Some(both);
+        }
+        last.expect("a slice of one line is tried")
+    }
 }

@@ -1,6 +1,6 @@
 //! What a layer becomes: commands, each for a part of its output, and how much must be loaded for them.
 
-use bitmill_accelerator::{Command, Compute, Rows};
+use bitmill_accelerator::{Command, Compute, Rows, Sample};
 
 use super::product::Tiles;
 
@@ -18,6 +18,8 @@ pub(crate) struct Slice {
 
 /// A command and how much must be loaded for it.
 pub(super) struct Chunk {
+    /// The layer, by its place in the network.
+    pub layer: usize,
     pub slice: Slice,
     pub command: ChunkCommand,
     pub weights: ChunkWeights,
@@ -30,6 +32,8 @@ pub(super) struct Chunk {
 pub(super) enum ChunkCommand {
     Compute(Compute),
     Rows(Rows),
+    /// Needs neither weights nor parameters.
+    Sample(Sample),
 }
 
 impl ChunkCommand {
@@ -40,6 +44,7 @@ impl ChunkCommand {
                 Command::Compute(Compute { weight_line, parameter_line, lookup, ..compute })
             }
             ChunkCommand::Rows(rows) => Command::Rows(Rows { parameter_line, ..rows }),
+            ChunkCommand::Sample(sample) => Command::Sample(sample),
         }
     }
 }

@@ -10,6 +10,7 @@ use bitmill_units::pe::Mode;
 
 use super::allocate::Places;
 use super::chunk::{Chunk, ChunkCommand, ChunkWeights, Slice};
+use super::deformable;
 use super::dilation;
 use super::mode::mode;
 use super::pooling;
@@ -43,7 +44,24 @@ pub(super) struct Mapping<'a> {
     pair: PairOperation,
 }
 
+/// The commands of layer `index`, and of the convolution behind it where that sums its samples.
 pub(super) fn chunks(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    index: usize,
+    places: &Places,
+) -> Result<Vec<Chunk>, SimulationError> {
+    match deformable::convolution_over(network, index) {
+        None => whole(accelerator, network, index, places),
+        Some(next) => {
+            let chunks = || whole(accelerator, network, next, places);
+            deformable::chunks(accelerator, network, index, places, chunks)
+        }
+    }
+}
+
+/// The commands of layer `index` over all of its input.
+fn whole(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
     index: usize,
@@ -117,6 +135,11 @@ impl<'a> Context<'a> {
         &self.places.tensors[tensor.index()]
     }
 
+    /// The accelerator lacks something.
+    pub fn unsupported(&self, what: String) -> SimulationError {
+        SimulationError::Unsupported { layer: self.layer.name.clone(), what }
+    }
+
     /// Whether the sum of a group is scaled before the next one is there: groups last long enough, but a whole sum may not.
     fn check_groups(&self, mapping: &Mapping) -> Result<(), SimulationError> {
         let (Some(mode), Some(ends)) = (self.mode, self.accelerator.pe().group_ends()) else { return Ok(()) };
@@ -132,7 +155,7 @@ impl<'a> Context<'a> {
             ends.least_cycles,
             ends.least_cycles.div_ceil(mode.interval_cycles)
         );
-        Err(SimulationError::Unsupported { layer: self.layer.name.clone(), what })
+        Err(self.unsupported(what))
     }
 
     pub fn mapping(&self) -> Result<Mapping<'a>, SimulationError> {
@@ -351,6 +374,7 @@ impl<'a> Context<'a> {
             parameter_line: 0,
             output_line: output.line + output_block * output.groups(accelerator),
             output_blocks: blocks,
+            output_stride: None,
             mode: self.mode.or_else(|| self.vector_mode()).map_or(0, |mode| mode.code),
             output_format: self.output_format(),
             lookup: None,
@@ -384,13 +408,9 @@ impl<'a> Context<'a> {
             None if mapping.shared_lines > 0 => ChunkWeights::Lines(mapping.shared_lines),
             None => ChunkWeights::None,
         };
-        Ok(Chunk {
-            slice,
-            command: ChunkCommand::Compute(compute),
-            weights,
-            parameter_lines: blocks,
-            lookup: is_lookup.then_some(self.index),
-        })
+        let command = ChunkCommand::Compute(compute);
+        let lookup = is_lookup.then_some(self.index);
+        Ok(Chunk { layer: self.index, slice, command, weights, parameter_lines: blocks, lookup })
     }
 
     /// A mode whose activations are the vector unit's: padding depends on it.

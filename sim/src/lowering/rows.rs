@@ -39,6 +39,7 @@ impl Context<'_> {
         };
         let blocks = output.blocks();
         Ok(Chunk {
+            layer: self.index,
             slice: Slice { source: 0, first_block: 0, output_block: 0, blocks },
             command: ChunkCommand::Rows(rows),
             weights: ChunkWeights::None,
@@ -78,9 +79,5 @@ impl Context<'_> {
             )));
         }
         Ok(())
-    }
-
-    pub fn unsupported(&self, what: String) -> SimulationError {
-        SimulationError::Unsupported { layer: self.layer.name.clone(), what }
     }
 }

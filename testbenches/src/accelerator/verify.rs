@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bitmill_accelerator::Accelerator;
 use bitmill_hdl::Module;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, run};
+use bitmill_sim::{Keep, Program, SimulationError, Trace, lower, run_on};
 
 use super::locate::{Located, locate};
 use super::{Conditions, Difference, Session, Step, Verdict, Window, compare, interpret, run_once, verilate};
@@ -121,8 +121,8 @@ impl Verification<'_> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Verdict, VerificationError> {
         let program = lower(self.accelerator, self.network, self.keep)?;
-        let trace = run(self.accelerator, &program);
         let tensors = self.network.run(self.input)?;
+        let trace = run_on(self.accelerator, &program, self.network, &tensors);
         let image = program.memory_image(self.accelerator, self.network, self.input)?;
         let script = run_once(&program);
         let session = self.session(&image, &script, &trace);
@@ -150,7 +150,8 @@ impl Verification<'_> {
         waves: &Path,
     ) -> Result<RangeInclusive<u64>, VerificationError> {
         let program = lower(self.accelerator, self.network, self.keep)?;
-        let trace = run(self.accelerator, &program);
+        let tensors = self.network.run(self.input)?;
+        let trace = run_on(self.accelerator, &program, self.network, &tensors);
         if let Span::Command(found) = span
             && found >= program.commands.len()
         {

@@ -113,6 +113,9 @@ pub struct Compute {
     pub output_line: u32,
     /// Output blocks: words of channels in the output format.
     pub output_blocks: u32,
+    /// Lines from one output block to the next, where the pixels are a slice of the output: one row of the input, whose
+    /// several tap rows are no rows further ([`Walk::tap_y`] is 0). `None` for all pixels.
+    pub output_stride: Option<u32>,
     /// Code of the PE's mode.
     pub mode: u32,
     /// Format of the results, by its place in `precision.activations`.
@@ -247,7 +250,10 @@ impl Compute {
             (&fields::STRIDE_X, w.stride_x.into()),
             (&fields::LOOKUP, self.lookup.map_or(0, |table| i64::from(table) + 1)),
             (&fields::OUTPUT_WIDTH, w.output_width.into()),
-            (&fields::WRAP_X, w.wrap_x.into()),
+            match self.output_stride {
+                Some(lines) => (&fields::OUTPUT_STRIDE, lines.into()),
+                None => (&fields::WRAP_X, w.wrap_x.into()),
+            },
             (&fields::WRAP_INDEX, w.wrap_index.into()),
             (&fields::WRAP_Y, w.wrap_y.into()),
             (&fields::JUMP_COLUMN, w.jump_column.into()),

@@ -69,7 +69,7 @@ pub mod fields {
 
     use super::{Field, signed, unsigned};
 
-    /// 1 load, 2 compute, 3 store, 4 rows.
+    /// 1 load, 2 compute, 3 store, 4 rows, 5 sample.
     pub const OPCODE: Field = unsigned("opcode", 0, 0, 4);
     /// Queues a token is taken from, one bit each.
     pub const WAIT: Field = unsigned("wait_mask", 0, 4, 3);
@@ -188,6 +188,12 @@ pub mod fields {
     /// Weight lines from one step of a tile to the next.
     pub const WEIGHT_STRIDE: Field = unsigned("weight_stride", 6, 10, 16);
 
+    // Slices have one pixel row, which is never left; their stride lies where its end does. Several tap rows whose
+    // `tap_y` is 0 make a slice. The meaning stands at `Compute`.
+
+    /// Output lines from one block to the next.
+    pub const OUTPUT_STRIDE: Field = unsigned("output_stride", 4, 16, 16);
+
     // Rows; the meanings stand at `Rows`. They share places with compute commands where the meaning is the same.
 
     /// 0 softmax, 1 GELU, 2 LayerNorm.
@@ -196,6 +202,19 @@ pub mod fields {
     pub const ROW_LENGTH: Field = unsigned("row_length", 3, 0, 12);
     /// What stands for 1 in the exponential.
     pub const ONE: Field = unsigned("one", 3, 16, RECIPROCAL_BITS);
+
+    // Sample; the meanings stand at `Sample`. It shares places with compute commands where the meaning is the same.
+
+    /// Bits that offsets have fewer behind the point than the sampler.
+    pub const OFFSET_SHIFT: Field = unsigned("offset_shift", 0, 12, 3);
+    /// Whether masks count; without, each tap counts as 1.
+    pub const MODULATED: Field = unsigned("modulated", 0, 15, 1);
+    /// Integer that stands for an offset of 0.
+    pub const OFFSET_ZERO_POINT: Field = signed("offset_zero_point", 0, 16, 16);
+    /// Line of the first pixel's offsets.
+    pub const OFFSET_LINE: Field = unsigned("offset_line", 7, 0, 16);
+    /// Line of the first pixel's masks.
+    pub const MASK_LINE: Field = unsigned("mask_line", 7, 16, 16);
 
     /// Fields that every command has.
     pub const COMMON: [&Field; 3] = [&OPCODE, &WAIT, &POST];
@@ -248,6 +267,8 @@ pub mod fields {
         [&FIRST_ZERO_POINT, &PAIR_FACTOR, &PAIR_SHIFT, &MULTIPLIES, &SECOND_ZERO_POINT];
     /// The field of compute commands with strided weights, in the place of those that it overlaps.
     pub const STRIDED: [&Field; 1] = [&WEIGHT_STRIDE];
+    /// The field of compute commands on slices, in the place of those that it overlaps.
+    pub const SLICE: [&Field; 1] = [&OUTPUT_STRIDE];
     /// Fields of rows.
     pub const ROWS: [&Field; 12] = [
         &OPERATOR,
@@ -263,10 +284,28 @@ pub mod fields {
         &PARAMETER_LINE,
         &OUTPUT_LINE,
     ];
+    /// Fields of samples.
+    pub const SAMPLE: [&Field; 15] = [
+        &OFFSET_SHIFT,
+        &MODULATED,
+        &OFFSET_ZERO_POINT,
+        &ZERO_POINT,
+        &INPUT_LINE,
+        &CHANNEL_STRIDE,
+        &CHANNEL_BLOCKS,
+        &INPUT_WIDTH,
+        &INPUT_HEIGHT,
+        &START_Y,
+        &START_X,
+        &PIXELS,
+        &OFFSET_LINE,
+        &MASK_LINE,
+        &OUTPUT_LINE,
+    ];
 
     /// All of them, in the order of this page.
     pub fn all() -> impl Iterator<Item = &'static Field> {
-        let rows = ROWS.into_iter().filter(|field| !COMPUTE.contains(field));
-        COMMON.into_iter().chain(TRANSFER).chain(COMPUTE).chain(PAIR).chain(STRIDED).chain(rows)
+        let own = ROWS.into_iter().chain(SAMPLE).filter(|field| !COMPUTE.contains(field));
+        COMMON.into_iter().chain(TRANSFER).chain(COMPUTE).chain(PAIR).chain(STRIDED).chain(SLICE).chain(own)
     }
 }

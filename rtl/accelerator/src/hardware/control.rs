@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, unsigned};
 
 use super::lite::{DATA_BITS, STROBE_BITS};
+use super::sampler::saturated_bits;
 use super::{ADDRESS_BITS, COUNT_BITS};
 use crate::command::Queue;
 use crate::fault::FAULT_BITS;
@@ -36,7 +37,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
         let code = m.input(&format!("{source}_fault_code_i"), unsigned(FAULT_BITS));
         (happens, code, m.input(&format!("{source}_index_i"), unsigned(COUNT_BITS)))
     });
-    let activity = Activity::new(&m);
+    let activity = Activity::new(&m, accelerator);
 
     let run = run(&m, &bus, ended, bus_idle, &faults);
     let interrupt = interrupts(&m, &bus, &run);
@@ -124,17 +125,22 @@ struct Activity<'m> {
     /// Each queue runs, and each queue waits for a token.
     queues: Vec<Signal<'m>>,
     beats: [Signal<'m>; 2],
+    /// Offsets beyond the bound, where there is a sampler.
+    saturated: Option<Signal<'m>>,
 }
 
 impl<'m> Activity<'m> {
-    fn new(m: &'m ModuleBuilder) -> Activity<'m> {
+    fn new(m: &'m ModuleBuilder, accelerator: &Accelerator) -> Activity<'m> {
         m.group("What is counted");
         let queues = ["runs", "waits"].into_iter().flat_map(|what| {
             Queue::ALL.map(|queue| m.input(&format!("{}_{what}_i", queue.name()), unsigned(1)))
         });
         let queues = queues.collect();
         let beats = ["beat_read_i", "beat_written_i"].map(|port| m.input(port, unsigned(1)));
-        Activity { queues, beats }
+        let saturated = accelerator
+            .sampler()
+            .map(|sampler| m.input("saturated_i", unsigned(saturated_bits(accelerator, sampler))));
+        Activity { queues, beats, saturated }
     }
 }
 
@@ -238,7 +244,7 @@ fn interrupts<'m>(m: &'m ModuleBuilder, bus: &Bus<'m>, run: &Run<'m>) -> Interru
 fn counters<'m>(m: &'m ModuleBuilder, activity: &Activity<'m>, run: &Run<'m>) -> Vec<Signal<'m>> {
     m.comment("Counters of the run: cleared by its start, kept after its end.");
     let counted = [m.bit(true)].into_iter().chain(activity.queues.iter().copied()).chain(activity.beats);
-    map::Counters::REGISTERS
+    let mut counters: Vec<Signal> = map::Counters::REGISTERS
         .into_iter()
         .zip(counted)
         .map(|(register, counts)| {
@@ -247,7 +253,13 @@ fn counters<'m>(m: &'m ModuleBuilder, activity: &Activity<'m>, run: &Run<'m>) ->
             counter.set_when(run.start.or(run.running.and(counts)), next);
             counter.q()
         })
-        .collect()
+        .collect();
+    counters.push(activity.saturated.map_or(m.lit(DATA_BITS, 0), |count| {
+        let counter = m.register(&format!("{}_q", registers::SATURATED_OFFSETS.name), unsigned(DATA_BITS));
+        counter.set(counter.q().add_wrapping(count.extend(DATA_BITS)).gate(run.start.not()));
+        counter.q()
+    }));
+    counters
 }
 
 /// Reads the registers and tells which addresses have one.

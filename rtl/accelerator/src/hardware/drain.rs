@@ -9,10 +9,11 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, unsigned};
 use bitmill_units::common::pair;
 
+use super::groups::block_stride;
 use super::scratchpad::group_bits;
 use super::{by_output, choose, later};
 use crate::command::fields;
-use crate::{Accelerator, ComputeKind};
+use crate::{Accelerator, ComputeKind, Field};
 
 /// Cycles from a chunk's choice to its write: one to select it, and those that its sums take to become words.
 pub(super) fn write_delay_cycles(accelerator: &Accelerator) -> u32 {
@@ -25,7 +26,11 @@ pub(super) fn pair_write_delay_cycles(accelerator: &Accelerator) -> u32 {
 }
 
 /// Words of the command that the drain reads.
-pub(super) const WORDS: [usize; 3] = [fields::KIND.word, fields::PIXELS.word, fields::OUTPUT_LINE.word];
+pub(super) fn words(accelerator: &Accelerator) -> Vec<usize> {
+    let slices = accelerator.sampler().map(|_| fields::OUTPUT_STRIDE.word);
+    let all = [fields::KIND.word, fields::PIXELS.word, fields::OUTPUT_LINE.word];
+    all.into_iter().chain(slices).collect()
+}
 
 /// Bits that number the blocks of a tile.
 pub(super) fn block_bits(accelerator: &Accelerator) -> u32 {
@@ -41,7 +46,7 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     );
     m.group("Command, held until done");
     let start = m.input("start_i", unsigned(1));
-    let words = super::command_inputs(&m, &WORDS);
+    let words = super::command_inputs(&m, &words(accelerator));
     m.group("From the sequencer");
     let tile_ready = m.input("tile_ready_i", unsigned(1));
 
@@ -160,7 +165,8 @@ fn chunks<'m>(
     let onwards = block_ends.mux(again, here_q.q().sub_wrapping(step));
     here_q.set_when(start.or(active), start.mux(pixels, onwards));
 
-    let lines = lines(m, words, start, block_ends, pixels_end, last_of_pixels, rows);
+    let stride = output_stride(m, accelerator, words);
+    let lines = lines(m, words, start, block_ends, pixels_end, last_of_pixels, stride);
     let written: Vec<Signal> = (0..drain_rows)
         .rev()
         .map(|row| here_q.q().gt(m.constant(pixels_shape, row.into())).and(active))
@@ -178,6 +184,18 @@ fn chunks<'m>(
     }
 }
 
+/// Lines from one output block to the next: those of the command's pixels, or of all pixels where they are a slice.
+fn output_stride<'m>(m: &'m ModuleBuilder, accelerator: &Accelerator, words: &[Signal<'m>]) -> Signal<'m> {
+    let own = block_stride(m, accelerator, words);
+    if accelerator.sampler().is_none() {
+        return own;
+    }
+    let get = |field: &Field| words[field.word].slice(field.lsb, field.shape.width);
+    let has_one_row = get(&fields::KERNEL_HEIGHT).eq_value(1);
+    let is_slice = get(&fields::TAP_Y).any().or(has_one_row).not().named("is_slice");
+    is_slice.mux(get(&fields::OUTPUT_STRIDE), own)
+}
+
 /// Parameter line and output line of the chunk: a block further is a parameter line further and as many
 /// output lines as the output has pixel groups.
 fn lines<'m>(
@@ -187,7 +205,7 @@ fn lines<'m>(
     block_ends: Signal<'m>,
     pixels_end: Signal<'m>,
     last_of_pixels: Signal<'m>,
-    rows: u32,
+    block_stride: Signal<'m>,
 ) -> (Signal<'m>, Signal<'m>) {
     m.comment("Lines of the chunk's parameters and of its output.");
     let line_shape = fields::OUTPUT_LINE.shape;
@@ -195,9 +213,6 @@ fn lines<'m>(
     let first_parameter = fields::PARAMETER_LINE.of(words);
     let restart = start.or(last_of_pixels);
     parameter_q.set_when(start.or(block_ends), restart.mux(first_parameter, parameter_q.q().increment()));
-    let pixels = words[fields::PIXELS.word].slice(fields::PIXELS.lsb, fields::PIXELS.shape.width);
-    let rounded = pixels.add(m.lit(pixels.width(), u64::from(rows) - 1)).shr(rows.ilog2());
-    let block_stride = rounded.resize(line_shape.width).named("block_stride");
     let first_q = m.register("first_output_line_q", line_shape).without_reset();
     let output_line = fields::OUTPUT_LINE.of(words);
     let next_first = first_q.q().increment().named("next_first_output_line");

@@ -60,8 +60,8 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let good = checked_q.q().and(fault_q.q().any().not()).named("good");
     let opcode = fields::OPCODE.of(&words);
     let pushes = Queue::ALL.map(|q| {
-        let mine = |which: &&Opcode| which.queue() == q;
-        let codes = accelerator.opcodes().iter().filter(mine);
+        let mine = |which: &Opcode| which.queue() == q;
+        let codes = accelerator.opcodes().into_iter().filter(mine);
         let mine = m.any(&codes.map(|which| opcode.eq_value(which.code().into())).collect::<Vec<_>>());
         good.and(mine).and(ready[q.index()]).named(&format!("{}_push", q.name()))
     });

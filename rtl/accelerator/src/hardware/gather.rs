@@ -250,18 +250,30 @@ fn access<'m>(
         }
     };
     let pixel = pixel.named(&format!("pixel_{row}"));
+    let [bank, address] = location(m, accelerator, pixel.as_unsigned(), base, &row.to_string());
+    Access { inside, bank, address }
+}
+
+/// Bank and address of the word of `pixel` (a number) in the channel block whose first line is `base`; `name` tells
+/// several from each other.
+pub(super) fn location<'m>(
+    m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
+    pixel: Signal<'m>,
+    base: Signal<'m>,
+    name: &str,
+) -> [Signal<'m>; 2] {
     let rows_log2 = accelerator.rows().ilog2();
     let line_bits = accelerator.line_address_bits(Target::Activations);
-    let line = pixel.as_unsigned().slice(rows_log2, INDEX.width - rows_log2).resize(line_bits);
-    let line = base.truncate(line_bits).add_wrapping(line).named(&format!("line_{row}"));
+    let line = pixel.slice(rows_log2, INDEX.width - rows_log2).resize(line_bits);
+    let line = base.truncate(line_bits).add_wrapping(line).named(&format!("line_{name}"));
     let parts_log2 = accelerator.banks_per_row().ilog2();
-    let low = |signal: Signal<'m>, bits: u32| (bits > 0).then(|| signal.as_unsigned().truncate(bits));
+    let low = |signal: Signal<'m>, bits: u32| (bits > 0).then(|| signal.truncate(bits));
     let bank: Vec<Signal> = [low(line, parts_log2), low(pixel, rows_log2)].into_iter().flatten().collect();
-    Access {
-        inside,
-        bank: if bank.is_empty() { m.lit(1, 0) } else { m.concat(&bank).named(&format!("reads_bank_{row}")) },
-        address: line.slice(parts_log2, accelerator.bank_address_bits()).named(&format!("address_{row}")),
-    }
+    let bank =
+        if bank.is_empty() { m.lit(1, 0) } else { m.concat(&bank).named(&format!("reads_bank_{name}")) };
+    let address = line.slice(parts_log2, accelerator.bank_address_bits()).named(&format!("address_{name}"));
+    [bank, address]
 }
 
 /// The words as the banks deliver them, a cycle after the grant, kept until the step is complete.

@@ -3,6 +3,7 @@
 use bitmill_hdl::{HdlError, InstanceHandle, ModuleBuilder, Signal, Wire, unsigned};
 
 use super::lite::{DATA_BITS, STROBE_BITS};
+use super::sampler::saturated_bits;
 use super::{ADDRESS_BITS, axi, control, fetch, lite, load, queue, read_port, store, tokens, write_port};
 use crate::command::{Queue, fields};
 use crate::fault::reachable;
@@ -15,6 +16,8 @@ pub(super) struct MemorySide<'m> {
     pub compute_words: Vec<Signal<'m>>,
     pub compute_running: Wire<'m>,
     pub compute_done: Wire<'m>,
+    /// The number of offsets that saturate, where there is a sampler.
+    pub saturated: Option<Wire<'m>>,
     pub load: LoadOutputs<'m>,
     pub store_read: Signal<'m>,
     pub store_line: Signal<'m>,
@@ -158,6 +161,11 @@ pub(super) fn memory_side<'m>(
         control
             .input(&format!("{}_waits_i", queue.name()), tokens.output(&format!("{}_waits_o", queue.name())));
     }
+    let saturated = accelerator.sampler().map(|sampler| {
+        let count = m.wire("saturated_offsets", unsigned(saturated_bits(accelerator, sampler)));
+        control.input("saturated_i", count.value());
+        count
+    });
     control.input("beat_read_i", axi.rvalid);
     control.input("beat_written_i", store.output("write_valid_o").and(axi.wready));
     m.group("Interrupt");
@@ -168,6 +176,7 @@ pub(super) fn memory_side<'m>(
         compute_words: head(Queue::Compute),
         compute_running: ties.runnings[Queue::Compute.index()],
         compute_done: ties.dones[Queue::Compute.index()],
+        saturated,
         load: LoadOutputs {
             writes: reachable(accelerator, Queue::Load)
                 .iter()

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
 
+use super::groups::{Groups, block_stride};
 use super::postprocessor::{choose, rows_of};
-use super::scratchpad::group_bits;
 use super::timing::ComputeTiming;
 use crate::command::fields;
 use crate::rows::RowUnits;
@@ -88,15 +88,13 @@ pub(super) fn module(accelerator: &Accelerator, units: &RowUnits) -> Result<Arc<
         }
     }
     m.comment("The write follows when the results have been requantized.");
-    let written: Vec<Signal> = (0..drain_rows)
-        .rev()
-        .map(|row| turn.remaining.gt(m.constant(fields::PIXELS.shape, row.into())).and(valid))
-        .collect();
+    let written: Vec<Signal> =
+        (0..drain_rows).rev().map(|row| turn.groups.exists(&m, row).and(valid)).collect();
     let cycles = accelerator.requantization_cycles();
     let write = super::later(&m, "write", m.concat(&written), cycles, true);
-    let group = super::later(&m, "group", turn.group, cycles, false);
+    let group = super::later(&m, "group", turn.groups.group, cycles, false);
     let line = super::later(&m, "output_line", lines.output, cycles, false);
-    let last = super::later(&m, "final", turn.ends_all, cycles, true);
+    let last = super::later(&m, "final", turn.groups.ends_all, cycles, true);
     m.group("To the activations: write");
     m.output("write_o", write);
     m.output("write_group_o", group);
@@ -118,14 +116,8 @@ struct Turns<'m> {
     reads_first: Signal<'m>,
     /// The last result of the turn is there.
     ends: Signal<'m>,
-    /// That of the command's last turn.
-    ends_all: Signal<'m>,
-    /// The turn is the last of its line of activations.
-    is_last_of_line: Signal<'m>,
-    /// Which rows of the line take part.
-    group: Signal<'m>,
-    /// Pixels from this turn on.
-    remaining: Signal<'m>,
+    /// The rows that take part.
+    groups: Groups<'m>,
 }
 
 impl<'m> Turns<'m> {
@@ -148,18 +140,7 @@ impl<'m> Turns<'m> {
         let restarts = start.or(ends).named("turn_restarts");
         result_q.set_when(start.or(result_valid), restarts.mux(zero, result_q.q().increment()));
 
-        m.comment("Turns: groups of rows, as far as they hold pixels.");
-        let (shape, drain_rows) = (fields::PIXELS.shape, accelerator.drain_rows());
-        let remaining_q = m.register("remaining_q", shape).without_reset();
-        let at_once = m.constant(shape, drain_rows.into());
-        let fewer = remaining_q.q().sub_wrapping(at_once);
-        remaining_q.set_when(restarts, start.mux(fields::PIXELS.of(words), fewer));
-        let is_last = remaining_q.q().le(at_once).named("is_last_turn");
-        let group_q = m.register("group_q", unsigned(group_bits(accelerator))).without_reset();
-        let most = i128::from(accelerator.rows() / drain_rows) - 1;
-        let is_last_of_line = group_q.q().eq_value(most).named("is_last_of_line");
-        let first_group = m.lit(group_q.q().width(), 0);
-        group_q.set_when(restarts, start.or(is_last_of_line).mux(first_group, group_q.q().increment()));
+        let groups = Groups::new(m, accelerator, words, start, ends);
 
         m.comment("A turn begins with its reads.");
         let reading_q = m.register("reading_q", unsigned(1));
@@ -167,17 +148,8 @@ impl<'m> Turns<'m> {
         let reads = reading_q.q();
         let reads_last = reads.and(word_q.q().eq(last_word)).named("reads_last");
         word_q.set_when(restarts.or(reads), restarts.mux(zero, word_q.q().increment()));
-        let begins = start.or(ends.and(is_last.not())).named("turn_begins");
-        reading_q.set_when(begins.or(reads_last), begins);
-        Turns {
-            reads,
-            reads_first: reads.and(word_q.q().eq_value(0)),
-            ends,
-            ends_all: ends.and(is_last),
-            is_last_of_line,
-            group: group_q.q(),
-            remaining: remaining_q.q(),
-        }
+        reading_q.set_when(groups.begins.or(reads_last), groups.begins);
+        Turns { reads, reads_first: reads.and(word_q.q().eq_value(0)), ends, groups }
     }
 }
 
@@ -198,17 +170,10 @@ impl<'m> Lines<'m> {
         result_valid: Signal<'m>,
     ) -> Lines<'m> {
         m.comment("Lines: a block further is as many lines further as the tensor has groups of pixels.");
-        let rows = accelerator.rows();
-        let pixels = words[fields::PIXELS.word].slice(fields::PIXELS.lsb, fields::PIXELS.shape.width);
-        let rounded = pixels.add(m.lit(pixels.width(), u64::from(rows) - 1)).shr(rows.ilog2());
-        let stride = rounded.resize(fields::INPUT_LINE.shape.width).named("block_stride");
+        let stride = block_stride(m, accelerator, words);
         let restarts = start.or(turn.ends);
         let walk = |name: &str, field: &crate::Field, steps: Signal<'m>| {
-            let first_q = m.register(&format!("first_{name}_q"), field.shape).without_reset();
-            let of_command = field.of(words);
-            let first = first_q.q().add_wrapping(turn.is_last_of_line.extend(field.shape.width));
-            let first = start.mux(of_command, first).named(&format!("next_first_{name}"));
-            first_q.set_when(restarts, first);
+            let first = turn.groups.line(m, words, name, field).next;
             let line_q = m.register(&format!("{name}_q"), field.shape).without_reset();
             line_q.set_when(restarts.or(steps), restarts.mux(first, line_q.q().add_wrapping(stride)));
             line_q.q()
@@ -255,7 +220,8 @@ fn unit_results<'m>(
     let mut results = Vec::new();
     for drain_row in 0..accelerator.drain_rows() {
         let candidates = rows_of(accelerator, drain_row).into_iter().map(|row| line[row]).collect();
-        let word = choose(turn.group, candidates).truncate(row_bits).named(&format!("row_word_{drain_row}"));
+        let word =
+            choose(turn.groups.group, candidates).truncate(row_bits).named(&format!("row_word_{drain_row}"));
         let mut rows = Vec::new();
         for ((which, module), asked) in modules.iter().zip(&asked) {
             let mut inputs = vec![

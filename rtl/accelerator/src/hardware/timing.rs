@@ -10,13 +10,14 @@ pub use super::bursts::{PAGE_BYTES, burst_beats};
 pub use super::fetch::{AHEAD_COMMANDS, CHECK_CYCLES};
 /// Commands a queue holds, the running one included.
 pub use super::queue::DEPTH as QUEUE_DEPTH;
+pub use super::sampler::timing::{SampleTiming, sample};
 /// Bits of a token counter.
 pub use super::tokens::COUNTER_BITS as TOKEN_BITS;
 
 /// Where the cycles of a compute command go; they add up to its duration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ComputeTiming {
-    /// Placing the rows on the first pixels.
+    /// Placing the rows on the first pixels; reading offsets.
     pub setup_cycles: u64,
     /// Steps: cycles in which complete operands are used, several a step where the mode takes several; words of rows
     /// that are read.
@@ -25,6 +26,8 @@ pub struct ComputeTiming {
     pub conflict_cycles: u64,
     /// The last step of a tile waited for the tile before to be drained.
     pub drain_cycles: u64,
+    /// Points of a deformable convolution waited for a bank that others were reading.
+    pub sample_cycles: u64,
     /// Row units worked on whole rows: sums, divisions, and results one after the other.
     pub row_cycles: u64,
     /// The last results on their way through PE, postprocessor and scratchpad.
@@ -35,7 +38,7 @@ impl ComputeTiming {
     /// Cycles from the start event to the done event.
     pub fn duration_cycles(&self) -> u64 {
         let waits = self.setup_cycles + self.conflict_cycles + self.drain_cycles + self.finish_cycles;
-        self.step_cycles + self.row_cycles + waits
+        self.step_cycles + self.row_cycles + self.sample_cycles + waits
     }
 }
 
@@ -53,6 +56,7 @@ pub fn shape(command: &Compute) -> Compute {
         weight_line: 0,
         parameter_line: 0,
         output_line: 0,
+        output_stride: None,
         ..*command
     }
 }

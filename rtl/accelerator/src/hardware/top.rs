@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 
 use super::memory_side::{MemorySide, memory_side};
+use super::others::{Others, Results, RowSide, SamplerSide};
 use super::scratchpad::across;
 use super::{array, drain, gather, pairing, postprocessor, rows, scratchpad, sequencer, vector};
-use crate::command::{COMMAND_WORDS, Opcode, Queue, fields};
+use crate::command::{COMMAND_WORDS, Queue, fields};
 use crate::{Accelerator, Target};
 use bitmill_units::pe::lane::LANE_WEIGHT_BITS;
 
@@ -41,6 +42,9 @@ pub(crate) fn top(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError> {
     let compute = compute(&m, accelerator, &memory)?;
     memory.compute_running.drive(compute.running);
     memory.compute_done.drive(compute.done);
+    if let Some((wire, saturated)) = memory.saturated.zip(compute.saturated) {
+        wire.drive(saturated);
+    }
     memory.store_slices.iter().zip(compute.store_slices).for_each(|(wire, slice)| wire.drive(slice));
 
     m.group("Events, one cycle each, for tracing");
@@ -72,6 +76,8 @@ fn purpose(accelerator: &Accelerator) -> String {
 struct ComputeOutputs<'m> {
     running: Signal<'m>,
     done: Signal<'m>,
+    /// Offsets that the sampler has found beyond the bound.
+    saturated: Option<Signal<'m>>,
     store_slices: Vec<Signal<'m>>,
 }
 
@@ -88,10 +94,11 @@ fn compute<'m>(
     };
     let step_done = m.wire("step_done", unsigned(1));
     let done = m.wire("compute_done", unsigned(1));
-    let row_units = RowSide::new(m, accelerator, queues)?;
-    let start = row_units.as_ref().map_or(queues.compute_start, |units| {
-        queues.compute_start.and(units.is_rows.not()).named("array_starts")
-    });
+    let others = Others {
+        row_units: RowSide::new(m, accelerator, queues)?,
+        sampler: SamplerSide::new(m, accelerator, queues)?,
+    };
+    let start = others.array_starts(m, queues);
 
     m.comment("Compute: positions, operands, sums, results.");
     let mut inputs = vec![("start_i", start), ("done_i", done.value()), ("step_done_i", step_done.value())];
@@ -103,9 +110,9 @@ fn compute<'m>(
     let gather = gatherer(m, accelerator, sequencer, &words)?;
     step_done.drive(gather.output("step_done_o"));
     let mut inputs = vec![("start_i", start), ("tile_ready_i", sequencer.output("tile_ready_o"))];
-    inputs.extend(command(&drain::WORDS));
+    inputs.extend(command(&drain::words(accelerator)));
     let drain = m.instance("i_drain", &drain::module(accelerator)?, &inputs);
-    let results = Results { drain, row_units: row_units.as_ref() };
+    let results = Results { drain, others: &others };
     done.drive(results.output("done_o"));
 
     let lines = |target: Target, role: &str, read: Signal<'m>, line: Signal<'m>| {
@@ -134,66 +141,24 @@ fn compute<'m>(
     }
     let requantized = postprocess(m, accelerator, queues, &results, array, vector, &parameters)?;
     let line = activations(m, accelerator, queues, gather, &results, &requantized, &words)?;
-    let running = sequencer.output("running_o");
-    if let Some(units) = &row_units {
+    let mut running = sequencer.output("running_o");
+    if let Some(units) = &others.row_units {
         units.line.iter().zip(&line).for_each(|(wire, word)| wire.drive(*word));
+        running = running.or(units.unit.output("running_o"));
+    }
+    if let Some(sampler) = &others.sampler {
+        sampler.read_words(&line, &words);
+        running = running.or(sampler.unit.output("running_o"));
     }
     Ok(ComputeOutputs {
-        running: row_units.map_or(running, |units| running.or(units.unit.output("running_o"))),
+        running,
+        saturated: others.sampler.as_ref().map(|sampler| sampler.unit.output("saturated_o")),
         done: done.value(),
         store_slices: store_slices(m, accelerator, &line),
     })
 }
 
 type Instance<'m> = bitmill_hdl::InstanceHandle<'m>;
-
-/// The row units' instance.
-struct RowSide<'m> {
-    unit: Instance<'m>,
-    /// The command at the head of the queue is theirs.
-    is_rows: Signal<'m>,
-    /// The line of activations that was read.
-    line: Vec<Wire<'m>>,
-}
-
-impl<'m> RowSide<'m> {
-    fn new(
-        m: &'m ModuleBuilder,
-        accelerator: &Accelerator,
-        queues: &MemorySide<'m>,
-    ) -> Result<Option<RowSide<'m>>, HdlError> {
-        let Some(units) = accelerator.row_units() else { return Ok(None) };
-        m.comment("Row units: a command is theirs or array's and vector unit's.");
-        let is_rows = fields::OPCODE.of(&queues.compute_words).eq_value(Opcode::Rows.code().into());
-        let is_rows = is_rows.named("is_rows");
-        let word = unsigned(accelerator.word_bits());
-        let line: Vec<Wire> =
-            (0..accelerator.rows()).map(|row| m.wire(&format!("line_word_{row}"), word)).collect();
-        let start = queues.compute_start.and(is_rows).named("rows_start");
-        let unit = m.instance("i_rows", &rows::module(accelerator, units)?, &[("start_i", start)]);
-        for index in rows::WORDS {
-            unit.input(&format!("word_{index}_i"), queues.compute_words[index]);
-        }
-        for (row, word) in line.iter().enumerate() {
-            unit.input(&format!("line_word_{row}_i"), word.value());
-        }
-        unit.reset_when(queues.reset);
-        Ok(Some(RowSide { unit, is_rows, line }))
-    }
-}
-
-/// Who says where results go: the drain, or the row units in a command of theirs.
-struct Results<'a, 'm> {
-    drain: Instance<'m>,
-    row_units: Option<&'a RowSide<'m>>,
-}
-
-impl<'m> Results<'_, 'm> {
-    fn output(&self, port: &str) -> Signal<'m> {
-        let drained = self.drain.output(port);
-        self.row_units.map_or(drained, |units| units.is_rows.mux(units.unit.output(port), drained))
-    }
-}
 
 fn gatherer<'m>(
     m: &'m ModuleBuilder,
@@ -306,7 +271,7 @@ fn postprocess<'m>(
             (format!("{}_i", field.name), field.of(&queues.compute_words).truncate(width))
         }));
     }
-    if let (Some(side), Some(units)) = (results.row_units, accelerator.row_units()) {
+    if let (Some(side), Some(units)) = (&results.others.row_units, accelerator.row_units()) {
         inputs.push(("is_rows_i".to_owned(), side.is_rows));
         for (row, lane) in
             (0..accelerator.drain_rows()).flat_map(|row| (0..units.lanes()).map(move |lane| (row, lane)))
@@ -358,11 +323,7 @@ fn activations<'m>(
     words: &[Wire<'m>],
 ) -> Result<Vec<Signal<'m>>, HdlError> {
     let load = &queues.load;
-    // The ports on which the store DMA reads whole lines serve the row units as well.
-    let (line_read, line) = results.row_units.map_or((queues.store_read, queues.store_line), |units| {
-        let [read, line] = ["read_o", "line_o"].map(|port| units.unit.output(port));
-        (queues.store_read.or(read), read.mux(line, queues.store_line))
-    });
+    let (line_read, line) = results.others.line_read(queues.store_read, queues.store_line);
     let mut inputs: Vec<(String, Signal)> = [
         ("load_write_i", load.writes[Target::Activations as usize]),
         ("load_line_i", load.line),
@@ -376,10 +337,12 @@ fn activations<'m>(
     ]
     .map(|(port, signal)| (port.to_owned(), signal))
     .to_vec();
-    inputs.extend(requantized.iter().enumerate().map(|(row, word)| (format!("drain_word_{row}_i"), *word)));
+    let written = results.others.written(requantized);
+    inputs.extend(written.into_iter().enumerate().map(|(row, word)| (format!("drain_word_{row}_i"), word)));
     for bank in 0..accelerator.banks() {
         for what in ["read", "address"] {
-            let signal = gather.output(&format!("gather_{what}_{bank}_o"));
+            let port = format!("gather_{what}_{bank}_o");
+            let signal = results.others.gathered(&port, gather.output(&port));
             inputs.push((format!("gather_{what}_{bank}_i"), signal));
         }
     }

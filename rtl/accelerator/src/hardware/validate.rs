@@ -3,9 +3,9 @@
 use bitmill_hdl::{ModuleBuilder, Signal};
 
 use crate::command::{Opcode, Queue, fields};
-use crate::fault::{COUNTS, FAULT_BITS, forbidden_tokens, reachable};
+use crate::fault::{COUNTS, FAULT_BITS, SAMPLE_COUNTS, SIDES, forbidden_tokens, reachable};
 use crate::rows::RowUnits;
-use crate::{Accelerator, Fault, Field, RowOperator};
+use crate::{Accelerator, Fault, Field, RowOperator, Sampler};
 
 /// The code of the first fault of the command `words`, 0 where it has none.
 pub(super) fn fault_code<'m>(
@@ -18,7 +18,7 @@ pub(super) fn fault_code<'m>(
     let opcode = get(&fields::OPCODE);
     let is = |which: Opcode| opcode.eq_value(which.code().into()).named(&format!("is_{}", which.name()));
     let opcodes: Vec<(Opcode, Signal)> =
-        accelerator.opcodes().iter().map(|&which| (which, is(which))).collect();
+        accelerator.opcodes().into_iter().map(|which| (which, is(which))).collect();
     let known: Vec<Signal> = opcodes.iter().map(|(_, is)| *is).collect();
     let [load, compute, store] = [Opcode::Load, Opcode::Compute, Opcode::Store].map(|o| known[o as usize]);
     let is_transfer = load.or(store).named("is_transfer");
@@ -52,9 +52,12 @@ pub(super) fn fault_code<'m>(
         (Fault::Bounds, transfer.bounds.and(is_transfer)),
         (Fault::Alignment, transfer.alignment.and(is_transfer)),
     ];
-    if let Some(units) = accelerator.row_units() {
-        let is_rows = known[Opcode::Rows as usize];
+    let known_as = |which: Opcode| opcodes.iter().find(|(opcode, _)| *opcode == which).map(|(_, is)| *is);
+    if let (Some(units), Some(is_rows)) = (accelerator.row_units(), known_as(Opcode::Rows)) {
         checks.extend(rows(m, units, words).map(|(fault, holds)| (fault, is_rows.and(holds))));
+    }
+    if let (Some(sampler), Some(is_sample)) = (accelerator.sampler(), known_as(Opcode::Sample)) {
+        checks.extend(sample(m, sampler, words).map(|(fault, holds)| (fault, is_sample.and(holds))));
     }
     let code = |fault: Fault| m.lit(FAULT_BITS, fault.code().into());
     let none = m.lit(FAULT_BITS, 0);
@@ -77,6 +80,20 @@ fn rows<'m>(m: &'m ModuleBuilder, units: &RowUnits, words: &[Signal<'m>]) -> [(F
         _ => m.bit(false),
     };
     [(Fault::Kind, m.any(&has).not()), (Fault::EmptyLoop, counts_nothing), (Fault::Row, is_long)]
+}
+
+/// What may be wrong with a command for the sampler.
+fn sample<'m>(m: &'m ModuleBuilder, sampler: &Sampler, words: &[Signal<'m>]) -> [(Fault, Signal<'m>); 2] {
+    let get = |field: &Field| words[field.word].slice(field.lsb, field.shape.width);
+    let counts_nothing: Vec<Signal> = SAMPLE_COUNTS.iter().map(|count| get(count).any().not()).collect();
+    let is_misshapen: Vec<Signal> = SIDES
+        .iter()
+        .map(|side| {
+            let longest = m.lit(side.shape.width, sampler.longest_side().into());
+            get(side).any().not().or(get(side).gt(longest))
+        })
+        .collect();
+    [(Fault::EmptyLoop, m.any(&counts_nothing)), (Fault::Image, m.any(&is_misshapen))]
 }
 
 /// What may be wrong with a transfer.

@@ -8,12 +8,15 @@ use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, bits_for, signed, uns
 use super::shape::{OFFSET_BITS, Shape};
 
 /// Bits of the number of offsets of a pixel that saturate.
-pub(super) fn count_bits(shape: &Shape) -> u32 {
+pub fn count_bits(shape: &Shape) -> u32 {
     bits_for(shape.sampling.offsets.values() as u64)
 }
 
 /// `offsets_i` → `offsets_o`, `saturated_o`; combinational.
-pub(super) fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
+///
+/// # Errors
+/// Only on our own bugs: the shape was checked.
+pub fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
     let m = ModuleBuilder::new(
         format!("bitmill_deformable_front_end_{}", shape.name()),
         match shape.sampling.bound {

@@ -10,11 +10,12 @@ use bitmill_hdl::{HdlError, Memory, Module, ModuleBuilder, RamPorts, Signal, uns
 
 use super::shape::{ACTIVATION_BITS, Shape};
 
-/// Where a word lies, as parts of a row and a column.
-struct Location<'m> {
-    bank: Signal<'m>,
-    /// Without the word.
-    pixel: Signal<'m>,
+/// Where a pixel lies.
+pub struct Location<'m> {
+    /// Its bank.
+    pub bank: Signal<'m>,
+    /// Its place in the bank, without the word.
+    pub pixel: Signal<'m>,
 }
 
 /// `parts` side by side without those that have no bits, or one zero bit if none has.
@@ -53,42 +54,42 @@ impl Shape {
 }
 
 /// What the banks do for a step in a cycle.
-struct Service<'m> {
+pub struct Service<'m> {
     /// Whether a bank reads, and where, without the word.
-    banks: Vec<(Signal<'m>, Signal<'m>)>,
+    pub banks: Vec<(Signal<'m>, Signal<'m>)>,
     /// Requests that are served.
-    hits: Vec<Signal<'m>>,
+    pub hits: Vec<Signal<'m>>,
 }
 
 /// The first of the `pending` requests of each bank wins, and those that ask for the same pixel with it.
-fn serve<'m>(
+pub fn serve<'m>(
     m: &'m ModuleBuilder,
-    shape: &Shape,
+    banks: u32,
     pending: &[Signal<'m>],
     places: &[Location<'m>],
 ) -> Service<'m> {
     m.comment("Each bank reads the pixel of the first request that waits for it.");
     let zero = m.constant(places[0].pixel.shape(), 0);
-    let mut banks = Vec::new();
-    for bank in 0..shape.banks[0] * shape.banks[1] {
+    let mut reads = Vec::new();
+    for bank in 0..banks {
         let (mut taken, mut pixel) = (m.bit(false), zero);
         for (waits, place) in pending.iter().zip(places) {
             let wants = waits.and(place.bank.eq_value(bank.into()));
             pixel = pixel.or(place.pixel.gate(wants.and(taken.not())));
             taken = taken.or(wants);
         }
-        banks.push((taken, pixel.named(&format!("pixel_of_bank_{bank}"))));
+        reads.push((taken, pixel.named(&format!("pixel_of_bank_{bank}"))));
     }
-    let read: Vec<Signal> = banks.iter().map(|(_, pixel)| *pixel).collect();
+    let read: Vec<Signal> = reads.iter().map(|(_, pixel)| *pixel).collect();
     let hits = pending.iter().zip(places).map(|(waits, place)| {
         let chosen = if read.len() == 1 { read[0] } else { place.bank.select(&read, zero) };
         waits.and(chosen.eq(place.pixel))
     });
-    Service { hits: hits.collect(), banks }
+    Service { hits: hits.collect(), banks: reads }
 }
 
 /// Signals side by side, the first lowest.
-pub(super) fn pack<'m>(m: &'m ModuleBuilder, signals: &[Signal<'m>]) -> Signal<'m> {
+pub fn pack<'m>(m: &'m ModuleBuilder, signals: &[Signal<'m>]) -> Signal<'m> {
     m.concat(&signals.iter().rev().copied().collect::<Vec<_>>())
 }
 
@@ -139,7 +140,7 @@ pub(super) fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
             shape.location(&m, row, column)
         })
         .collect();
-    let service = serve(&m, shape, &pending.bits(), &places);
+    let service = serve(&m, shape.banks[0] * shape.banks[1], &pending.bits(), &places);
     let hits = pack(&m, &service.hits).named("hits");
     let is_served = pending.and(hits.not()).any().not().named("is_served");
     let completes = valid.q().and(advance).and(is_served).named("completes");

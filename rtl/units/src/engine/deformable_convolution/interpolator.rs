@@ -12,7 +12,7 @@ use super::shape::{ACTIVATION_BITS, Shape};
 
 /// Cycles of the unit's time from the pixels to the sample: they wait in a register; the mean, the product with the
 /// mask and the rounding take one more each where there are such.
-pub(super) fn latency_cycles(shape: &Shape) -> u32 {
+pub fn latency_cycles(shape: &Shape) -> u32 {
     let (interpolates, masked) = (u32::from(shape.interpolates()), u32::from(shape.mask_width().is_some()));
     1 + interpolates + masked + interpolates.max(masked)
 }
@@ -43,7 +43,10 @@ fn weights<'m>(m: &'m ModuleBuilder, bits: u32, fractions: Signal<'m>) -> Vec<Si
 }
 
 /// The circuit: `corners_i` by corner, then lane → `sample_o` by lane.
-pub(super) fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
+///
+/// # Errors
+/// Only on our own bugs: the shape was checked.
+pub fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
     let (bits, lanes) = (shape.point_bits(), shape.lanes);
     let m = ModuleBuilder::new(
         format!("bitmill_deformable_interpolator_{}", shape.name()),

@@ -6,7 +6,7 @@ use bitmill_hdl::{ModuleBuilder, Signal, signed};
 use super::shape::Shape;
 
 /// What the step after next asks for.
-pub(super) struct Requests<'m> {
+pub struct Requests<'m> {
     /// Whether there is such a pixel and its weight is not 0, a bit a request, the first lowest.
     pub present: Signal<'m>,
     /// Row and column of each request, side by side, rows in the high bits; the first request lowest.
@@ -16,7 +16,7 @@ pub(super) struct Requests<'m> {
 }
 
 /// The pixel whose taps look, and the step.
-pub(super) struct Place<'m> {
+pub struct Place<'m> {
     /// Row and column.
     pub at: [Signal<'m>; 2],
     /// Last row and column of the image.

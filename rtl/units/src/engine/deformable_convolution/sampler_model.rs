@@ -14,9 +14,14 @@ impl Shape {
     /// Cycles in which the pixels around `points`, the taps of a step, are read from an image of `size`: as many as
     /// the busiest bank has pixels to read, one at least.
     pub fn step_cycles(&self, points: &[Point], size: [u32; 2]) -> u32 {
+        self.cycles_by_bank(points, size, |pixel| self.bank(pixel))
+    }
+
+    /// The same where pixels lie in banks of other numbers.
+    pub fn cycles_by_bank(&self, points: &[Point], size: [u32; 2], bank: impl Fn([u32; 2]) -> u32) -> u32 {
         let mut banks: BTreeMap<u32, BTreeSet<[u32; 2]>> = BTreeMap::new();
         for pixel in self.pixels_read(points, size) {
-            banks.entry(self.bank(pixel)).or_default().insert(pixel);
+            banks.entry(bank(pixel)).or_default().insert(pixel);
         }
         banks.values().map(|pixels| pixels.len() as u32).max().unwrap_or(1)
     }
