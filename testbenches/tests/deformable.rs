@@ -106,7 +106,7 @@ fn run_as_predicted(entry: Entry, modes: &[String], beside: &[&str]) {
     };
     let full = std::env::var_os("BITMILL_FULL").is_some();
     // Without more, a few modes in which every number of taps is met.
-    let (cycles, stride) = if full { (12_000, 1) } else { (1_200, 7) };
+    let (cycles, stride) = if full { (20_000, 1) } else { (1_200, 7) };
     let cases: Vec<Case> = modes
         .iter()
         .enumerate()

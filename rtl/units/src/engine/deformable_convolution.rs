@@ -4,6 +4,7 @@
 //! its offsets stream in. The [`sampler`] gathers the pixels that the taps look at from banks, several taps at once,
 //! and interpolates; the [`mod@array`] multiplies with the PEs of the accelerator's array and requantizes. The whole engine is
 //! a [`convolution`]; its meaning is [`bitmill_formats::deformable`]. In [`pointwise`], a 1 × 1 convolution streams into it.
+//! Without a bound, [`cached`] samples an image in memory, and [`cached_convolution`] is the engine behind it.
 
 pub mod array;
 mod array_model;
@@ -41,4 +42,5 @@ use crate::Entry;
 pub use stimulus::layers;
 
 /// The catalogue's entries.
-pub const ENTRIES: [Entry; 4] = [convolution::ENTRY, pointwise::ENTRY, sampler::ENTRY, cached::ENTRY];
+pub const ENTRIES: [Entry; 5] =
+    [convolution::ENTRY, pointwise::ENTRY, cached_convolution::ENTRY, sampler::ENTRY, cached::ENTRY];

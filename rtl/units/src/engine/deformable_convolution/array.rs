@@ -148,11 +148,15 @@ impl ArrayShape {
 
     /// What tells modules of different shapes apart.
     pub fn name(&self) -> String {
-        let sums = match self.sums {
-            Sums::Depthwise => "depthwise".to_owned(),
-            Sums::Full { columns, most_groups } => format!("full{columns}x{most_groups}"),
-        };
-        format!("{sums}_{}_{}", self.pe_name, self.steps.name())
+        format!("{}_{}", self.name_without_steps(), self.steps.name())
+    }
+
+    /// The same among modules whose names tell the steps; Verilator takes names of 128 characters.
+    pub(super) fn name_without_steps(&self) -> String {
+        match self.sums {
+            Sums::Depthwise => format!("depthwise_{}", self.pe_name),
+            Sums::Full { columns, most_groups } => format!("full{columns}x{most_groups}_{}", self.pe_name),
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl CachedConvolution {
 impl Unit for CachedConvolution {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let m = ModuleBuilder::new(
-            format!("bitmill_deformable_cached_convolution_{}_{}", self.array.name(), self.sampler.name()),
+            format!("bitmill_cached_convolution_{}_{}", self.array.name_without_steps(), self.sampler.name()),
             format!(
                 "deformable convolution of an image in memory, {} multipliers.",
                 self.array.multipliers()

@@ -121,7 +121,7 @@ impl Unit for DeformableConvolution {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let shape = &self.sampler;
         let m = ModuleBuilder::new(
-            format!("bitmill_deformable_convolution_{}_{}", self.array.name(), shape.name()),
+            format!("bitmill_deformable_convolution_{}_{}", self.array.name_without_steps(), shape.name()),
             format!(
                 "deformable convolution of images that stream through, {} multipliers.",
                 self.array.multipliers()

@@ -98,9 +98,11 @@ impl Unit for PointwiseDeformable {
         let pointwise = array::module(&self.pointwise)?;
         let m = ModuleBuilder::new(
             format!(
-                "bitmill_pointwise_{}_{}",
-                self.pointwise.name(),
-                deformable.name.replace("bitmill_", "")
+                "bitmill_pointwise_l{}_w{}_{}_{}",
+                self.pointwise.steps.taps_at_once,
+                self.pointwise.steps.most_words,
+                self.pointwise.pe_name,
+                self.deformable.sampler().name()
             ),
             format!(
                 "1 x 1 convolution, {} multipliers, and depthwise deformable convolution, {}.",

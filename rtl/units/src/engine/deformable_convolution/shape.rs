@@ -247,7 +247,7 @@ impl Shape {
             Interpolation::Rounded => "rounded",
         };
         let bound = match bound {
-            Bound::NONE => "unbounded".to_owned(),
+            Bound::NONE => "any".to_owned(),
             _ => bound.to_string().replace(" to ", "_").replace('-', "m"),
         };
         let [rows, columns] = self.banks;
