@@ -1,5 +1,5 @@
 //! Speed of simulation, side by side: bit-exact with cycles against Verilator on the same network and accelerator, and
-//! against onnxruntime's int8 inference of the same network on one thread.
+//! against onnxruntime's int8 inference of the same network on one thread. Before that, ResNet-18 at 224 × 224 alone.
 //!
 //! `cargo bench -p bitmill-testbenches --bench simulation`, with `BITMILL_PYTHON` a Python that has onnxruntime. Both
 //! sides take turns, so that a machine that is busy with something else is as busy for one as for the other; that is
@@ -7,6 +7,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod resnet18;
 
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
@@ -19,7 +20,7 @@ use bitmill_sim::{Keep, lower, run, time};
 use bitmill_testbenches::accelerator::{Conditions, Session, run_once, verilate};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const CONFIGURATION: &str = "examples/mlperf_tiny/int8_8x8.yaml";
+const CONFIGURATIONS: [&str; 3] = ["int8_8x8", "int8_16x16_narrow", "bit_serial_8x8"];
 const RESNET8: &str = "mlperf_tiny/pretrainedResnet_quant.tflite";
 const RESNET20: &str = "resnet20_cifar10/resnet20_cifar10_ort_qdq_int8.onnx";
 
@@ -27,10 +28,17 @@ const RESNET20: &str = "resnet20_cifar10/resnet20_cifar10_ort_qdq_int8.onnx";
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 fn main() -> Outcome {
-    let yaml = std::fs::read_to_string(format!("{ROOT}/{CONFIGURATION}"))?;
-    let accelerator = Accelerator::new(Configuration::from_yaml(&yaml)?)?;
-    beside_verilator(&accelerator)?;
-    beside_onnxruntime(&accelerator)
+    // First, since the peak of memory is the process's.
+    resnet18::alone()?;
+    for name in CONFIGURATIONS {
+        beside_verilator(&configured(name)?)?;
+    }
+    beside_onnxruntime(&configured(CONFIGURATIONS[0])?)
+}
+
+fn configured(name: &str) -> Outcome<Accelerator> {
+    let yaml = std::fs::read_to_string(format!("{ROOT}/examples/mlperf_tiny/{name}.yaml"))?;
+    Ok(Accelerator::new(Configuration::from_yaml(&yaml)?)?)
 }
 
 fn path(name: &str) -> String {

@@ -29,7 +29,7 @@ fn accelerator(bits: u32, rows: u32, extra: &str) -> Accelerator {
 /// tensor.
 fn network(bits: u8) -> (QuantizedNetwork, Vec<i32>) {
     let random = &mut Random::new(7);
-    let shape = Shape::new(5, 4, 3);
+    let shape = Shape::new(3, 4, 3);
     let mut graph = Network::new("decoder", Tensor { name: "x".to_owned(), shape }).expect("a legal shape");
     let mut layers = Vec::new();
     let mut push = |name: &str, operation: Operation, input: TensorId| {
@@ -61,7 +61,7 @@ fn network(bits: u8) -> (QuantizedNetwork, Vec<i32>) {
     let spread = push("spread", Operation::Depthwise { window: transposed(5, 4) }, silu);
     let _ = (resized, push("swish", Operation::Lookup { function: Function::HardSwish }, spread));
     let float = FloatNetwork::new(graph, layers).expect("one set of parameters a layer");
-    let image = |seed: usize| (0..60).map(|i| ((i * 37 + seed * 11) % 64) as f32 / 32.0 - 1.0).collect();
+    let image = |seed: usize| (0..36).map(|i| ((i * 37 + seed * 11) % 64) as f32 / 32.0 - 1.0).collect();
     let images: Vec<Vec<f32>> = (0..4).map(image).collect();
     let config = PtqConfig::integers(8, bits).expect("legal widths");
     let network = quantize(&float, &images, &config).expect("a legal network");
