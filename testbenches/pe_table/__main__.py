@@ -13,23 +13,14 @@ import concurrent.futures
 import importlib.metadata
 import importlib.util
 import multiprocessing
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-sys.path.append(str(ROOT / "cost_model" / "measure"))
+import designs
+import verilog
 
-import designs  # noqa: E402
-
-
-def emit(requests, folder):
-    """Writes the Verilog of `requests` into `folder`; the module names of each, top first."""
-    command = ["cargo", "run", "--quiet", "-p", "bitmill-testbenches", "--example", "unit_verilog", "--", folder]
-    ran = subprocess.run(command, cwd=ROOT, input="\n".join(requests) + "\n", text=True, stdout=subprocess.PIPE, check=True)
-    return [line.split() for line in ran.stdout.splitlines()]
+sys.path.append(str(verilog.ROOT / "cost_model" / "measure"))
 
 
 def measure_all(wanted, data, jobs, cache, technologies):
@@ -40,9 +31,7 @@ def measure_all(wanted, data, jobs, cache, technologies):
     figures = {design.key: {} for design in wanted}
     requests = list(dict.fromkeys(design.request for design in wanted))
     with tempfile.TemporaryDirectory() as folder:
-        sources = {}
-        for request, (top, *modules) in zip(requests, emit(requests, folder)):
-            sources[request] = top, [f"{folder}/{module}.v" for module in modules]
+        sources = dict(verilog.emit(requests, folder))
         for name in designs.LIBRARIES:
             # Read once: the processes of the pool inherit it.
             mapping.load(libraries.LIBRARIES[name], libraries.unpack(libraries.LIBRARIES[name], data, folder))
@@ -89,7 +78,7 @@ def main():
     if arguments.only:
         print(text)
     else:
-        (ROOT / "docs" / "pe" / "table.md").write_text(text, encoding="utf-8")
+        (verilog.ROOT / "docs" / "pe" / "table.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
