@@ -5,7 +5,7 @@
 //! sides take turns, so that a machine that is busy with something else is as busy for one as for the other; that is
 //! why this is no divan benchmark. What is not at hand is skipped.
 
-#[path = "../tests/common/mod.rs"]
+#[path = "../../tests/common/mod.rs"]
 mod common;
 mod resnet18;
 
