@@ -97,7 +97,7 @@ fn pooled(importer: &mut Importer, node: Node) -> Result<(Activation, Window), M
 }
 
 /// Input 0, seen whole, with four axes in ONNX's order.
-fn map_input(importer: &mut Importer, node: Node) -> Result<Activation, ModelError> {
+pub(super) fn map_input(importer: &mut Importer, node: Node) -> Result<Activation, ModelError> {
     let seen = node.activation(importer, 0)?;
     let input = importer.settled(node, seen)?;
     node.require(input.layout == Layout::Nchw, || {

@@ -1,17 +1,18 @@
 //! Transposed convolution, and the nearest resize that is one of a single input each.
 
+use super::pooling::{explicit_padding, map_input};
 use super::weights;
 use crate::ModelError;
 use crate::float::FloatLayer;
 use crate::network::Operation;
-use crate::onnx::importer::{Activation, ImportedLayer, Importer, Layout, Value};
+use crate::onnx::importer::{ImportedLayer, Importer, Layout, Value};
 use crate::onnx::node::Node;
 use crate::shape::{Extent, Padding, Window};
 
 /// `ConvTranspose` of one group, or of a group for each channel: a convolution with turned taps over an input whose
 /// positions lie a stride apart.
 pub(super) fn conv_transpose(importer: &mut Importer, node: Node) -> Result<Value, ModelError> {
-    let input = map(importer, node)?;
+    let input = map_input(importer, node)?;
     let constant = node.constant(importer, 1)?;
     let &[channels, group_outputs, height, width] = &constant.dims[..] else {
         return Err(node.error(format!("its weights must have four axes, found {:?}", constant.dims)));
@@ -70,7 +71,7 @@ fn window(node: Node, kernel: Extent) -> Result<Window, ModelError> {
     node.require(kernel.area() > 0 && kernel.height.max(kernel.width) <= 65_535, || {
         format!("kernels must lie in 1..=65535, found {}x{}", kernel.height, kernel.width)
     })?;
-    let cut = super::pooling::explicit_padding(node)?;
+    let cut = explicit_padding(node)?;
     let side = |size: usize, step: usize, cut: usize, extra: usize| {
         (step * (size - 1) + extra)
             .checked_sub(cut)
@@ -85,19 +86,9 @@ fn window(node: Node, kernel: Extent) -> Result<Window, ModelError> {
     Ok(Window { kernel, dilation, padding, input_dilation: stride, ..Window::square(1) })
 }
 
-/// Input 0, seen whole, with four axes in ONNX's order.
-fn map(importer: &mut Importer, node: Node) -> Result<Activation, ModelError> {
-    let seen = node.activation(importer, 0)?;
-    let input = importer.settled(node, seen)?;
-    node.require(input.layout == Layout::Nchw, || {
-        "its input must have four axes in the order batch, channels, height, width".to_owned()
-    })?;
-    Ok(input)
-}
-
 /// `Resize` and `Upsample` by whole factors, if each output takes the input at its place divided by the factor.
 pub(super) fn resize(importer: &mut Importer, node: Node) -> Result<Value, ModelError> {
-    let input = map(importer, node)?;
+    let input = map_input(importer, node)?;
     let shape = importer.shape(input);
     node.require(node.text("mode", "nearest") == "nearest", || {
         "only the mode nearest is supported".to_owned()
