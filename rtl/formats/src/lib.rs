@@ -19,6 +19,7 @@ pub mod deformable;
 pub mod nonlinear;
 pub mod packing;
 pub mod requantize;
+pub mod sparse;
 pub mod text;
 
 mod accumulator;
