@@ -18,6 +18,7 @@ pub mod circuits;
 pub mod deformable;
 pub mod nonlinear;
 pub mod packing;
+pub mod radiance_field;
 pub mod requantize;
 pub mod sparse;
 pub mod text;
