@@ -38,7 +38,7 @@ pub const RAY_FRACTION_BITS: u32 = 20;
 /// Bits of those numbers, sign included: coordinates lie within ± 2048 voxels.
 pub const RAY_BITS: u32 = 32;
 /// Most samples of a ray.
-pub const MOST_SAMPLES: u32 = 1 << 12;
+pub const MOST_SAMPLES: u32 = 1 << 10;
 /// Axes of space.
 pub const AXES: usize = 3;
 
@@ -97,8 +97,8 @@ pub struct Point {
 }
 
 impl Grid {
-    /// Most bits of a side: 512 voxels.
-    pub const MOST_SIDE_BITS: u32 = 9;
+    /// Most bits of a side: 256 voxels, so that a ray crosses the field in [`MOST_SAMPLES`] steps of half a voxel.
+    pub const MOST_SIDE_BITS: u32 = 8;
     /// Fraction bits that are legal.
     pub const LEGAL_FRACTION_BITS: std::ops::RangeInclusive<u32> = 2..=12;
 
