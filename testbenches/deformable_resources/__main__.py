@@ -9,7 +9,6 @@ Each takes half an hour.
 """
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 TESTBENCHES = Path(__file__).resolve().parent.parent
 sys.path += [str(TESTBENCHES / "pe_table"), str(TESTBENCHES.parent / "cost_model" / "measure")]
 
+import ready  # noqa: E402
 import verilog  # noqa: E402
 
 ENGINES = {
@@ -48,11 +48,7 @@ def main():
     parser.add_argument("--data", default="../shared/data", help="folder with liberty/")
     parser.add_argument("--only", default="", help="measure the engines whose name contains this")
     arguments = parser.parse_args()
-    if not (Path(arguments.data) / "liberty").is_dir():
-        print(f"skipped: no Liberty files in {arguments.data}", file=sys.stderr)
-        return
-    if importlib.util.find_spec("pyosys") is None:
-        print("skipped: the Python package pyosys is not installed", file=sys.stderr)
+    if not ready.is_ready(arguments.data):
         return
     import libraries
     import mapping

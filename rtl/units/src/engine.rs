@@ -2,3 +2,4 @@
 
 pub mod deformable_convolution;
 pub mod nonlinear;
+pub mod sparse_search;
