@@ -19,7 +19,7 @@ pub struct Location<'m> {
 }
 
 /// `parts` side by side without those that have no bits, or one zero bit if none has.
-pub(super) fn join<'m>(m: &'m ModuleBuilder, parts: &[(Signal<'m>, u32, u32)]) -> Signal<'m> {
+pub(in crate::engine) fn join<'m>(m: &'m ModuleBuilder, parts: &[(Signal<'m>, u32, u32)]) -> Signal<'m> {
     let parts: Vec<Signal> = parts
         .iter()
         .filter(|(_, low, high)| high > low)
