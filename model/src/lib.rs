@@ -10,6 +10,7 @@
 //! | [`shapes`] | layers without numbers, for timing: SCALE-Sim's topologies, well-known networks |
 //! | [`npy`], [`npz`] | NumPy arrays: test sets, calibration sets, results |
 //! | [`float`] | real parameters, run in single precision |
+//! | [`radiance_field`] | scenes of plane and line factors, cameras, and images of them |
 //! | [`ptq`] | post-training quantization of float networks |
 //! | [`quantized`] | integer parameters, and the arithmetic that the hardware performs |
 
@@ -23,6 +24,7 @@ pub mod npz;
 pub mod onnx;
 pub mod ptq;
 pub mod quantized;
+pub mod radiance_field;
 mod row;
 mod shape;
 pub mod shapes;

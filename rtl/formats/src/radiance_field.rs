@@ -25,6 +25,8 @@
 //! transparent, so that weights and the rest of the transmittance always add up to one, and a pixel whose
 //! transmittance falls below a threshold is finished. There is no division.
 
+use std::ops::{Range, RangeInclusive};
+
 mod factors;
 mod order;
 mod pixel;
@@ -52,6 +54,9 @@ pub struct Ray {
 }
 
 impl Ray {
+    /// A ray without a sample in any field.
+    pub const NOWHERE: Self = Self { origin: [-1; AXES], increment: [0; AXES] };
+
     /// The ray nearest to a real origin and increment in voxels.
     ///
     /// Sample k then lies within `(1 + k) · 2^-21` of where it should, on each axis.
@@ -78,6 +83,31 @@ impl Ray {
     pub fn position(&self, k: u32) -> [i64; AXES] {
         std::array::from_fn(|axis| self.origin[axis] + i64::from(k) * self.increment[axis])
     }
+
+    /// The samples that stand in a box, from the voxels `lowest` up to those before `highest`: they follow each other.
+    pub fn within(&self, lowest: [usize; AXES], highest: [usize; AXES]) -> Range<u32> {
+        let (mut first, mut end) = (0, i64::from(MOST_SAMPLES));
+        for axis in 0..AXES {
+            let [low, high] = [lowest[axis], highest[axis]]
+                .map(|voxel| ((voxel as i64) << RAY_FRACTION_BITS) - self.origin[axis]);
+            // Sample k lies inside where low <= k · increment < high.
+            let increment = self.increment[axis];
+            let [from, to] = match increment.signum() {
+                0 if low <= 0 && 0 < high => continue,
+                0 => [0, 0],
+                1 => [ceiling(low, increment), ceiling(high, increment)],
+                _ => [(-high).div_euclid(-increment) + 1, (-low).div_euclid(-increment) + 1],
+            };
+            first = first.max(from);
+            end = end.min(to);
+        }
+        first as u32..end.max(first) as u32
+    }
+}
+
+/// The quotient rounded up.
+fn ceiling(dividend: i64, divisor: i64) -> i64 {
+    -(-dividend).div_euclid(divisor)
 }
 
 /// The voxels of a field.
@@ -100,7 +130,7 @@ impl Grid {
     /// Most bits of a side: 256 voxels, so that a ray crosses the field in [`MOST_SAMPLES`] steps of half a voxel.
     pub const MOST_SIDE_BITS: u32 = 8;
     /// Fraction bits that are legal.
-    pub const LEGAL_FRACTION_BITS: std::ops::RangeInclusive<u32> = 2..=12;
+    pub const LEGAL_FRACTION_BITS: RangeInclusive<u32> = 2..=12;
 
     /// A grid of 2^`side_bits` voxels a side whose points have `fraction_bits`.
     ///

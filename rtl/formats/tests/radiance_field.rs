@@ -199,3 +199,29 @@ fn cubes_are_walked_front_to_back_along_every_ray() {
         }
     }
 }
+
+#[test]
+fn the_samples_in_a_box_are_those_that_stand_there() {
+    let mut random = Random::new(5);
+    for turn in 0..500 {
+        let mut part = |low, high| if turn % 5 == 0 { 0.0 } else { between(&mut random, low, high) };
+        let ray = Ray {
+            origin: std::array::from_fn(|_| (part(-40.0, 72.0) * 1048576.0) as i64),
+            // Now and then whole and half voxels, so that samples stand on the very faces.
+            increment: std::array::from_fn(|_| {
+                (part(-1.0, 1.0) * 2.0).round() as i64 * (1 << 19) + (turn % 3) - 1
+            }),
+        };
+        let lowest = std::array::from_fn(|_| random.below(16) as usize);
+        let highest = lowest.map(|low| low + 1 + random.below(16) as usize);
+        let is_inside = |k: &u32| {
+            let position = ray.position(*k);
+            (0..AXES).all(|axis| {
+                let voxel = position[axis] >> RAY_FRACTION_BITS;
+                (lowest[axis] as i64..highest[axis] as i64).contains(&voxel)
+            })
+        };
+        let inside: Vec<u32> = (0..MOST_SAMPLES).filter(is_inside).collect();
+        assert_eq!(ray.within(lowest, highest).collect::<Vec<_>>(), inside, "{ray:?} {lowest:?} {highest:?}");
+    }
+}
