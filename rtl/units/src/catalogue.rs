@@ -58,6 +58,7 @@ pub fn catalogue() -> Vec<Entry> {
     entries.extend(engine::nonlinear::ENTRIES);
     entries.extend(engine::deformable_convolution::ENTRIES);
     entries.extend(engine::sparse_search::ENTRIES);
+    entries.extend(engine::radiance_field::ENTRIES);
     entries.extend(format::ENTRIES);
     entries
 }

@@ -2,4 +2,5 @@
 
 pub mod deformable_convolution;
 pub mod nonlinear;
+pub mod radiance_field;
 pub mod sparse_search;

@@ -40,8 +40,8 @@ pub const ENTRY: Entry = Entry {
         Parameter {
             name: "leaf_bits",
             default: "8",
-            help: "bits of a leaf: of a number, or of a coordinate, 4 to 16",
-            legal: Legal::Numbers(4, 16),
+            help: "bits of a leaf: of a number, or of a coordinate, 4 to 32",
+            legal: Legal::Numbers(4, 32),
         },
         Parameter {
             name: "modes",
@@ -98,13 +98,13 @@ impl Tree {
     /// A tree of `leaves` of `leaf_bits` bits that offers `modes`.
     ///
     /// # Errors
-    /// Leaves that are no power of 2 from 2 to 64, leaves of fewer than 4 or more than 16 bits, or no mode.
+    /// Leaves that are no power of 2 from 2 to 64, leaves of fewer than 4 or more than 32 bits, or no mode.
     pub fn new(leaves: u32, leaf_bits: u32, modes: &[Mode]) -> Result<Tree, UnitError> {
         if !leaves.is_power_of_two() || !(2..=64).contains(&leaves) {
             return Err(UnitError::illegal("leaves", leaves, "a power of 2 from 2 to 64 is needed"));
         }
-        if !(4..=16).contains(&leaf_bits) {
-            return Err(UnitError::illegal("leaf_bits", leaf_bits, "4 to 16 are legal"));
+        if !(4..=32).contains(&leaf_bits) {
+            return Err(UnitError::illegal("leaf_bits", leaf_bits, "4 to 32 are legal"));
         }
         if modes.is_empty() {
             return Err(UnitError::illegal("modes", "none", "one at least is needed"));
@@ -121,7 +121,7 @@ impl Tree {
                 found.ok_or_else(|| UnitError::illegal("modes", name, "legal are reduce, prefix, search"))
             })
             .collect();
-        Tree::new(settings.number("leaves", 2..=64)?, settings.number("leaf_bits", 4..=16)?, &modes?)
+        Tree::new(settings.number("leaves", 2..=64)?, settings.number("leaf_bits", 4..=32)?, &modes?)
     }
 
     fn offers(&self, mode: Mode) -> bool {
