@@ -33,15 +33,7 @@ impl Workload {
     /// A format that activations or weights cannot be rounded to, or calibration inputs that are missing or of
     /// another shape.
     pub fn quantized(&self, arithmetic: &Arithmetic) -> Result<QuantizedNetwork, ModelError> {
-        let Arithmetic { activation, weight, multiplication, offset_fraction_bits } = arithmetic;
-        let activations = ActivationFormat::new(activation).map_err(ModelError::Input)?;
-        let weights = WeightFormat::new(weight.clone()).map_err(ModelError::Input)?;
-        let config = PtqConfig {
-            multiplication: *multiplication,
-            offset_fraction_bits: *offset_fraction_bits,
-            ..PtqConfig::new(weights, activations)
-        };
-        quantize(&self.network, &self.calibration, &config)
+        quantize(&self.network, &self.calibration, &arithmetic.ptq()?)
     }
 
     /// How many percent of the test inputs the float network answers right; `None` without test inputs.
@@ -89,6 +81,20 @@ pub struct Arithmetic {
 }
 
 impl Arithmetic {
+    /// How networks are quantized for it.
+    ///
+    /// # Errors
+    /// A format that activations or weights cannot be rounded to.
+    pub fn ptq(&self) -> Result<PtqConfig, ModelError> {
+        let activations = ActivationFormat::new(&self.activation).map_err(ModelError::Input)?;
+        let weights = WeightFormat::new(self.weight.clone()).map_err(ModelError::Input)?;
+        Ok(PtqConfig {
+            multiplication: self.multiplication,
+            offset_fraction_bits: self.offset_fraction_bits,
+            ..PtqConfig::new(weights, activations)
+        })
+    }
+
     /// The first formats of `accelerator`, the products of its processing elements, and the points of its sampler.
     pub fn of(accelerator: &Accelerator) -> Arithmetic {
         let precision = &accelerator.configuration().precision;

@@ -18,6 +18,7 @@ mod commands {
     pub mod formats;
     pub mod generate;
     pub mod plan;
+    pub mod render;
     pub mod simulate;
     pub mod units;
     pub mod verify;
@@ -40,6 +41,7 @@ enum Command {
     Generate(commands::generate::GenerateArgs),
     Simulate(commands::simulate::SimulateArgs),
     Plan(commands::plan::PlanArgs),
+    Render(commands::render::RenderArgs),
     Explain(commands::explain::ExplainArgs),
     Diff(commands::diff::DiffArgs),
     Verify(commands::verify::VerifyArgs),
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
+        Command::Render(args) => commands::render::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Verify(args) => commands::verify::run(&args),

@@ -85,8 +85,16 @@ pub fn request(accelerator: &Accelerator) -> Result<Request, Box<dyn Error>> {
 pub fn accelerator(path: &Path) -> Result<Accelerator, Box<dyn Error>> {
     let text = String::from_utf8(read(path)?)
         .map_err(|_| format!("{}: the file is not UTF-8 text", path.display()))?;
+    accelerator_of(path, &text)
+}
+
+/// The accelerator that `text` describes, which stands in the file `path`.
+///
+/// # Errors
+/// A description that is not legal, with the file's name.
+pub fn accelerator_of(path: &Path, text: &str) -> Result<Accelerator, Box<dyn Error>> {
     let in_file = |error: bitmill_accelerator::ConfigurationError| in_file(path, &error.to_string());
-    Ok(Accelerator::new(Configuration::from_yaml(&text).map_err(in_file)?).map_err(in_file)?)
+    Ok(Accelerator::new(Configuration::from_yaml(text).map_err(in_file)?).map_err(in_file)?)
 }
 
 /// An error of a file's content. The YAML reader's own words begin with `error: `, as ours do.

@@ -10,6 +10,7 @@ mod layout;
 mod lowering;
 mod machine;
 mod program;
+pub mod radiance_field;
 mod report;
 
 pub use error::SimulationError;

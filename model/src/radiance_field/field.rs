@@ -3,6 +3,7 @@
 use bitmill_formats::radiance_field::{
     AXES, AlphaTable, Factors, Grid, Interpolation, Point, TABLE_BITS, Thresholds, activation,
 };
+use bitmill_formats::{Family, Format};
 
 use super::cubes::{Cubes, Projection};
 use super::network::ColourNetwork;
@@ -46,6 +47,8 @@ pub struct Field {
     pub grid: Grid,
     /// Whether there is anything in a voxel; the last axis innermost.
     pub occupancy: Vec<bool>,
+    /// Bits of a factor as it is stored.
+    pub code_bits: u32,
     /// How factors are interpolated.
     pub interpolation: Interpolation,
     /// Factors of the density.
@@ -145,12 +148,14 @@ impl Field {
         let format = &config.factors;
         let value_bits = value_bits(format);
         let most_bits = MOST_RESULT_BITS - config.guard_bits;
-        if format.block().is_some() || format.grouped().is_some() || value_bits > most_bits {
-            return Err(ModelError::Input(format!(
-                "factors need a format whose values are multiples of one power of two, of at most {most_bits} bits, found {}",
-                format.format()
-            )));
-        }
+        let code_bits = match format.format() {
+            Format::Scalar(scalar) if value_bits <= most_bits => scalar.bits(),
+            other => {
+                return Err(ModelError::Input(format!(
+                    "factors need a scalar format whose values are multiples of one power of two, of at most {most_bits} bits, found {other}"
+                )));
+            }
+        };
         let (density, density_unit) = rounded(&scene.density, format);
         let (appearance, appearance_unit) = rounded(&scene.appearance, format);
         let guards = 4f64.powi(-(config.guard_bits as i32));
@@ -160,6 +165,7 @@ impl Field {
         let field = Self {
             grid,
             occupancy: scene.occupancy.clone(),
+            code_bits,
             interpolation: Interpolation {
                 value_bits,
                 fraction_bits: config.fraction_bits,
