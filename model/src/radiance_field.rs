@@ -6,7 +6,7 @@
 //! | [`Camera`] | from where it is looked at |
 //! | [`QuantizedScene`] | a scene's integers: a [`Field`], and the network that makes its colours |
 //! | [`render_real`] | the image in real numbers: the reference |
-//! | [`render`] | the image as the hardware computes it, in any [`Order`], and the [`Work`] that it took |
+//! | [`render`] | the image as the hardware computes it, in any [`Order`], and the [`Work`] that it took, step by step |
 //! | [`psnr`] | how far apart two images are |
 //!
 //! What a sample is worth is specified in [`bitmill_formats::radiance_field`].
@@ -25,5 +25,5 @@ pub use cubes::{Cubes, Rectangle};
 pub use field::{Field, FieldConfig, QuantizedScene};
 pub use image::{RgbImage, psnr};
 pub use real::render_real;
-pub use render::{Order, Rendering, Work, render};
+pub use render::{Order, Rendering, Step, Work, render};
 pub use scene::{Cube, Dense, RealFactors, Scene};

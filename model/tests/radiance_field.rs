@@ -1,7 +1,7 @@
 //! Radiance fields: scene files, the walk by cubes against the walk by rays, and the integers against real numbers.
 
 use bitmill_model::radiance_field::{
-    Camera, FieldConfig, Order, QuantizedScene, Scene, psnr, render, render_real,
+    Camera, FieldConfig, Order, QuantizedScene, Scene, Step, psnr, render, render_real,
 };
 use bitmill_model::{PtqConfig, WeightFormat, npz};
 
@@ -45,14 +45,17 @@ fn cubes_and_rays_give_one_image() {
         let quantized =
             QuantizedScene::new(&scene, &FieldConfig { cube_side_bits, ..config() }).expect("integers");
         for camera in cameras() {
-            let of = |order| render(&scene, &quantized, &camera, order).expect("an image");
+            let of = |order| render(&scene, &quantized, &camera, order, &mut |_| {}).expect("an image");
             let [points, rays, uniform] = [Order::Points, Order::Rays, Order::Uniform].map(of);
             assert_eq!(points.image, rays.image, "{camera:?}, cubes of 2^{cube_side_bits}");
             assert_eq!(points.image, uniform.image, "{camera:?}");
             let weighing = [&points, &rays, &uniform].map(|rendering| rendering.work.weighing);
             assert_eq!(weighing, [weighing[0]; 3]);
             assert!(points.work.densities <= rays.work.densities);
-            assert_eq!(points.batches.len(), weighing[0].div_ceil(256) as usize);
+            let mut batches = 0;
+            let count = &mut |step| batches += u64::from(step == Step::Batch);
+            render(&scene, &quantized, &camera, Order::Points, count).expect("an image");
+            assert_eq!(batches, weighing[0].div_ceil(256));
         }
     }
 }
@@ -64,7 +67,7 @@ fn int8_keeps_the_image_of_real_numbers() {
     let real = render_real(&scene, &camera).expect("an image");
     let of = |factors: WeightFormat| {
         let quantized = QuantizedScene::new(&scene, &FieldConfig { factors, ..config() }).expect("integers");
-        psnr(&render(&scene, &quantized, &camera, Order::Points).expect("an image").image, &real)
+        psnr(&render(&scene, &quantized, &camera, Order::Points, &mut |_| {}).expect("an image").image, &real)
     };
     let format = |name: &str| WeightFormat::new(name.parse().expect("a format")).expect("a legal format");
     let [int8, int6, fp8] = ["int8", "int6", "fp8_e4m3"].map(|name| of(format(name)));
@@ -79,17 +82,17 @@ fn an_empty_field_and_a_camera_that_looks_away_show_the_background() {
     let mut scene = shapes();
     let away = Camera { target: [9.0, 9.0, 9.0], ..camera([2.0, 2.0, 2.0], [4, 4]) };
     let quantized = QuantizedScene::new(&scene, &config()).expect("integers");
-    let image = render(&scene, &quantized, &away, Order::Points).expect("an image").image;
+    let image = render(&scene, &quantized, &away, Order::Points, &mut |_| {}).expect("an image").image;
     assert_eq!(image.pixels, vec![[255; 3]; 16]);
     scene.occupancy.fill(false);
     scene.background = [0.0; 3];
     let quantized = QuantizedScene::new(&scene, &config()).expect("integers of nothing");
-    let rendering =
-        render(&scene, &quantized, &camera([2.5, 1.5, 1.4], [4, 4]), Order::Points).expect("an image");
+    let rendering = render(&scene, &quantized, &camera([2.5, 1.5, 1.4], [4, 4]), Order::Points, &mut |_| {})
+        .expect("an image");
     assert_eq!(rendering.image.pixels, vec![[0; 3]; 16]);
     assert_eq!((rendering.work.cubes, rendering.work.densities), (0, 0));
     let far = camera([2500.0, 1500.0, 1400.0], [4, 4]);
-    let image = render(&scene, &quantized, &far, Order::Points).expect("an image").image;
+    let image = render(&scene, &quantized, &far, Order::Points, &mut |_| {}).expect("an image").image;
     assert_eq!(image.pixels, vec![[0; 3]; 16]);
 }
 

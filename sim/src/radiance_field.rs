@@ -3,11 +3,12 @@
 //!
 //! The engine goes before the array: it walks cubes, finds the samples that weigh, and writes them to memory in batches.
 //! The accelerator runs the network on each batch, an ordinary program of its own with all its loads and stores, while
-//! the engine fills the next; there is room for two. Rays come from memory, and so does the field, once a frame.
+//! the engine fills the next. Rays come from memory, and so does the field, once a frame.
 //!
-//! The engine's cycles follow from the [`Work`]. They are a plan: of its parts the search unit is a circuit. What is
-//! counted one after the other here will partly overlap.
+//! The engine is a plan: search, interpolation, weights and sums are units with their own timing, the walk, the projection and
+//! the intersections are not circuits yet (`clock.rs`).
 
+mod clock;
 mod storage;
 
 pub use storage::{FieldStorage, Storing, storage};
@@ -15,21 +16,17 @@ pub use storage::{FieldStorage, Storing, storage};
 use bitmill_accelerator::{Accelerator, COMMAND_BYTES};
 use bitmill_formats::radiance_field::{AXES, RAY_BITS};
 use bitmill_model::TensorId;
-use bitmill_model::radiance_field::{Field, QuantizedScene, Rendering, Work};
+use bitmill_model::radiance_field::{Camera, Cubes, Order, QuantizedScene, Rendering, Scene, render};
 
 use crate::{Report, SimulationError, simulate};
-
-/// Cycles from a cube to its pixels: two divisions of 24 bits by a divider that makes two bits a cycle, and the products
-/// around them.
-const PROJECTION_CYCLES: u64 = 30;
-/// Batches that there is room for.
-const BATCHES_IN_MEMORY: usize = 2;
+use clock::Clock;
 
 /// The engine in front of the array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Engine {
     /// Sets of four search units, 1 to 3. The nodes of a plane are spread over a set by the parities of row and column, so
-    /// that the four around a point lie in different units, and a set gives a word of each in every cycle.
+    /// that the four around a point lie in different units, and a set gives a word of each in every cycle. Behind each set
+    /// stands an interpolator as wide as the words.
     pub search_sets: u32,
 }
 
@@ -37,19 +34,9 @@ impl Engine {
     /// Sets that are legal: three planes are there to be searched at once.
     pub const LEGAL_SETS: std::ops::RangeInclusive<u32> = 1..=AXES as u32;
 
-    /// Cycles in which the factors of a sample with so many `components` a mode are found.
-    fn sample_cycles(&self, field: &Field, components: usize) -> u64 {
-        let words = AXES * storage::words_of_node(field, components);
-        words.div_ceil(self.search_sets as usize) as u64
-    }
-
-    /// Cycles of `work`: one for each row of cubes, for each candidate pixel and for each sample in an empty voxel, and for
-    /// every other sample as many as its factors are searched for.
-    pub fn cycles(&self, field: &Field, work: &Work) -> u64 {
-        let density = self.sample_cycles(field, field.density.components);
-        let appearance = self.sample_cycles(field, field.appearance.components);
-        let walking = work.rows + work.cubes * PROJECTION_CYCLES + work.candidates;
-        walking + (work.samples - work.densities) + work.densities * density + work.weighing * appearance
+    /// Rounds in which words are searched for, so many for each of the three planes.
+    fn rounds(&self, words: usize) -> u64 {
+        (AXES * words).div_ceil(self.search_sets as usize) as u64
     }
 }
 
@@ -76,7 +63,7 @@ impl FrameTraffic {
 /// What a frame took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameReport {
-    /// From the first cube to the last colour.
+    /// From the first pixel cleared to the last one finished.
     pub cycles: u64,
     /// Of the engine, were it alone.
     pub engine_cycles: u64,
@@ -90,26 +77,32 @@ pub struct FrameReport {
     pub traffic: FrameTraffic,
 }
 
-/// The frame of `rendering` on `accelerator`, with the field stored in `field_bytes`.
+/// The frame of `scene`, whose integers are `quantized`, from `camera` on `accelerator`, with the field stored in `field_bytes`.
 ///
 /// # Errors
-/// A network that does not fit the accelerator.
+/// A camera that cannot be, or a network that does not fit the accelerator.
 pub fn frame(
     accelerator: &Accelerator,
     engine: &Engine,
-    quantized: &QuantizedScene,
-    rendering: &Rendering,
+    (scene, quantized): (&Scene, &QuantizedScene),
+    camera: &Camera,
+    order: Order,
     field_bytes: u64,
-) -> Result<FrameReport, SimulationError> {
+) -> Result<(Rendering, FrameReport), SimulationError> {
     let QuantizedScene { field, network } = quantized;
     let (program, _, batch) = simulate(accelerator, network)?;
-    let filled: Vec<u64> = rendering.batches.iter().map(|work| engine.cycles(field, work)).collect();
-    let engine_cycles = engine.cycles(field, &rendering.work);
-    let batches = filled.len();
+    let pixels = camera.size.iter().product::<usize>() as u64;
+    let rows = if order == Order::Points { Cubes::of(field).rows() as u64 } else { 0 };
+    let clock = |batch_cycles| Clock::new(engine, field, pixels, rows, batch_cycles);
+    let (mut alone, mut together) = (clock(0), clock(batch.cycles));
+    let rendering = render(scene, quantized, camera, order, &mut |step| {
+        alone.step(step);
+        together.step(step);
+    })?;
+    let batches = together.batches();
     let input = network.graph().shape(TensorId::INPUT);
     let [samples, colours] = [input.elements() as u64, 3 * input.width as u64];
     let directions = input.channels - AXES * field.appearance.components;
-    let pixels = rendering.image.pixels.len() as u64;
     let moved: u64 = batch.layers.iter().map(|layer| layer.read_bytes + layer.written_bytes).sum();
     let commands = program.commands.len() as u64 * COMMAND_BYTES;
     let traffic = FrameTraffic {
@@ -118,42 +111,13 @@ pub fn frame(
         network: batches as u64 * (samples + moved + commands),
         pixels: batches as u64 * colours + 3 * pixels,
     };
-    Ok(FrameReport {
-        cycles: overlapped(&filled, engine_cycles, batch.cycles),
-        engine_cycles,
+    let report = FrameReport {
+        cycles: together.end(pixels),
+        engine_cycles: alone.end(pixels),
         network_cycles: batches as u64 * batch.cycles,
         batches,
         batch,
         traffic,
-    })
-}
-
-/// Cycles until all is done, where batches are full at `filled` of the engine's own cycles, and each then takes `batch_cycles`
-/// on the array. The engine waits for room.
-fn overlapped(filled: &[u64], engine_cycles: u64, batch_cycles: u64) -> u64 {
-    let (mut waited, mut done) = (0, Vec::<u64>::with_capacity(filled.len()));
-    for (index, own) in filled.iter().enumerate() {
-        let before = if index == 0 { 0 } else { filled[index - 1] };
-        let room = index.checked_sub(BATCHES_IN_MEMORY).map_or(0, |earlier| done[earlier]);
-        waited = waited.max(room.saturating_sub(before));
-        let full = own + waited;
-        done.push(full.max(done.last().copied().unwrap_or(0)) + batch_cycles);
-    }
-    (engine_cycles + waited).max(done.last().copied().unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slower_of_engine_and_array_sets_the_pace() {
-        // The array is faster: all but the last batch hides behind the engine.
-        assert_eq!(overlapped(&[100, 200, 300], 320, 10), 320);
-        assert_eq!(overlapped(&[100, 200, 300], 300, 10), 310);
-        // The engine is faster: it waits for room.
-        assert_eq!(overlapped(&[10, 20, 30, 40], 45, 100), 410);
-        // Nothing weighs.
-        assert_eq!(overlapped(&[], 50, 100), 50);
-    }
+    };
+    Ok((rendering, report))
 }

@@ -14,7 +14,7 @@ use bitmill_formats::sparse::FormRule;
 use bitmill_hdl::Design;
 use bitmill_model::WeightFormat;
 use bitmill_model::radiance_field::{
-    Camera, FieldConfig, Order, QuantizedScene, Rendering, Scene, psnr, render, render_real,
+    Camera, FieldConfig, Order, QuantizedScene, Rendering, Scene, psnr, render_real,
 };
 use bitmill_sim::radiance_field::{Engine, FrameReport, Storing, frame, storage};
 use clap::{Args, ValueEnum};
@@ -164,9 +164,9 @@ impl Stage {
 
     /// A frame in an order, with the field stored so.
     fn frame(&self, camera: &Camera, order: Order, storing: Storing) -> Result<Frame, Box<dyn Error>> {
-        let rendering = render(&self.scene, &self.quantized, camera, order)?;
         let field_bytes = storage(&self.quantized.field, storing)?.bytes();
-        let report = frame(&self.accelerator, &self.engine, &self.quantized, &rendering, field_bytes)?;
+        let scene = (&self.scene, &self.quantized);
+        let (rendering, report) = frame(&self.accelerator, &self.engine, scene, camera, order, field_bytes)?;
         let psnr_db = psnr(&rendering.image, &render_real(&self.scene, camera)?);
         Ok(Frame { rendering, report, psnr_db })
     }

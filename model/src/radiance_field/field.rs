@@ -1,13 +1,13 @@
 //! A scene's integers: factors rounded to a format, the table of alphas, thresholds, and the quantized network.
 
 use bitmill_formats::radiance_field::{
-    AXES, AlphaTable, Factors, Grid, Interpolation, Point, TABLE_BITS, Thresholds, activation,
+    AXES, AlphaTable, Factors, Grid, Interpolation, Pixel, Point, TABLE_BITS, Thresholds, activation,
 };
 use bitmill_formats::{Family, Format};
 
 use super::cubes::{Cubes, Projection};
 use super::network::ColourNetwork;
-use super::render::{Order, Walk};
+use super::render::{Order, Sample, Walk};
 use super::{Camera, RealFactors, Scene};
 use crate::ModelError;
 use crate::ptq::PtqConfig;
@@ -124,13 +124,14 @@ fn observed(field: &Field, scene: &Scene) -> Result<Vec<Observed>, ModelError> {
         let rays = camera.rays(scene)?;
         let mut walk = Walk::new(field, &rays);
         let (cubes, projection) = (Cubes::of(field), Projection::new(&camera, scene));
-        walk.go(Order::Rays, &cubes, &projection, |_, _, sample| {
+        let sink = |_: &mut [Pixel], sample: Sample| {
             observed.push(Observed {
                 products: field.products(&field.appearance, &sample.point).collect(),
                 direction: direction_channels(scene, rays.directions[sample.pixel]),
             });
             Ok(())
-        })?;
+        };
+        walk.go(Order::Rays, &cubes, &projection, sink, &mut |_| {})?;
     }
     Ok(observed)
 }

@@ -5,6 +5,7 @@
 //! same order, so that their images are equal. [`Order::Uniform`] does without occupancy and without stopping early: it
 //! evaluates every sample of the field and only then leaves out those in empty voxels, for the same image once more.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use bitmill_formats::radiance_field::{AXES, Pixel, Point};
@@ -44,6 +45,24 @@ pub struct Work {
     pub weighing: u64,
 }
 
+/// What is done, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// An occupied cube is projected.
+    Cube,
+    /// A ray is intersected with a cube, or with the field, and its samples there are taken.
+    Candidate {
+        /// Samples whose voxel was looked up.
+        samples: u32,
+        /// Those whose density was evaluated.
+        densities: u32,
+        /// Those that weigh.
+        weighing: u32,
+    },
+    /// The candidate before filled a batch for the network; or there is no further one, and the batch goes as it is.
+    Batch,
+}
+
 /// An image and what it took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendering {
@@ -51,8 +70,6 @@ pub struct Rendering {
     pub image: RgbImage,
     /// All work.
     pub work: Work,
-    /// The work that was done when each batch for the network was full, and at the end the last one, which may not be.
-    pub batches: Vec<Work>,
 }
 
 /// A sample that weighs.
@@ -87,23 +104,25 @@ impl<'w> Walk<'w> {
         order: Order,
         cubes: &Cubes,
         projection: &Projection,
-        mut sink: impl FnMut(&mut [Pixel], &Work, Sample) -> Result<(), ModelError>,
+        mut sink: impl FnMut(&mut [Pixel], Sample) -> Result<(), ModelError>,
+        observe: &mut dyn FnMut(Step),
     ) -> Result<(), ModelError> {
         if order != Order::Points {
             let side = self.field.grid.side();
             for pixel in 0..self.pixels.len() {
-                self.interval(pixel, [[0; AXES], [side; AXES]], order, &mut sink)?;
+                self.interval(pixel, [[0; AXES], [side; AXES]], order, &mut sink, observe)?;
             }
             return Ok(());
         }
         self.work.rows = cubes.rows() as u64;
         for cube in cubes.front_to_back(projection.eye_voxel()) {
             self.work.cubes += 1;
+            observe(Step::Cube);
             let voxels = cubes.voxels(cube);
             let rectangle = projection.candidates(voxels[0], cubes.side());
             for row in rectangle.rows {
                 for column in rectangle.columns.clone() {
-                    self.interval(row * projection.width() + column, voxels, order, &mut sink)?;
+                    self.interval(row * projection.width() + column, voxels, order, &mut sink, observe)?;
                 }
             }
         }
@@ -116,37 +135,43 @@ impl<'w> Walk<'w> {
         pixel: usize,
         [lowest, highest]: [[usize; AXES]; 2],
         order: Order,
-        sink: &mut impl FnMut(&mut [Pixel], &Work, Sample) -> Result<(), ModelError>,
+        sink: &mut impl FnMut(&mut [Pixel], Sample) -> Result<(), ModelError>,
+        observe: &mut dyn FnMut(Step),
     ) -> Result<(), ModelError> {
         let Field { grid, alphas, thresholds, .. } = self.field;
         let ray = &self.rays.rays[pixel];
-        self.work.candidates += 1;
+        let (mut samples, mut densities, mut weighing) = (0, 0, 0);
         let numbers: Range<u32> = ray.within(lowest, highest);
         for number in numbers {
             if order != Order::Uniform && self.pixels[pixel].is_finished(thresholds) {
                 break;
             }
-            self.work.samples += 1;
+            samples += 1;
             let point = grid.point(ray.position(number)).expect("samples of a box in the field lie in it");
             let is_occupied = self.field.is_occupied(point.voxel);
             if !is_occupied && order != Order::Uniform {
                 continue;
             }
-            self.work.densities += 1;
+            densities += 1;
             let density = self.field.products(&self.field.density, &point).sum();
             if !is_occupied {
                 continue;
             }
             if let Some(weight) = self.pixels[pixel].absorb(alphas.alpha(density), thresholds) {
-                self.work.weighing += 1;
-                sink(&mut self.pixels, &self.work, Sample { pixel, weight, point })?;
+                weighing += 1;
+                sink(&mut self.pixels, Sample { pixel, weight, point })?;
             }
         }
+        self.work.candidates += 1;
+        self.work.samples += u64::from(samples);
+        self.work.densities += u64::from(densities);
+        self.work.weighing += u64::from(weighing);
+        observe(Step::Candidate { samples, densities, weighing });
         Ok(())
     }
 }
 
-/// The image of `scene`, whose integers are `quantized`, from `camera`.
+/// The image of `scene`, whose integers are `quantized`, from `camera`; `observe` is told what is done.
 ///
 /// # Errors
 /// A camera that cannot be.
@@ -155,29 +180,34 @@ pub fn render(
     quantized: &QuantizedScene,
     camera: &Camera,
     order: Order,
+    observe: &mut dyn FnMut(Step),
 ) -> Result<Rendering, ModelError> {
     let rays = camera.rays(scene)?;
     let field = &quantized.field;
     let mut walk = Walk::new(field, &rays);
     let mut queue = Queue::new(quantized);
-    let mut batches = Vec::new();
+    let full = Cell::new(0);
     let (cubes, projection) = (Cubes::of(field), Projection::new(camera, scene));
-    walk.go(order, &cubes, &projection, |pixels, work, sample| {
+    let sink = |pixels: &mut [Pixel], sample: Sample| {
         let products = field.products(&field.appearance, &sample.point);
         let direction = direction_channels(scene, rays.directions[sample.pixel]);
         queue.push(&sample, &field.channels(products, &direction));
         if queue.is_full() {
             queue.flush(pixels)?;
-            batches.push(*work);
+            full.set(full.get() + 1);
         }
         Ok(())
+    };
+    walk.go(order, &cubes, &projection, sink, &mut |step| {
+        observe(step);
+        (0..full.take()).for_each(|_| observe(Step::Batch));
     })?;
     if !queue.waiting.is_empty() {
         queue.flush(&mut walk.pixels)?;
-        batches.push(walk.work);
+        observe(Step::Batch);
     }
     let pixels = walk.pixels.iter().map(|pixel| pixel.finish(field.background)).collect();
-    Ok(Rendering { image: RgbImage { size: camera.size, pixels }, work: walk.work, batches })
+    Ok(Rendering { image: RgbImage { size: camera.size, pixels }, work: walk.work })
 }
 
 /// Samples on their way to the network.

@@ -50,8 +50,8 @@ fn components_of_word(field: &Field) -> usize {
     (MOST_WORD_BITS / field.code_bits).max(1) as usize
 }
 
-/// Words of a node with so many components.
-pub(super) fn words_of_node(field: &Field, components: usize) -> usize {
+/// Words of a node of one mode with so many components.
+pub(super) fn words_of_mode(field: &Field, components: usize) -> usize {
     components.div_ceil(components_of_word(field))
 }
 

@@ -1,4 +1,4 @@
-//! A frame beside the same frame by uniform sampling from a field that is stored whole, and what each way of storing takes.
+//! A frame beside the same frame by uniform sampling, and ray by ray, from a field that is stored whole; and what each way of storing takes.
 
 use std::error::Error;
 
@@ -21,11 +21,13 @@ const STORINGS: [(&str, Storing); 5] = [
 pub struct Compared {
     /// The frame by uniform sampling.
     pub uniform: Frame,
-    /// Its cycles over the frame's own.
+    /// The frame ray by ray, with empty voxels left out and rays stopped early, from a field stored whole.
+    pub by_rays: Frame,
+    /// Cycles by uniform sampling over the frame's own.
     pub speed_up: f64,
-    /// Its traffic over the frame's own.
+    /// Traffic by uniform sampling over the frame's own.
     pub traffic_ratio: f64,
-    /// Its PSNR less the frame's own, both against real numbers.
+    /// PSNR by uniform sampling less the frame's own, both against real numbers.
     pub psnr_change_db: f64,
     /// Bytes of each way of storing.
     pub stored_bytes: Vec<(&'static str, u64)>,
@@ -47,6 +49,7 @@ impl Compared {
             traffic_ratio: ratio(|frame| frame.report.traffic.total()),
             psnr_change_db: if is_same { 0.0 } else { uniform.psnr_db - own.psnr_db },
             stored_bytes,
+            by_rays: stage.frame(camera, Order::Rays, Storing::Dense)?,
             uniform,
         })
     }

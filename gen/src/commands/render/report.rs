@@ -119,6 +119,7 @@ impl Summary<'_> {
             let stored = compared.stored_bytes.iter().map(|(name, bytes)| ((*name).to_owned(), json!(bytes)));
             json!({
                 "uniform": frame(&compared.uniform),
+                "by_rays": frame(&compared.by_rays),
                 "speed_up": compared.speed_up,
                 "traffic_ratio": compared.traffic_ratio,
                 "psnr_change_db": compared.psnr_change_db,
@@ -141,7 +142,12 @@ impl Summary<'_> {
 fn comparison(own: &Frame, compared: &Compared) -> String {
     let mut frames =
         Table::new(&["sampling", "densities", "engine cycles", "network cycles", "cycles", "traffic bytes"]);
-    for (name, frame) in [("by points, hybrid field", own), ("uniform, dense field", &compared.uniform)] {
+    let rows = [
+        ("by points, hybrid field", own),
+        ("by rays, empty voxels left out, dense field", &compared.by_rays),
+        ("uniform, dense field", &compared.uniform),
+    ];
+    for (name, frame) in rows {
         frames.row([
             name.to_owned(),
             grouped(frame.rendering.work.densities),
@@ -156,7 +162,7 @@ fn comparison(own: &Frame, compared: &Compared) -> String {
         stored.row([(*name).to_owned(), grouped(*bytes), format!("{:.2}", compared.storage_ratio(*bytes))]);
     }
     format!(
-        "\n{}\n{:.1} times faster, {:.2} times less traffic, {:.2} dB apart\n\n{}",
+        "\n{}\n{:.1} times faster than uniform sampling, {:.2} times less traffic, {:.2} dB apart\n\n{}",
         frames.text(),
         compared.speed_up,
         compared.traffic_ratio,
