@@ -126,9 +126,13 @@ fn what_does_not_fit_is_refused_in_words() {
 
 #[test]
 fn circuits_do_what_models_say() {
-    for shape in
-        [SHAPE, Shape { requests: 3, banks: 2, leaves: 4, ..SHAPE }, Shape { requests: 1, banks: 1, ..SHAPE }]
-    {
+    let shapes = [
+        SHAPE,
+        Shape { requests: 3, banks: 2, leaves: 4, ..SHAPE },
+        Shape { requests: 1, banks: 1, ..SHAPE },
+        Shape { index_bits: 10, address_bits: [16; 3], ..SHAPE },
+    ];
+    for shape in shapes {
         let unit = SparseSearch::new(shape);
         let module = unit.module().expect("a legal circuit");
         let stimulus = unit.stimulus(&mut Random::new(3), 3000);

@@ -29,7 +29,7 @@ pub mod points;
 pub mod pointwise;
 mod pointwise_model;
 mod ports;
-mod queue;
+pub(in crate::engine) mod queue;
 mod replay;
 pub mod sampler;
 mod sampler_model;

@@ -2,13 +2,17 @@
 //!
 //! [`interpolator`] makes densities and appearance of factors between nodes; [`weight`] makes weights of densities
 //! and keeps what is left of pixels' transmittance; [`pixel_sums`] adds weighted colours up to pixels.
+//! [`sampler`] is a pipeline of all but the last, with the search before them.
 
+pub mod fetch;
 pub mod interpolator;
 pub mod pixel_sums;
+pub mod sampler;
+mod sampler_model;
 mod sweep;
 pub mod weight;
 
 use crate::Entry;
 
 /// The catalogue's entries.
-pub const ENTRIES: [Entry; 3] = [interpolator::ENTRY, weight::ENTRY, pixel_sums::ENTRY];
+pub const ENTRIES: [Entry; 4] = [sampler::ENTRY, interpolator::ENTRY, weight::ENTRY, pixel_sums::ENTRY];

@@ -4,11 +4,11 @@
 //! bi-direction adder and search tree; [`search`] is its high-density sparse search unit.
 
 pub mod contents;
-mod model;
+pub(in crate::engine) mod model;
 mod reader;
 pub mod search;
 pub mod shape;
-mod stimulus;
+pub(in crate::engine) mod stimulus;
 pub mod tree;
 mod walk;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Memory, Module, ModuleBuilder, RamPorts, unsigned};
 
 /// The circuit, for so many words of `bits` besides the one that shows; a power of 2.
-pub(super) fn module(bits: u32, words: u32) -> Result<Arc<Module>, HdlError> {
+pub(in crate::engine) fn module(bits: u32, words: u32) -> Result<Arc<Module>, HdlError> {
     let m = ModuleBuilder::new(
         format!("bitmill_deformable_queue_w{bits}_d{words}"),
         format!("queue of {words} words in a memory, and the first one before it."),
@@ -44,7 +44,7 @@ pub(super) fn module(bits: u32, words: u32) -> Result<Arc<Module>, HdlError> {
 }
 
 /// The same, cycle by cycle.
-pub(super) struct QueueModel<T> {
+pub(in crate::engine) struct QueueModel<T> {
     words: usize,
     waiting: VecDeque<T>,
     shown: Option<T>,

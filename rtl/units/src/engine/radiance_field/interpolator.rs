@@ -24,42 +24,45 @@ use crate::engine::deformable_convolution::gather;
 use crate::engine::sparse_search::tree::{self, Mode, Tree};
 use crate::{Entry, Legal, Parameter, Settings, UnitError};
 
+/// Parameters of an interpolator.
+pub(super) const PARAMETERS: [Parameter; 5] = [
+    Parameter {
+        name: "lanes",
+        default: "4",
+        help: "components of a beat, a power of 2 from 2 to 16",
+        legal: Legal::OneOf(&["2", "4", "8", "16"]),
+    },
+    Parameter {
+        name: "components",
+        default: "16",
+        help: "most components of a mode, 1 to 64",
+        legal: Legal::Numbers(1, 64),
+    },
+    Parameter {
+        name: "value_bits",
+        default: "8",
+        help: "bits of a node's signed value, 2 to 8",
+        legal: Legal::Numbers(2, 8),
+    },
+    Parameter {
+        name: "fraction_bits",
+        default: "6",
+        help: "bits of a place between nodes, 2 to 8",
+        legal: Legal::Numbers(2, 8),
+    },
+    Parameter {
+        name: "guard_bits",
+        default: "4",
+        help: "bits kept behind the point of what is interpolated, up to fraction_bits",
+        legal: Legal::Numbers(0, 8),
+    },
+];
+
 /// Catalogue entry.
 pub const ENTRY: Entry = Entry {
     name: "factor_interpolator",
     summary: "plane times line factors between nodes, summed to densities or rounded to activations (TensoRF)",
-    parameters: &[
-        Parameter {
-            name: "lanes",
-            default: "4",
-            help: "components of a beat, a power of 2 from 2 to 16",
-            legal: Legal::OneOf(&["2", "4", "8", "16"]),
-        },
-        Parameter {
-            name: "components",
-            default: "16",
-            help: "most components of a mode, 1 to 64",
-            legal: Legal::Numbers(1, 64),
-        },
-        Parameter {
-            name: "value_bits",
-            default: "8",
-            help: "bits of a node's signed value, 2 to 8",
-            legal: Legal::Numbers(2, 8),
-        },
-        Parameter {
-            name: "fraction_bits",
-            default: "6",
-            help: "bits of a place between nodes, 2 to 8",
-            legal: Legal::Numbers(2, 8),
-        },
-        Parameter {
-            name: "guard_bits",
-            default: "4",
-            help: "bits kept behind the point of what is interpolated, up to fraction_bits",
-            legal: Legal::Numbers(0, 8),
-        },
-    ],
+    parameters: &PARAMETERS,
     examples: &[
         "",
         "lanes=2 components=3 value_bits=4 fraction_bits=3 guard_bits=3",
@@ -111,7 +114,7 @@ impl FactorInterpolator {
         Ok(Self { lanes, components, interpolation })
     }
 
-    fn from_settings(settings: &Settings) -> Result<Self, UnitError> {
+    pub(super) fn from_settings(settings: &Settings) -> Result<Self, UnitError> {
         let interpolation = Interpolation {
             value_bits: settings.number("value_bits", 2..=8)?,
             fraction_bits: settings.number("fraction_bits", 2..=8)?,
@@ -120,18 +123,44 @@ impl FactorInterpolator {
         Self::new(settings.number("lanes", 2..=16)?, settings.number("components", 1..=64)?, interpolation)
     }
 
+    /// Bits of a node's value.
+    pub fn value_bits(&self) -> u32 {
+        self.interpolation.value_bits
+    }
+
+    /// Bits of a place between nodes.
+    pub fn fraction_bits(&self) -> u32 {
+        self.interpolation.fraction_bits
+    }
+
+    /// Components of a beat.
+    pub fn lanes(&self) -> u32 {
+        self.lanes
+    }
+
     fn tree(&self) -> Tree {
         Tree::new(self.lanes, self.interpolation.product_bits(), &[Mode::Reduce]).expect("a legal tree")
     }
 
+    /// Groups of lanes that the components of a mode make.
+    pub fn groups(&self) -> u32 {
+        self.components.div_ceil(self.lanes)
+    }
+
     /// Most products of a density, in whole pairs of beats.
     fn most_products(&self) -> u32 {
-        AXES as u32 * self.components.next_multiple_of(self.lanes)
+        AXES as u32 * self.groups() * self.lanes
     }
 
     /// Bits of a density, sign included.
     pub fn density_bits(&self) -> u32 {
         self.interpolation.product_bits() + bits_for(u64::from(self.most_products() - 1))
+    }
+
+    /// For names of modules.
+    pub(super) fn name(&self) -> String {
+        let Interpolation { value_bits, fraction_bits, guard_bits } = self.interpolation;
+        format!("l{}_c{}_v{value_bits}_f{fraction_bits}_g{guard_bits}", self.lanes, self.components)
     }
 
     /// Bits of a beat's nodes.
@@ -182,10 +211,7 @@ impl Unit for FactorInterpolator {
     fn module(&self) -> Result<Arc<Module>, HdlError> {
         let Interpolation { value_bits, fraction_bits, guard_bits } = self.interpolation;
         let m = ModuleBuilder::new(
-            format!(
-                "bitmill_factor_interpolator_l{}_c{}_v{value_bits}_f{fraction_bits}_g{guard_bits}",
-                self.lanes, self.components
-            ),
+            format!("bitmill_factor_interpolator_{}", self.name()),
             format!(
                 "plane times line factors, {} components a beat.\nLatency {LATENCY_CYCLES} cycles, interval 1.",
                 self.lanes
@@ -303,7 +329,7 @@ impl Unit for FactorInterpolator {
                 random.corner_bits(2 * self.interpolation.fraction_bits),
                 bit(!random.one_in(3)),
             ];
-            let taken = comes && model.is_ready(&inputs);
+            let taken = comes && model.is_free(inputs[7].bit(0));
             model.cycle(&inputs);
             stimulus.push(inputs);
             if taken && line {
@@ -320,7 +346,7 @@ impl Unit for FactorInterpolator {
 }
 
 /// What a pair comes to.
-enum Outcome {
+pub(super) enum Outcome {
     Density(i64),
     Activations(Vec<i64>),
 }
@@ -339,9 +365,14 @@ impl InterpolatorModel {
         InterpolatorModel { unit, plane: Vec::new(), density: 0, pipeline }
     }
 
-    /// Whether a beat would be taken in a cycle with these inputs.
-    fn is_ready(&self, inputs: &[BigUint]) -> bool {
-        self.pipeline.front().is_some_and(Option::is_none) || inputs[7].bit(0)
+    /// What waits to be taken.
+    pub fn shown(&self) -> Option<&Outcome> {
+        self.pipeline.front().and_then(Option::as_ref)
+    }
+
+    /// Whether a beat would be taken in a cycle in which what is shown is taken if `ready`.
+    pub fn is_free(&self, ready: bool) -> bool {
+        self.shown().is_none() || ready
     }
 
     /// What a beat that is taken comes to, if it ends a sample or is one of appearance.
@@ -371,8 +402,8 @@ impl InterpolatorModel {
 impl Model for InterpolatorModel {
     fn cycle(&mut self, inputs: &[BigUint]) -> Expected {
         let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
-        let ready = self.is_ready(inputs);
-        let shown = self.pipeline.front().and_then(Option::as_ref);
+        let ready = self.is_free(inputs[7].bit(0));
+        let shown = self.shown();
         let mut outputs = vec![bit(ready), bit(shown.is_some())];
         outputs.extend(match shown {
             None => [None, None, None],

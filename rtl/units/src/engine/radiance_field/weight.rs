@@ -224,6 +224,16 @@ impl WeightModel {
         }
     }
 
+    /// Whether nothing is under way, or what is shown is taken as it is `ready`.
+    fn rests(&self, ready: bool) -> bool {
+        self.step == 0 || (self.step == LATENCY_CYCLES && ready)
+    }
+
+    /// Whether a sample would be taken in a cycle in which what is shown is taken if `ready`.
+    pub fn is_free(&self, ready: bool) -> bool {
+        self.rests(ready) && self.sweep_cycles == 0
+    }
+
     fn take(&mut self, inputs: &[BigUint]) {
         let [shift, least_weight, opaque] = [3, 4, 5].map(|port| number(&inputs[port]) as u32);
         let alphas = &self.alphas;
@@ -245,8 +255,7 @@ impl Model for WeightModel {
     fn cycle(&mut self, inputs: &[BigUint]) -> Expected {
         let bit = |bit: bool| Some(BigUint::from(u8::from(bit)));
         let shows = self.step == LATENCY_CYCLES;
-        let rests = self.step == 0 || (shows && inputs[11].bit(0));
-        let free = rests && self.sweep_cycles == 0;
+        let (rests, free) = (self.rests(inputs[11].bit(0)), self.is_free(inputs[11].bit(0)));
         let (pixel, weight, left) = self.sample;
         let mut outputs = vec![bit(free), bit(shows)];
         outputs.extend(match shows {

@@ -40,7 +40,7 @@ struct Round {
 }
 
 /// The state of a search unit.
-pub(super) struct SearchModel {
+pub(in crate::engine) struct SearchModel {
     shape: Shape,
     /// By [`Store`].
     memories: [Vec<BigUint>; 3],
@@ -163,6 +163,11 @@ impl SearchModel {
             }
         }
         is_free
+    }
+
+    /// Whether answers wait to be taken.
+    pub fn shows(&self) -> bool {
+        self.values.shown().is_some()
     }
 
     /// What the values' stage shows: the requests that are there, those that found a value, and the values.

@@ -7,7 +7,7 @@ use super::tree::{Mode, Tree};
 use crate::{Legal, Parameter, Settings, UnitError};
 
 /// Parameters of a search unit.
-pub(super) const PARAMETERS: [Parameter; 8] = [
+pub(in crate::engine) const PARAMETERS: [Parameter; 8] = [
     Parameter {
         name: "requests",
         default: "2",
@@ -98,18 +98,45 @@ pub struct Shape {
 
 impl Shape {
     pub(super) fn from_settings(settings: &Settings) -> Result<Shape, UnitError> {
+        let positions =
+            settings.number("block_address_bits", 5..=16)? + settings.number("index_bits", 4..=10)?;
+        Shape::of_positions(
+            settings,
+            settings.number("requests", 1..=4)?,
+            settings.number("value_bits", 1..=32)?,
+            positions,
+        )
+    }
+
+    /// The unit of `settings` for so many requests a beat, values of so many bits and 2^`position_bits` positions.
+    pub(in crate::engine) fn of_positions(
+        settings: &Settings,
+        requests: u32,
+        value_bits: u32,
+        position_bits: u32,
+    ) -> Result<Shape, UnitError> {
+        let index_bits = settings.number("index_bits", 4..=10)?;
+        let block_address_bits = position_bits.saturating_sub(index_bits);
+        if !(5..=16).contains(&block_address_bits) {
+            let legal = format!(
+                "{} to {} leave 2^5 to 2^16 blocks",
+                position_bits.saturating_sub(16).max(4),
+                position_bits - 5
+            );
+            return Err(UnitError::illegal("index_bits", index_bits, legal));
+        }
         let power = |name, most| match settings.number(name, 1..=most)? {
             number if number.is_power_of_two() => Ok(number),
             number => Err(UnitError::illegal(name, number, format!("a power of 2 up to {most} is needed"))),
         };
         let shape = Shape {
-            requests: settings.number("requests", 1..=4)?,
+            requests,
             banks: power("banks", 16)?,
-            index_bits: settings.number("index_bits", 4..=10)?,
+            index_bits,
             leaves: power("leaves", 64)?,
-            value_bits: settings.number("value_bits", 1..=32)?,
+            value_bits,
             address_bits: [
-                settings.number("block_address_bits", 5..=16)?,
+                block_address_bits,
                 settings.number("place_address_bits", 5..=16)?,
                 settings.number("value_address_bits", 5..=16)?,
             ],
@@ -167,7 +194,7 @@ impl Shape {
     }
 
     /// Bits of an address and of data at the write port, which is as wide as the widest memory.
-    pub(super) fn write_bits(&self) -> [u32; 2] {
+    pub(in crate::engine) fn write_bits(&self) -> [u32; 2] {
         let widest = |of: &dyn Fn(Store) -> u32| Store::ALL.into_iter().map(of).max().unwrap_or(1);
         [widest(&|store| self.address_bits[store as usize]), widest(&|store| self.bank(store).width)]
     }
@@ -198,7 +225,7 @@ impl Shape {
     }
 
     /// For names of modules.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::engine) fn name(&self) -> String {
         let [block, place, value] = self.address_bits;
         let (requests, banks, bits) = (self.requests, self.banks, self.value_bits);
         format!("r{requests}_b{banks}_i{}_l{}_v{bits}_{block}_{place}_{value}", self.index_bits, self.leaves)

@@ -5,7 +5,7 @@ use bitmill_formats::sparse::{Form, FormRule, SparseLayout};
 use bitmill_hdl::unit::{Model, Random, Values, number, pack};
 use bitmill_hdl::{BigUint, Module};
 
-use super::contents::Contents;
+use super::contents::{Contents, Entry};
 use super::model::{SearchModel, VALID};
 use super::shape::{Shape, Store};
 
@@ -32,6 +32,16 @@ const RULES: [FormRule; 4] = [
     FormRule::Always(Form::Coordinates),
 ];
 
+/// Most words of a memory that are written, which is all that requests lead to.
+const MOST_WORDS: u32 = 1 << 12;
+/// Most positions of a tensor, so that a corrupt count does not lead beyond those words.
+const MOST_POSITIONS: u64 = 1 << 11;
+
+/// Words of `store` that are written.
+fn written_words(shape: &Shape, store: Store) -> u32 {
+    (1 << shape.address_bits[store as usize]).min(MOST_WORDS)
+}
+
 /// A tensor in the memories, and where its values stand.
 struct Scene {
     contents: Contents,
@@ -46,7 +56,8 @@ impl Scene {
             SparseLayout::new(shape.positions(), shape.value_bits, 0).expect("the shape was checked");
         let rule = RULES[random.below(RULES.len() as u64) as usize];
         let density = DENSITIES[random.below(DENSITIES.len() as u64) as usize];
-        let mut blocks = 1 << shape.address_bits[Store::Directory as usize];
+        let most = (MOST_POSITIONS >> shape.index_bits).max(1);
+        let mut blocks = most.min(1 << shape.address_bits[Store::Directory as usize]);
         let mut codes: Vec<u32> = (0..blocks * u64::from(shape.positions()))
             .map(|_| match random.below(1000) < density {
                 true => number(&random.bits(shape.value_bits)) as u32,
@@ -65,7 +76,7 @@ impl Scene {
         if random.one_in(8) {
             for entry in &mut contents.words[Store::Directory as usize] {
                 if random.one_in(4) {
-                    *entry = random.bits(shape.entry_bits());
+                    *entry = any_entry(shape, random).word(shape);
                 }
             }
         }
@@ -106,10 +117,6 @@ impl Drive {
         taken
     }
 
-    fn write(&mut self, store: Store, address: usize, data: BigUint) {
-        self.cycle(Some([BigUint::from(store as u8), BigUint::from(address), data]), None, true);
-    }
-
     /// Requests of a scene, with gaps on both sides, until all are answered.
     fn search(&mut self, scene: &Scene, beats: u64, random: &mut Random) {
         let gap = |random: &mut Random| if random.one_in(2) { 0 } else { 2 + random.below(3) };
@@ -143,24 +150,70 @@ impl Drive {
     }
 }
 
+/// An entry that leads anywhere in the words that are written.
+fn any_entry(shape: &Shape, random: &mut Random) -> Entry {
+    let reach = |store: Store| match 1 << shape.address_bits[store as usize] {
+        words if words > MOST_WORDS => u64::from(MOST_WORDS / 2),
+        words => words.into(),
+    };
+    Entry {
+        form: if random.one_in(2) { Form::Bitmap } else { Form::Coordinates },
+        count: random.below(2 << shape.index_bits) as u32,
+        place: random.below(reach(Store::Places)) as u32,
+        value: random.below(reach(Store::Values)) as u32,
+    }
+}
+
+/// Writes of so many entries and of whatever they lead to: no word is left as it is after power-up.
+fn noise(shape: &Shape, entries: u32, random: &mut Random) -> Vec<[BigUint; 3]> {
+    let mut writes = Vec::new();
+    for store in Store::ALL {
+        let words = if store == Store::Directory { entries } else { written_words(shape, store) };
+        for at in 0..words {
+            let data = match store {
+                Store::Directory => any_entry(shape, random).word(shape),
+                Store::Places | Store::Values => random.bits(shape.bank(store).width),
+            };
+            writes.push([BigUint::from(store as u8), at.into(), data]);
+        }
+    }
+    writes
+}
+
+/// Writes of a tensor.
+fn tensor(contents: &Contents) -> Vec<[BigUint; 3]> {
+    let words = |store: Store| contents.words[store as usize].iter().zip(0_u32..);
+    let of = |store: Store| {
+        words(store).map(move |(data, at)| [BigUint::from(store as u8), at.into(), data.clone()])
+    };
+    Store::ALL.into_iter().flat_map(of).collect()
+}
+
+/// Writes of a tensor drawn at random, in which one position in sixteen or more has a value, over noise.
+pub(in crate::engine) fn memories(shape: &Shape, random: &mut Random) -> Vec<[BigUint; 3]> {
+    let mut writes = noise(shape, 1 << shape.address_bits[Store::Directory as usize], random);
+    let scene = loop {
+        let scene = Scene::draw(shape, random);
+        if 16 * scene.hits.len() as u64 >= scene.blocks << shape.index_bits {
+            break scene;
+        }
+    };
+    writes.extend(tensor(&scene.contents));
+    writes
+}
+
 /// Scene after scene, for so many cycles besides the writing of the memories.
 pub(super) fn draw(shape: Shape, random: &mut Random, cycles: usize) -> Vec<Values> {
     let mut drive = Drive { shape, model: SearchModel::new(shape), inputs: Vec::new() };
-    // Corrupt entries may lead anywhere, so that no word is left as it is after power-up.
-    for store in Store::ALL {
-        for address in 0..1 << shape.address_bits[store as usize] {
-            let data = random.bits(shape.bank(store).width);
-            drive.write(store, address, data);
-        }
+    for write in noise(&shape, written_words(&shape, Store::Directory), random) {
+        drive.cycle(Some(write), None, true);
     }
     let beats = (cycles as u64 / 8).clamp(32, 2_000);
     let end = drive.inputs.len() + cycles;
     while drive.inputs.len() < end {
         let scene = Scene::draw(&shape, random);
-        for store in Store::ALL {
-            for (address, data) in scene.contents.words[store as usize].iter().enumerate() {
-                drive.write(store, address, data.clone());
-            }
+        for write in tensor(&scene.contents) {
+            drive.cycle(Some(write), None, true);
         }
         drive.search(&scene, beats, random);
     }

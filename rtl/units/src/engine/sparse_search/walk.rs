@@ -104,8 +104,8 @@ pub(super) fn rounds<'m>(
             let place = entry.slice(value_bits, place_bits);
             let count = entry.slice(value_bits + place_bits, count_bits);
             let coordinates = entry.msb();
-            let width = count_bits + 1;
-            let rounded = count.add(m.lit(count_bits, u64::from(shape.leaves) - 1));
+            let width = count_bits.max(shape.leaves.ilog2()) + 1;
+            let rounded = count.extend(width).add_wrapping(m.lit(width, u64::from(shape.leaves) - 1));
             let of_coordinates = rounded.shr(shape.leaves.ilog2()).resize(width);
             let of_bitmap = match position_log2 >= shape.index_bits {
                 true => m.lit(width, 1),
