@@ -7,6 +7,7 @@
 mod product;
 
 use super::execute::Input;
+use super::rescale::Sums;
 use crate::shape::Window;
 use product::{EXACT_SUM, product};
 
@@ -31,15 +32,15 @@ pub(super) struct Convolution<'a> {
 
 impl Convolution<'_> {
     /// One sum for each element of the output.
-    pub fn sums(&self, input: &Input) -> Vec<i64> {
+    pub fn sums(&self, input: &Input) -> Sums {
         let largest_weight = self.weights.iter().fold(0, |most, weight| weight.unsigned_abs().max(most));
         let largest_product = self.largest_activation * u64::from(largest_weight);
         let exact_terms = EXACT_SUM / largest_product.max(1);
         let positions = input.output.height * input.output.width;
-        if positions >= FEWEST_POSITIONS && exact_terms >= FEWEST_TERMS {
-            product(self, input, exact_terms as usize)
+        if positions >= FEWEST_POSITIONS && exact_terms >= FEWEST_TERMS && self.sum_bits <= 32 {
+            Sums::Narrow(product(self, input, exact_terms as usize))
         } else {
-            self.dot_products(input)
+            Sums::Wide(self.dot_products(input))
         }
     }
 
@@ -125,7 +126,8 @@ mod tests {
                 Convolution { weights: &weights, window, groups, largest_activation, sum_bits: 32 };
             let expected = convolution.dot_products(&input);
             for exact_terms in [1, 5, terms] {
-                assert_eq!(product(&convolution, &input, exact_terms), expected, "{window:?} {exact_terms}");
+                let found = Sums::Narrow(product(&convolution, &input, exact_terms));
+                assert_eq!(found.wide(), expected, "{window:?} {exact_terms}");
             }
         }
     }

@@ -5,7 +5,7 @@
 use bitmill_formats::{Multiplier, requantize};
 
 use super::convolution::Convolution;
-use super::rescale::{Addition, Rescaling};
+use super::rescale::{Addition, Rescaling, Sums};
 use super::{QuantizedLayer, QuantizedNetwork};
 use crate::ModelError;
 use crate::moves::{MatrixPairs, moved_elements};
@@ -27,7 +27,7 @@ impl QuantizedNetwork {
                 input.len()
             )));
         }
-        if let Some(bad) = input.iter().find(|&&x| !quantization.holds(x)) {
+        if let Some(bad) = quantization.first_foreign(input) {
             let format = &quantization.format;
             return Err(ModelError::Input(format!("input element {bad} is not one of {format}")));
         }
@@ -73,7 +73,7 @@ impl QuantizedNetwork {
         let mut sums: Vec<i128> = if self.is_wide(index) {
             self.accumulate_wide(index, tensors)
         } else {
-            self.accumulate_integers(index, tensors).into_iter().map(i128::from).collect()
+            self.accumulate_integers(index, tensors).wide().into_iter().map(i128::from).collect()
         };
         for position in sums.chunks_exact_mut(parameters.bias.len()) {
             for (sum, &bias) in position.iter_mut().zip(&parameters.bias) {
@@ -84,7 +84,7 @@ impl QuantizedNetwork {
     }
 
     /// Sums of products of 16-bit integers, without bias.
-    fn accumulate_integers(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i64> {
+    fn accumulate_integers(&self, index: usize, tensors: &[Vec<i32>]) -> Sums {
         let (layer, parameters) = (&self.graph().layers()[index], &self.layers()[index]);
         let input_id = layer.inputs[0];
         let input = &Input {
@@ -102,18 +102,24 @@ impl QuantizedNetwork {
                 self.convolution(index, &Window::square(1), 1).sums(&features)
             }
             Operation::Depthwise { window } => {
-                let channels = input.shape.channels;
-                input.fold(&window, 0, |sum, raw, tap, channel| {
-                    sum + i64::from(raw) * i64::from(parameters.weights[tap * channels + channel])
-                })
+                let weight = |tap, channel| parameters.weights[tap * input.shape.channels + channel];
+                if self.accumulator_bits(index) <= 32 {
+                    return Sums::Narrow(input.fold(&window, 0, |sum: i32, raw, tap, channel| {
+                        sum.wrapping_add(raw.wrapping_mul(weight(tap, channel).into()))
+                    }));
+                }
+                Sums::Wide(input.fold(&window, 0, |sum, raw, tap, channel| {
+                    sum + i64::from(raw) * i64::from(weight(tap, channel))
+                }))
             }
             Operation::AveragePool { window } => {
-                input.fold(&window, 0, |sum, raw, _, _| sum + i64::from(raw))
+                Sums::Wide(input.fold(&window, 0, |sum, raw, _, _| sum + i64::from(raw)))
             }
             Operation::MaxPool { window } => {
                 let lowest = self.quantization(input_id).min();
                 let padded = Input { padding: lowest, ..*input };
-                padded.fold(&window, i64::from(lowest), |most, raw, _, _| most.max(i64::from(raw)))
+                let most = |most: i64, raw, _, _| most.max(i64::from(raw));
+                Sums::Wide(padded.fold(&window, i64::from(lowest), most))
             }
             Operation::Add if !parameters.input_multipliers.is_empty() => {
                 let (other, zero_point) = self.second(layer, tensors);
@@ -144,12 +150,12 @@ impl QuantizedNetwork {
             Operation::MatrixMultiply { is_transposed } => {
                 let (other, zero_point) = self.second(layer, tensors);
                 let centred = |a: i32, zero_point: i32| i64::from(a) - i64::from(zero_point);
-                MatrixPairs::new(self.graph(), layer, is_transposed).map(|pairs| {
+                Sums::Wide(MatrixPairs::new(self.graph(), layer, is_transposed).map(|pairs| {
                     let product = |(a, b): (usize, usize)| {
                         centred(input.elements[a], input.padding) * centred(other[b], zero_point)
                     };
                     pairs.map(product).sum()
-                })
+                }))
             }
             Operation::Lookup { .. } => {
                 let lowest = self.quantization(input_id).min();
@@ -159,7 +165,7 @@ impl QuantizedNetwork {
             Operation::Sample { taps } => {
                 let integers: Vec<&[i32]> = layer.inputs.iter().map(|id| &tensors[id.index()][..]).collect();
                 let quantizations: Vec<_> = layer.inputs.iter().map(|&id| self.quantization(id)).collect();
-                taps.integers(input.shape, &integers, &quantizations)
+                Sums::Wide(taps.integers(input.shape, &integers, &quantizations))
             }
             Operation::Row { operator } => {
                 let scale = self.quantization(input_id).scale;
@@ -223,11 +229,10 @@ impl QuantizedNetwork {
         self.admitted(index, accumulators.iter().zip(channels).map(scale).map(clamp).collect())
     }
 
-    /// The same for integer sums of 64 bits, without bias.
-    fn requantize_integers(&self, index: usize, sums: &[i64]) -> Vec<i32> {
+    /// The same for sums of integers, without bias.
+    fn requantize_integers(&self, index: usize, sums: &Sums) -> Vec<i32> {
         let parameters = &self.layers()[index];
         let rescaling = Rescaling {
-            sums,
             bias: &parameters.bias,
             multipliers: &parameters.multipliers,
             mode: parameters.requantization,
@@ -236,7 +241,7 @@ impl QuantizedNetwork {
             high: parameters.high,
             is_narrow: self.accumulator_bits(index) <= 32,
         };
-        self.admitted(index, rescaling.outputs())
+        self.admitted(index, rescaling.outputs(sums))
     }
 
     /// What a lookup layer makes of each integer of its input's format, from the smallest to the largest. Its channels
@@ -244,9 +249,8 @@ impl QuantizedNetwork {
     pub fn lookup_results(&self, index: usize) -> Vec<i32> {
         let QuantizedLayer { weights, bias, multipliers, requantization, offset, low, high, .. } =
             &self.layers()[index];
-        let entries: Vec<i64> = weights.iter().map(|&entry| entry.into()).collect();
+        let entries = Sums::Narrow(weights.iter().map(|&entry| entry.into()).collect());
         let rescaling = Rescaling {
-            sums: &entries,
             bias: &bias[..1],
             multipliers: &multipliers[..1],
             mode: *requantization,
@@ -255,7 +259,7 @@ impl QuantizedNetwork {
             high: *high,
             is_narrow: self.accumulator_bits(index) <= 32,
         };
-        self.admitted(index, rescaling.outputs())
+        self.admitted(index, rescaling.outputs(&entries))
     }
 
     /// Outputs of layer `index` as their format has them: a binary one has no zero.

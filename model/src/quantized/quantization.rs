@@ -227,11 +227,20 @@ impl Quantization {
         }
     }
 
+    /// The first of `integers` that the format does not have.
+    pub fn first_foreign(&self, integers: &[i32]) -> Option<i32> {
+        let (range, float) = (self.min()..=self.max(), self.format.float());
+        let is_foreign = |integer: i32| {
+            !range.contains(&integer)
+                || self.admitted(integer) != integer
+                || float.is_some_and(|ordered| !ordered.holds(integer))
+        };
+        integers.iter().copied().find(|&integer| is_foreign(integer))
+    }
+
     /// Whether the format has this integer.
     pub fn holds(&self, integer: i32) -> bool {
-        (self.min()..=self.max()).contains(&integer)
-            && self.admitted(integer) == integer
-            && self.format.float().is_none_or(|ordered| ordered.holds(integer))
+        self.first_foreign(&[integer]).is_none()
     }
 
     /// The real number that `integer` stands for.

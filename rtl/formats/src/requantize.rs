@@ -182,8 +182,9 @@ impl Requantization {
     #[inline(always)]
     pub fn scale_32(self, value: i32, factor: Multiplier) -> i64 {
         let Multiplier { multiplier, shift } = factor;
-        // The machine's own multiplier is wide enough: |product| < 2^62, so that a half fits too.
-        let product = i64::from(value) * i64::from(multiplier);
+        // The machine's own multiplier is wide enough: |product| < 2^62, so that a half fits too. A significand is
+        // below 2^31, and signed factors of 32 bits are multiplied in one instruction.
+        let product = i64::from(value) * i64::from(multiplier.cast_signed());
         match self {
             Self::DyadicHalfUp => half_up_64(product, shift),
             Self::DoubleRounding => {

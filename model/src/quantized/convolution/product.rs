@@ -15,8 +15,8 @@ use crate::shape::{Extent, Window};
 /// Up to here integers are exact in single precision.
 pub(super) const EXACT_SUM: u64 = 1 << 24;
 
-/// Sums of `convolution`, of which `exact_terms` terms stay within [`EXACT_SUM`] together.
-pub(super) fn product(convolution: &Convolution, input: &Input, exact_terms: usize) -> Vec<i64> {
+/// Sums of `convolution`, which 32 bits hold, and of which `exact_terms` terms stay within [`EXACT_SUM`] together.
+pub(super) fn product(convolution: &Convolution, input: &Input, exact_terms: usize) -> Vec<i32> {
     let padded = Padded::new(input, convolution.window);
     let mut sums = vec![0; input.output.elements()];
     let (channels, outputs) = convolution.group_channels(input);
@@ -121,7 +121,7 @@ struct Product<'a> {
     terms: usize,
     /// Elements from one position's sums to the next one's.
     stride: usize,
-    sums: &'a mut [i64],
+    sums: &'a mut [i32],
 }
 
 impl WithSimd for Product<'_> {
@@ -168,8 +168,7 @@ impl Product<'_> {
                 }
                 for (sums, number) in sums.iter().zip(number..self.positions.len()) {
                     let to = &mut self.sums[number * self.stride + first..][..channels];
-                    let from: &[f32] = pulp::bytemuck::cast_slice(sums);
-                    to.iter_mut().zip(from).for_each(|(to, &from)| *to += i64::from(from as i32));
+                    add_integers(to, pulp::bytemuck::cast_slice(sums));
                 }
             }
         }
@@ -232,4 +231,19 @@ fn add_products<S: Simd, const POSITIONS: usize, const VECTORS: usize>(
     for (term, weights) in rest.chunks_exact(VECTORS).enumerate() {
         add(patches.map(|patch| patch[first + term]), weights);
     }
+}
+
+/// Adds whole numbers to as many integers.
+#[inline(always)]
+fn add_integers(to: &mut [i32], from: &[f32]) {
+    /// Elements of a loop that becomes vector instructions.
+    const ELEMENTS: usize = 16;
+    let add = |(to, &from): (&mut i32, &f32)| *to += from as i32;
+    let (blocks, rest) = to.as_chunks_mut::<ELEMENTS>();
+    let (from_blocks, from_rest) = from.as_chunks::<ELEMENTS>();
+    for (to, from) in blocks.iter_mut().zip(from_blocks) {
+        to.iter_mut().zip(from).for_each(add);
+    }
+    let from_rest = from_blocks.get(blocks.len()).map_or(from_rest, |block| block);
+    rest.iter_mut().zip(from_rest).for_each(add);
 }

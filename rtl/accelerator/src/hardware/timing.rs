@@ -1,5 +1,7 @@
 //! How long commands take, as the circuits beside this file do it. The simulator adds nothing of its own.
 
+use std::collections::HashMap;
+
 use bitmill_formats::Requantization;
 
 use super::drain::{pair_write_delay_cycles, write_delay_cycles};
@@ -85,9 +87,20 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
     let mut may_end = 0;
     let mut drain = 0;
     let mut positions = Position::first_group(accelerator.rows(), &command.walk);
+    // Groups lie in few ways, and most are alike.
+    let mut known: HashMap<Vec<Bearing>, Rounds> = HashMap::new();
+    let mut bearings = Vec::new();
     for group in 0..pixels.div_ceil(rows) {
         let present = (pixels - group * rows).min(rows);
-        let rounds = Rounds::of(accelerator, command, &positions[..present as usize]);
+        let present_rows = &positions[..present as usize];
+        bearings.clear();
+        bearings.extend(Bearing::of_rows(accelerator, command, present_rows));
+        let rounds = *match known.get(&bearings[..]) {
+            Some(rounds) => rounds,
+            None => known
+                .entry(bearings.clone())
+                .or_insert_with(|| Rounds::of(accelerator, command, present_rows)),
+        };
         positions.iter_mut().for_each(|row| *row = row.in_next_group(&command.walk));
         let drained_groups = present.div_ceil(drain_rows);
         for tile in 0..blocks.div_ceil(tile_blocks) {
@@ -152,7 +165,42 @@ impl Position {
     }
 }
 
+/// All about a row's position that decides whom it meets in a bank, at whatever tap: groups whose rows have the same
+/// take the same rounds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Bearing {
+    /// From the first row on, around all banks.
+    index: i32,
+    /// Where an edge is within reach of a tap; anywhere else between positions that hold pixels.
+    y: i32,
+    x: i32,
+}
+
+impl Bearing {
+    fn of_rows(
+        accelerator: &Accelerator,
+        command: &Compute,
+        rows: &[Position],
+    ) -> impl Iterator<Item = Bearing> {
+        let (walk, first) = (&command.walk, rows[0].index);
+        let spacing = 1 << command.input_dilation_log2;
+        let around = accelerator.banks() as i32 * spacing;
+        let axis = move |at: i16, taps: u32, tap: u32, size: u32| {
+            let farthest = i32::from(at) + ((taps - 1) * tap) as i32;
+            let is_inner = at >= 0 && farthest < size as i32;
+            // Positions are shorter: nothing else is so far.
+            if is_inner { i32::MIN + (i32::from(at) & (spacing - 1)) } else { i32::from(at) }
+        };
+        rows.iter().map(move |row| Bearing {
+            index: (row.index - first).rem_euclid(around),
+            y: axis(row.y, command.kernel_height, walk.tap_y, command.input_height),
+            x: axis(row.x, command.kernel_width, walk.tap_x, command.input_width),
+        })
+    }
+}
+
 /// Cycles that the steps of one pixel group take, because rows that meet in a bank take turns.
+#[derive(Clone, Copy)]
 struct Rounds {
     /// Over all taps, for one channel block.
     all: u64,
