@@ -19,6 +19,7 @@ mod pooling;
 mod product;
 mod ring;
 mod rows;
+mod tiling;
 mod unroll;
 
 use bitmill_accelerator::timing::TOKEN_BITS;
@@ -33,6 +34,7 @@ use chunk::{Chunk, ChunkCommand, ChunkWeights};
 pub(crate) use deformable::offsets;
 pub(crate) use image::ChunkContent;
 use ring::Ring;
+use tiling::Tiling;
 pub use unroll::Unrolling;
 
 /// Which tensors are stored to memory.
@@ -61,74 +63,94 @@ pub fn lower(
     let network = unrolled.as_ref().map_or(network, |(network, _)| network);
     let takes_lookup = |layer: usize| fusion::takes_lookup(accelerator, network, keep, layer);
     let places = allocate::allocate(accelerator, network, &takes_lookup)?;
-    let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
-    let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places.tensors[0].clone())?;
-    let mut plan = Plan::new(accelerator);
-    plan.load_activations(input.address, &input.place);
-    let mut unit_matrices = Vec::new();
-    for place in &places.unit_matrices {
-        let address = memory.add(place.bytes(accelerator) as u64)?;
-        plan.load_activations(address, place);
-        unit_matrices.push(address);
+    let allocated = Allocated { accelerator, network, unrolling, keep, places };
+    tiling::fewest_cycles(accelerator, network.graph().layers().len(), |tiling| allocated.program(tiling))
+}
+
+/// A network whose tensors have their places.
+struct Allocated<'a> {
+    accelerator: &'a Accelerator,
+    network: &'a QuantizedNetwork,
+    unrolling: Option<Unrolling>,
+    keep: Keep,
+    places: Places,
+}
+
+impl Allocated<'_> {
+    /// The commands for layers cut so.
+    fn program(&self, tiling: &Tiling) -> Result<Program, SimulationError> {
+        let Allocated { accelerator, network, keep, ref places, .. } = *self;
+        let takes_lookup = |layer: usize| fusion::takes_lookup(accelerator, network, keep, layer);
+        let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
+        let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places.tensors[0].clone())?;
+        let mut plan = Plan::new(accelerator);
+        plan.load_activations(input.address, &input.place);
+        let mut unit_matrices = Vec::new();
+        for place in &places.unit_matrices {
+            let address = memory.add(place.bytes(accelerator) as u64)?;
+            plan.load_activations(address, place);
+            unit_matrices.push(address);
+        }
+        let mut outputs: Vec<MemoryTensor> = Vec::new();
+        let mut was_stored = false;
+        let layers = network.graph().layers().len();
+        let mut next = 0;
+        while next < layers {
+            let index = next;
+            // Samples are there slice by slice only, and what sums them up comes with them.
+            let made = deformable::convolution_over(network, index).unwrap_or(index);
+            // The layer whose results leave the requantizers.
+            let last = if takes_lookup(made) { made + 1 } else { made };
+            next = last + 1;
+            let mut chunks = layer::chunks(accelerator, network, index, places, tiling)?;
+            if last > made {
+                let summing = chunks.iter_mut().filter(|chunk| chunk.layer == made);
+                summing.for_each(|chunk| chunk.lookup = Some(last));
+            }
+            let output = network.graph().layers()[last].output;
+            let is_stored =
+                keep == Keep::Every || next == layers || product::is_weight(network.graph(), output);
+            let count = chunks.len();
+            for (number, chunk) in chunks.into_iter().enumerate() {
+                let ends = Ends {
+                    after_store: number == 0 && was_stored,
+                    feeds_store: is_stored && number + 1 == count,
+                };
+                let source = match &chunk.weights {
+                    ChunkWeights::Tiles(tiles) => {
+                        let stored = outputs.iter().find(|stored| stored.tensor == tiles.tensor);
+                        Some(stored.unwrap_or(&input))
+                    }
+                    _ => None,
+                };
+                plan.chunk(chunk, source, ends, &mut memory)?;
+            }
+            if is_stored {
+                let place = places.tensors[output.index()].clone();
+                let tensor = memory_tensor(accelerator, &mut memory, output, place)?;
+                plan.store(last, &tensor, next < layers);
+                outputs.push(tensor);
+            }
+            was_stored = is_stored;
+        }
+        let Plan { commands, chunks, .. } = plan;
+        let command_address = memory.add(commands.len() as u64 * COMMAND_BYTES)?;
+        let memory_bytes = memory.bytes();
+        let program = Program {
+            commands,
+            command_address,
+            memory_bytes,
+            input,
+            unrolling: self.unrolling,
+            outputs,
+            places: places.clone(),
+            unit_matrices,
+            chunks,
+        };
+        // Every number must fit its field.
+        program.command_bytes(network)?;
+        Ok(program)
     }
-    let mut outputs: Vec<MemoryTensor> = Vec::new();
-    let mut was_stored = false;
-    let layers = network.graph().layers().len();
-    let mut next = 0;
-    while next < layers {
-        let index = next;
-        // Samples are there slice by slice only, and what sums them up comes with them.
-        let made = deformable::convolution_over(network, index).unwrap_or(index);
-        // The layer whose results leave the requantizers.
-        let last = if takes_lookup(made) { made + 1 } else { made };
-        next = last + 1;
-        let mut chunks = layer::chunks(accelerator, network, index, &places)?;
-        if last > made {
-            let summing = chunks.iter_mut().filter(|chunk| chunk.layer == made);
-            summing.for_each(|chunk| chunk.lookup = Some(last));
-        }
-        let output = network.graph().layers()[last].output;
-        let is_stored = keep == Keep::Every || next == layers || product::is_weight(network.graph(), output);
-        let count = chunks.len();
-        for (number, chunk) in chunks.into_iter().enumerate() {
-            let ends = Ends {
-                after_store: number == 0 && was_stored,
-                feeds_store: is_stored && number + 1 == count,
-            };
-            let source = match &chunk.weights {
-                ChunkWeights::Tiles(tiles) => {
-                    let stored = outputs.iter().find(|stored| stored.tensor == tiles.tensor);
-                    Some(stored.unwrap_or(&input))
-                }
-                _ => None,
-            };
-            plan.chunk(chunk, source, ends, &mut memory)?;
-        }
-        if is_stored {
-            let place = places.tensors[output.index()].clone();
-            let tensor = memory_tensor(accelerator, &mut memory, output, place)?;
-            plan.store(last, &tensor, next < layers);
-            outputs.push(tensor);
-        }
-        was_stored = is_stored;
-    }
-    let Plan { commands, chunks, .. } = plan;
-    let command_address = memory.add(commands.len() as u64 * COMMAND_BYTES)?;
-    let memory_bytes = memory.bytes();
-    let program = Program {
-        commands,
-        command_address,
-        memory_bytes,
-        input,
-        unrolling,
-        outputs,
-        places,
-        unit_matrices,
-        chunks,
-    };
-    // Every number must fit its field.
-    program.command_bytes(network)?;
-    Ok(program)
 }
 
 fn memory_tensor(

@@ -45,7 +45,7 @@ pub struct Trace {
 /// Predicts the run of `program`. Where deformable convolutions sample, their offsets are taken to move no tap:
 /// [`run_on`] knows them.
 pub fn run(accelerator: &Accelerator, program: &Program) -> Trace {
-    Machine::new(accelerator, program, None).run()
+    run_knowing(accelerator, program, &mut Timings::new())
 }
 
 /// Predicts the run of `program` on data: `tensors` are those of `network`, which was lowered.
@@ -55,7 +55,15 @@ pub fn run_on(
     network: &QuantizedNetwork,
     tensors: &[Vec<i32>],
 ) -> Trace {
-    Machine::new(accelerator, program, Some((network, tensors))).run()
+    Machine::new(accelerator, program, Some((network, tensors)), &mut Timings::new()).run()
+}
+
+/// Timing of the shapes of compute commands that have run: layers and chunks are much alike.
+pub(crate) type Timings = HashMap<Compute, ComputeTiming>;
+
+/// Predicts the run of `program` on an accelerator of which `timings` are known.
+pub(crate) fn run_knowing(accelerator: &Accelerator, program: &Program, timings: &mut Timings) -> Trace {
+    Machine::new(accelerator, program, None, timings).run()
 }
 
 /// One queue and its unit.
@@ -86,8 +94,7 @@ struct Machine<'a> {
     tokens: [[u32; 3]; 3],
     traces: Vec<CommandTrace>,
     counters: Counters,
-    /// Timing of the shapes of compute commands that have run: layers and chunks are much alike.
-    timings: HashMap<Compute, ComputeTiming>,
+    timings: &'a mut Timings,
 }
 
 /// Clients of the read port in the order of their priority.
@@ -112,6 +119,7 @@ impl<'a> Machine<'a> {
         accelerator: &'a Accelerator,
         program: &'a Program,
         data: Option<(&'a QuantizedNetwork, &'a [Vec<i32>])>,
+        timings: &'a mut Timings,
     ) -> Machine<'a> {
         let nothing = |queue| CommandTrace { queue, start: 0, done: 0, compute: ComputeTiming::default() };
         Machine {
@@ -124,7 +132,7 @@ impl<'a> Machine<'a> {
             tokens: [[0; 3]; 3],
             traces: program.commands.iter().map(|planned| nothing(planned.command.queue())).collect(),
             counters: Counters::default(),
-            timings: HashMap::new(),
+            timings,
         }
     }
 

@@ -20,7 +20,8 @@ Examples:
   bitmill plan my.yaml --model net.onnx --calibration inputs.npy --json
 
 A layer's output channels are cut into chunks of whole tiles; a command computes on a chunk. Weights that fit their
-scratchpad in one chunk are loaded whole, others stream through it chunk by chunk.";
+scratchpad in one chunk are loaded whole, others stream through it chunk by chunk. How many chunks a layer has is what
+took the fewest cycles of the cuts that were simulated.";
 
 /// Shows how a network is lowered: scratchpad lines, tiles, chunks, and what streams.
 #[derive(Debug, Args)]

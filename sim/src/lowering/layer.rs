@@ -15,12 +15,9 @@ use super::dilation;
 use super::mode::mode;
 use super::pooling;
 use super::product::{self, Tiles};
+use super::tiling::Tiling;
 
 use crate::{SimulationError, TensorPlace};
-
-/// Chunks that fit the scratchpads of weights and parameters together, where their tiles are small enough: one is
-/// computed on, one is ready, and others are loaded.
-const CHUNKS_AT_ONCE: u32 = 3;
 
 /// How a layer maps onto the compute command.
 pub(super) struct Mapping<'a> {
@@ -50,11 +47,12 @@ pub(super) fn chunks(
     network: &QuantizedNetwork,
     index: usize,
     places: &Places,
+    tiling: &Tiling,
 ) -> Result<Vec<Chunk>, SimulationError> {
     match deformable::convolution_over(network, index) {
-        None => whole(accelerator, network, index, places),
+        None => whole(accelerator, network, index, places, tiling),
         Some(next) => {
-            let chunks = || whole(accelerator, network, next, places);
+            let chunks = || whole(accelerator, network, next, places, tiling);
             deformable::chunks(accelerator, network, index, places, chunks)
         }
     }
@@ -66,6 +64,7 @@ fn whole(
     network: &QuantizedNetwork,
     index: usize,
     places: &Places,
+    tiling: &Tiling,
 ) -> Result<Vec<Chunk>, SimulationError> {
     let layer = &network.graph().layers()[index];
     // A concatenation copies its inputs one by one; every other layer reads all of its inputs at once.
@@ -78,12 +77,12 @@ fn whole(
         }
         let mapping = context.mapping()?;
         context.check_groups(&mapping)?;
-        let tiles_at_once = context.tiles_at_once(&mapping)?;
+        let most_tiles = context.most_tiles(&mapping, tiling.chunks_at_once(index))?;
         let place = if sources == 1 { context.output() } else { context.input() };
         let blocks = place.blocks();
         // Chunks of about the same size: a small one behind large ones would leave them less time to load.
         let tiles = blocks.div_ceil(mapping.tile_blocks);
-        let step = tiles.div_ceil(tiles.div_ceil(tiles_at_once)) * mapping.tile_blocks;
+        let step = tiles.div_ceil(tiles.div_ceil(most_tiles)) * mapping.tile_blocks;
         for first in (0..blocks).step_by(step as usize) {
             let slice = Slice {
                 source,
@@ -296,12 +295,12 @@ impl<'a> Context<'a> {
         Ok((channel / lanes) as u32)
     }
 
-    /// Tiles of one chunk.
-    fn tiles_at_once(&self, mapping: &Mapping) -> Result<u32, SimulationError> {
+    /// Tiles of a chunk at most, if that many chunks shall fit the scratchpads together.
+    fn most_tiles(&self, mapping: &Mapping, chunks_at_once: u32) -> Result<u32, SimulationError> {
         let room = |target, lines: u32, what, key| {
             let all = self.accelerator.lines(target);
             if lines <= all {
-                return Ok((all / CHUNKS_AT_ONCE).checked_div(lines).map_or(u32::MAX, |tiles| tiles.max(1)));
+                return Ok((all / chunks_at_once).checked_div(lines).map_or(u32::MAX, |tiles| tiles.max(1)));
             }
             let line_bytes = u64::from(self.accelerator.line_bits(target).div_ceil(8));
             Err(SimulationError::Tile {

@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p bitmill-testbenches --bench simulation`, with `BITMILL_PYTHON` a Python that has onnxruntime. Both
 //! sides take turns, so that a machine that is busy with something else is as busy for one as for the other; that is
-//! why this is no divan benchmark. What is not at hand is skipped.
+//! why this is no divan benchmark. Each starts from the lowered network, as a circuit does and as onnxruntime starts from its
+//! optimised graph. What is not at hand is skipped.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::{QuantizedNetwork, TensorId, import};
-use bitmill_sim::{Keep, lower, run, time};
+use bitmill_sim::{Keep, Program, lower, run};
 use bitmill_testbenches::accelerator::{Conditions, Session, run_once, verilate};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -56,11 +57,16 @@ fn network(name: &str) -> Outcome<Option<(QuantizedNetwork, Vec<i32>)>> {
     Ok(Some((network, (0..elements).map(|i| (i * 37 + i / 7 * 11) % 256 - 128).collect())))
 }
 
-/// Every tensor and every command's cycles.
-fn simulate(accelerator: &Accelerator, network: &QuantizedNetwork, input: &[i32]) -> Outcome<u64> {
-    let (.., report) = time(accelerator, network)?;
+/// Every tensor and every command's cycles, of a network that is lowered.
+fn simulate(
+    accelerator: &Accelerator,
+    program: &Program,
+    network: &QuantizedNetwork,
+    input: &[i32],
+) -> Outcome<u64> {
+    let trace = run(accelerator, program);
     std::hint::black_box(network.run(input)?);
-    Ok(report.cycles)
+    Ok(trace.cycles)
 }
 
 fn beside_verilator(accelerator: &Accelerator) -> Outcome {
@@ -81,7 +87,7 @@ fn beside_verilator(accelerator: &Accelerator) -> Outcome {
     let figures = side_by_side(
         5,
         || {
-            predicted = Some(simulate(accelerator, &network, &input)?);
+            predicted = Some(simulate(accelerator, &program, &network, &input)?);
             Ok(())
         },
         || verilate(&verilator, &session, None).map(drop).map_err(Into::into),
@@ -94,10 +100,11 @@ fn beside_verilator(accelerator: &Accelerator) -> Outcome {
 
 fn beside_onnxruntime(accelerator: &Accelerator) -> Outcome {
     let Some((network, input)) = network(RESNET20)? else { return Ok(()) };
+    let program = lower(accelerator, &network, Keep::Output)?;
     let Some(mut server) = Server::start(&path(RESNET20))? else { return Ok(()) };
     let figures = side_by_side(
         300,
-        || simulate(accelerator, &network, &input).map(drop),
+        || simulate(accelerator, &program, &network, &input).map(drop),
         || server.infer().map_err(Into::into),
     )?;
     let name = &accelerator.configuration().name;
