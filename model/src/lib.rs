@@ -32,7 +32,7 @@ pub mod tflite;
 pub mod transformer;
 
 pub use bitmill_formats::deformable::{Bound, Offsets};
-pub use bitmill_formats::nonlinear::Root;
+pub use bitmill_formats::nonlinear::{Exponential, Root};
 pub use bitmill_formats::{Multiplication, Multiplier, Requantization};
 pub use deformable::Taps;
 pub use error::ModelError;
@@ -44,7 +44,7 @@ pub use quantized::{
     ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,
     QuantizedWeights, WeightFormat,
 };
-pub use row::RowOperator;
+pub use row::{RowArithmetic, RowOperator};
 pub use shape::{Extent, MAX_TENSOR_ELEMENTS, Padding, Shape, Window};
 
 /// Reads a model from the bytes of its file: TFLite where they say so, ONNX otherwise.

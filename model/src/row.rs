@@ -3,8 +3,8 @@
 //! the layer's multipliers bring to the output's scale.
 
 use bitmill_formats::nonlinear::{
-    FINE_SHARE_BITS, GELU_SLOPE, PROBABILITY_BITS, RECIPROCAL_BITS, Root, ShiftExp, layer_norm, shift_gelu,
-    shiftmax,
+    Exponential, FINE_SHARE_BITS, GELU_SLOPE, PROBABILITY_BITS, RECIPROCAL_BITS, Root, ShiftExp, TableExp,
+    layer_norm, shift_gelu, shiftmax, softmax_by_table,
 };
 
 use crate::network::Function;
@@ -12,11 +12,23 @@ use crate::network::Function;
 /// Added to the variance before its root is taken, as Keras and PyTorch do; the integer norm is never 0 without it.
 const EPSILON: f64 = 1e-6;
 
+/// How the functions of a row are computed on integers, where there is a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct RowArithmetic {
+    /// Exponentials of a softmax.
+    pub exponential: Exponential,
+    /// The standard deviation of a LayerNorm.
+    pub root: Root,
+}
+
 /// A function of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RowOperator {
     /// exp(x) over the row's sum of them.
-    Softmax,
+    Softmax {
+        /// How the integer exponentials are made.
+        exponential: Exponential,
+    },
     /// x · Φ(x) of each element. Its integers depend on the row's maximum.
     Gelu,
     /// The row less its mean, over its standard deviation; times γ plus β, channel by channel.
@@ -30,7 +42,8 @@ impl RowOperator {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Softmax => "softmax",
+            Self::Softmax { exponential: Exponential::Shifts } => "softmax",
+            Self::Softmax { exponential: Exponential::Table } => "softmax_by_table",
             Self::Gelu => "gelu",
             Self::LayerNorm { .. } => "layer_norm",
         }
@@ -45,7 +58,7 @@ impl RowOperator {
     pub fn real(self, row: &[f32]) -> Vec<f32> {
         let row = row.iter().map(|&x| f64::from(x));
         let results: Vec<f64> = match self {
-            Self::Softmax => {
+            Self::Softmax { .. } => {
                 let most = row.clone().fold(f64::NEG_INFINITY, f64::max);
                 let exps: Vec<f64> = row.map(|x| (x - most).exp()).collect();
                 let sum: f64 = exps.iter().sum();
@@ -62,36 +75,40 @@ impl RowOperator {
         results.into_iter().map(|y| y as f32).collect()
     }
 
-    /// The exponential for inputs of `scale`, where the operator takes one.
+    /// What the hardware is told of inputs of `scale`: a reciprocal for an exponential by shifts, a factor for one by a
+    /// table; `None` where the operator takes no exponential.
     ///
     /// # Errors
-    /// In words, a scale too small for the hardware's exponential.
-    pub fn exponential(self, scale: f64) -> Result<Option<ShiftExp>, String> {
-        let (scale, n) = match self {
-            Self::Softmax => (scale, ShiftExp::SOFTMAX_N),
-            Self::Gelu => (scale * GELU_SLOPE, ShiftExp::GELU_N),
+    /// In words, a scale that the hardware's exponential does not take.
+    pub fn setting(self, scale: f64) -> Result<Option<u32>, String> {
+        let is_short = |exp: &ShiftExp| exp.one() >> RECIPROCAL_BITS == 0;
+        let by_shifts = |scale: f64, n: u32| ShiftExp::of_scale(scale, n).ok().filter(is_short);
+        let setting = match self {
+            Self::Softmax { exponential: Exponential::Shifts } => {
+                by_shifts(scale, ShiftExp::SOFTMAX_N).map(|exp| exp.one())
+            }
+            Self::Softmax { exponential: Exponential::Table } => {
+                TableExp::of_scale(scale).ok().map(|exp| exp.factor())
+            }
+            Self::Gelu => by_shifts(scale * GELU_SLOPE, ShiftExp::GELU_N).map(|exp| exp.one()),
             Self::LayerNorm { .. } => return Ok(None),
         };
-        let most = f64::from((1u32 << RECIPROCAL_BITS) - 1);
-        match ShiftExp::of_scale(scale, n) {
-            Ok(exp) if f64::from(exp.one()) <= most => Ok(Some(exp)),
-            _ => {
-                let least = self.least_scale().unwrap_or(0.0);
-                Err(format!(
-                    "{} takes inputs of a scale of {least:.6} or more, found {scale:.6}",
-                    self.name()
-                ))
-            }
-        }
+        let legal = match self.least_scale() {
+            Some(least) => format!("{least:.6} or more"),
+            None => "0.00003 to 1.38".to_owned(),
+        };
+        setting
+            .map(Some)
+            .ok_or_else(|| format!("{} takes inputs of a scale of {legal}, found {scale:.6}", self.name()))
     }
 
-    /// Smallest scale of the inputs, if there is one.
+    /// Smallest scale of the inputs that a reciprocal can tell, where the operator takes one.
     pub fn least_scale(self) -> Option<f64> {
         let least = 1.0 / f64::from((1u32 << RECIPROCAL_BITS) - 1);
         match self {
-            Self::Softmax => Some(least),
+            Self::Softmax { exponential: Exponential::Shifts } => Some(least),
             Self::Gelu => Some(least / GELU_SLOPE),
-            Self::LayerNorm { .. } => None,
+            Self::Softmax { exponential: Exponential::Table } | Self::LayerNorm { .. } => None,
         }
     }
 
@@ -107,28 +124,33 @@ impl RowOperator {
     /// What 1 in a result stands for, for inputs of `scale` and rows of `length`, without γ.
     pub fn result_scale(self, scale: f64, length: usize) -> f64 {
         match self {
-            Self::Softmax => 2f64.powi(-(FINE_SHARE_BITS as i32)),
+            Self::Softmax { .. } => 2f64.powi(-(FINE_SHARE_BITS as i32)),
             Self::Gelu => scale * 2f64.powi(-(PROBABILITY_BITS as i32)),
             Self::LayerNorm { .. } => (length as f64).sqrt() * 2f64.powi(-30),
         }
     }
 
-    /// The integer function of a row of integers whose zero point is 0. A scale that [`RowOperator::exponential`]
+    /// The integer function of a row of integers whose zero point is 0. A scale that [`RowOperator::setting`]
     /// refuses gives zeros.
     pub fn integers(self, row: &[i64], scale: f64) -> Vec<i64> {
-        let exp = self.exponential(scale).ok().flatten();
-        match (self, exp) {
-            (Self::Softmax, Some(exp)) => shiftmax(row, &exp, FINE_SHARE_BITS),
-            (Self::Gelu, Some(exp)) => shift_gelu(row, &exp),
-            (Self::LayerNorm { root }, _) => layer_norm(row, root),
-            (Self::Softmax | Self::Gelu, None) => vec![0; row.len()],
-        }
+        let setting = self.setting(scale).ok().flatten().unwrap_or_default();
+        let results = match self {
+            Self::Softmax { exponential: Exponential::Shifts } => {
+                ShiftExp::new(setting, ShiftExp::SOFTMAX_N).map(|exp| shiftmax(row, &exp, FINE_SHARE_BITS))
+            }
+            Self::Softmax { exponential: Exponential::Table } => {
+                TableExp::new(setting).map(|exp| softmax_by_table(row, &exp, FINE_SHARE_BITS))
+            }
+            Self::Gelu => ShiftExp::new(setting, ShiftExp::GELU_N).map(|exp| shift_gelu(row, &exp)),
+            Self::LayerNorm { root } => Ok(layer_norm(row, root)),
+        };
+        results.unwrap_or_else(|_| vec![0; row.len()])
     }
 
     /// A bound of the results' magnitudes for inputs of up to `activation`.
     pub fn largest_result(self, activation: u64) -> u64 {
         match self {
-            Self::Softmax => 1 << FINE_SHARE_BITS,
+            Self::Softmax { .. } => 1 << FINE_SHARE_BITS,
             Self::Gelu => activation << PROBABILITY_BITS,
             Self::LayerNorm { .. } => 1 << 30,
         }
@@ -145,10 +167,12 @@ mod tests {
         let scale = 1.0 / 32.0;
         let row: Vec<i64> = (0..64).map(|i| (i * 37) % 97 - 48).collect();
         let real: Vec<f32> = row.iter().map(|&x| (x as f64 * scale) as f32).collect();
-        // ShiftExp errs by up to 6 %, the sigmoid for Φ by 0.02, and the reciprocal of the sum is rounded down; the mean of a norm is rounded to a whole
+        let softmax = |exponential| RowOperator::Softmax { exponential };
+        // ShiftExp errs by up to 6 %, the table by less than one, the sigmoid for Φ by 0.02, and the reciprocal of the sum is rounded down; the mean of a norm is rounded to a whole
         // number, here half of one in a deviation of 28.
         let operators = [
-            (RowOperator::Softmax, 0.01),
+            (softmax(Exponential::Shifts), 0.01),
+            (softmax(Exponential::Table), 0.001),
             (RowOperator::Gelu, 0.1),
             (RowOperator::LayerNorm { root: Root::Floor }, 0.03),
         ];
@@ -162,8 +186,11 @@ mod tests {
 
     #[test]
     fn scales_that_are_too_small_are_named() {
-        let error = RowOperator::Softmax.exponential(1e-3).unwrap_err();
+        let softmax = |exponential| RowOperator::Softmax { exponential };
+        let error = softmax(Exponential::Shifts).setting(1e-3).unwrap_err();
         assert_eq!(error, "softmax takes inputs of a scale of 0.003922 or more, found 0.001000");
-        assert!(RowOperator::Gelu.exponential(1e-3).is_err());
+        let error = softmax(Exponential::Table).setting(2.0).unwrap_err();
+        assert_eq!(error, "softmax_by_table takes inputs of a scale of 0.00003 to 1.38, found 2.000000");
+        assert!(RowOperator::Gelu.setting(1e-3).is_err());
     }
 }

@@ -4,11 +4,11 @@
 //! Tokens are the positions of a map of one row. Every head has projections, scores and a context of its own, so that a
 //! head's matrices are whole tensors; the scale 1/√d of the scores is part of the query's weights.
 
+use crate::ModelError;
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Network, Operation, Tensor, TensorId};
-use crate::row::RowOperator;
+use crate::row::{RowArithmetic, RowOperator};
 use crate::shape::{Extent, Shape, Window};
-use crate::{ModelError, Root};
 
 /// A layer on each token alone.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,10 +73,10 @@ pub fn encoder(
     channels: usize,
     blocks: &[EncoderBlock],
     classifier: Option<&Dense>,
-    root: Root,
+    arithmetic: RowArithmetic,
 ) -> Result<FloatNetwork, ModelError> {
     let input = Tensor { name: "tokens".to_owned(), shape: Shape::new(1, tokens, channels) };
-    let mut builder = Builder { graph: Network::new(name, input)?, layers: Vec::new(), root };
+    let mut builder = Builder { graph: Network::new(name, input)?, layers: Vec::new(), arithmetic };
     let mut x = TensorId::INPUT;
     for (number, block) in blocks.iter().enumerate() {
         x = builder.block(&format!("block{number}"), block, x)?;
@@ -92,7 +92,7 @@ pub fn encoder(
 struct Builder {
     graph: Network,
     layers: Vec<FloatLayer>,
-    root: Root,
+    arithmetic: RowArithmetic,
 }
 
 impl Builder {
@@ -144,7 +144,8 @@ impl Builder {
         let query = project("query", &block.query, 1.0 / (channels as f32).sqrt())?;
         let product = Operation::MatrixMultiply { is_transposed: true };
         let scores = self.plain(format!("{name}.scores"), product, vec![query, key])?;
-        let softmax = Operation::Row { operator: RowOperator::Softmax };
+        let exponential = self.arithmetic.exponential;
+        let softmax = Operation::Row { operator: RowOperator::Softmax { exponential } };
         let shares = self.plain(format!("{name}.softmax"), softmax, vec![scores])?;
         let turned = self.plain(format!("{name}.value_transposed"), Operation::Transpose, vec![value])?;
         self.plain(format!("{name}.context"), product, vec![shares, turned])
@@ -163,7 +164,7 @@ impl Builder {
     }
 
     fn norm(&mut self, name: String, input: TensorId, norm: &Norm) -> Result<TensorId, ModelError> {
-        let operation = Operation::Row { operator: RowOperator::LayerNorm { root: self.root } };
+        let operation = Operation::Row { operator: RowOperator::LayerNorm { root: self.arithmetic.root } };
         self.layers.push(FloatLayer::weighted(norm.gamma.clone(), norm.beta.clone()));
         self.graph.push(name, operation, vec![input])
     }

@@ -1,9 +1,9 @@
 //! The golden executor against the specification at the head of `quantized`, written a second time: element
 //! by element, in 128-bit integers and signed coordinates, over random layers of every kind.
 
-use bitmill_formats::nonlinear::{ShiftExp, layer_norm, shift_gelu, shiftmax};
+use bitmill_formats::nonlinear::{ShiftExp, TableExp, layer_norm, shift_gelu, shiftmax, softmax_by_table};
 use bitmill_model::{
-    Arithmetic, Extent, Function, Layer, Multiplier, Network, Operation, Padding, Quantization,
+    Arithmetic, Exponential, Extent, Function, Layer, Multiplier, Network, Operation, Padding, Quantization,
     QuantizedLayer, QuantizedNetwork, Requantization, Root, RowOperator, Shape, Tensor, TensorId,
     WeightFormat, Window,
 };
@@ -113,9 +113,16 @@ fn sum(network: &QuantizedNetwork, index: usize, tensors: &[Vec<i32>], at: [usiz
             let values: Vec<i64> =
                 offsets.map(|offset| centred(network, tensors, input, offset) as i64).collect();
             // The functions have oracles of their own in `formats`.
-            let exp = |slope: f64, n: u32| ShiftExp::of_scale(slope * network.quantization(input).scale, n);
+            let scale = network.quantization(input).scale;
+            let exp = |slope: f64, n: u32| ShiftExp::of_scale(slope * scale, n);
             let results = match operator {
-                RowOperator::Softmax => shiftmax(&values, &exp(1.0, 15).expect("a legal scale"), 15),
+                RowOperator::Softmax { exponential: Exponential::Shifts } => {
+                    shiftmax(&values, &exp(1.0, 15).expect("a legal scale"), 15)
+                }
+                RowOperator::Softmax { exponential: Exponential::Table } => {
+                    let exp = TableExp::of_scale(scale).expect("a legal scale");
+                    softmax_by_table(&values, &exp, 15)
+                }
                 RowOperator::Gelu => shift_gelu(&values, &exp(1.702, 23).expect("a legal scale")),
                 RowOperator::LayerNorm { root } => layer_norm(&values, root),
             };
@@ -203,7 +210,12 @@ impl Source {
             11 => Operation::Transpose,
             _ => {
                 let root = [Root::Floor, Root::TenIterations][self.pick(0, 1)];
-                let operators = [RowOperator::Softmax, RowOperator::Gelu, RowOperator::LayerNorm { root }];
+                let exponential = [Exponential::Shifts, Exponential::Table][self.pick(0, 1)];
+                let operators = [
+                    RowOperator::Softmax { exponential },
+                    RowOperator::Gelu,
+                    RowOperator::LayerNorm { root },
+                ];
                 Operation::Row { operator: operators[self.pick(0, 2)] }
             }
         }

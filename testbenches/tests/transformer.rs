@@ -14,7 +14,7 @@ use bitmill_hdl::unit::Random;
 use bitmill_hdl::{Module, Op};
 use bitmill_model::tflite::KeywordTransformer;
 use bitmill_model::transformer::{Dense, EncoderBlock, Norm, encoder};
-use bitmill_model::{FloatNetwork, PtqConfig, QuantizedNetwork, Root, quantize};
+use bitmill_model::{Exponential, FloatNetwork, PtqConfig, QuantizedNetwork, Root, RowArithmetic, quantize};
 use bitmill_sim::{Keep, lower, run, unpack_tensor};
 use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{
@@ -27,6 +27,12 @@ const ALL: &str = "nonlinear: {operators: [softmax, gelu, layer_norm], longest_r
 /// The same with I-ViT's root, and faster dividers.
 const RELEASED: &str = "nonlinear: {operators: [layer_norm, softmax, gelu], longest_row: 64, root: ten_iterations, \
                         bits_per_cycle: 8}\n";
+/// Softmax with exponentials from a table.
+const TABLE: &str = "nonlinear: {operators: [gelu, softmax_by_table, layer_norm], longest_row: 64}\n";
+
+const SHIFTS: RowArithmetic = RowArithmetic { exponential: Exponential::Shifts, root: Root::Floor };
+const BY_TABLE: RowArithmetic = RowArithmetic { exponential: Exponential::Table, ..SHIFTS };
+const AS_RELEASED: RowArithmetic = RowArithmetic { root: Root::TenIterations, ..SHIFTS };
 
 /// An accelerator of `rows` × `columns` PEs with `lanes` lanes of int8.
 fn accelerator(rows: u32, columns: u32, lanes: u32, extra: &str) -> Accelerator {
@@ -64,7 +70,7 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn float(&self, root: Root) -> FloatNetwork {
+    fn float(&self, arithmetic: RowArithmetic) -> FloatNetwork {
         let random = &mut Random::new(11);
         let (channels, hidden) = (self.channels, self.hidden);
         let block = |random: &mut Random| EncoderBlock {
@@ -80,15 +86,16 @@ impl Encoder {
         };
         let blocks: Vec<EncoderBlock> = (0..self.blocks).map(|_| block(random)).collect();
         let classifier = dense(random, channels, 5);
-        encoder("encoder", self.tokens, channels, &blocks, Some(&classifier), root).expect("a legal encoder")
+        encoder("encoder", self.tokens, channels, &blocks, Some(&classifier), arithmetic)
+            .expect("a legal encoder")
     }
 
     /// The network in int8, and an input.
-    fn quantized(&self, root: Root) -> (QuantizedNetwork, Vec<i32>) {
+    fn quantized(&self, arithmetic: RowArithmetic) -> (QuantizedNetwork, Vec<i32>) {
         let random = &mut Random::new(12);
         let inputs: Vec<Vec<f32>> = (0..4).map(|_| numbers(random, self.tokens * self.channels)).collect();
         let config = PtqConfig::integers(8, 8).expect("legal widths");
-        let network = quantize(&self.float(root), &inputs, &config).expect("quantizable");
+        let network = quantize(&self.float(arithmetic), &inputs, &config).expect("quantizable");
         let input = network.quantize_input(&inputs[0]);
         (network, input)
     }
@@ -122,15 +129,13 @@ fn check(accelerator: &Accelerator, case: &(QuantizedNetwork, Vec<i32>), keep: K
 
 #[test]
 fn a_block_in_the_interpreter() {
-    let case = SMALL.quantized(Root::Floor);
-    for (rows, columns, extra) in [(4, 8, ""), (8, 4, "vector: {rows: 2}\n")] {
+    for (rows, columns, section, extra, arithmetic) in
+        [(4, 8, ALL, "", SHIFTS), (8, 4, ALL, "vector: {rows: 2}\n", SHIFTS), (4, 8, TABLE, "", BY_TABLE)]
+    {
+        let case = SMALL.quantized(arithmetic);
         for keep in [Keep::Every, Keep::Output] {
-            check(
-                &accelerator(rows, columns, 4, &format!("{ALL}{extra}")),
-                &case,
-                keep,
-                &Engine::Interpreter,
-            );
+            let accelerator = accelerator(rows, columns, 4, &format!("{section}{extra}"));
+            check(&accelerator, &case, keep, &Engine::Interpreter);
         }
     }
 }
@@ -143,9 +148,9 @@ fn encoders_under_verilator() {
     let Some(verilator) = common::verilator_for("encoders") else { return };
     let wide = "vector: {rows: 4}\nmemory: {width_bits: 32}\n";
     let configurations = [
-        (accelerator(8, 8, 4, &format!("{ALL}{wide}")), Root::Floor, &[SMALL, TALL][..]),
-        (accelerator(16, 4, 4, &format!("{ALL}vector: {{rows: 2}}\n")), Root::Floor, &[SMALL, TALL]),
-        (accelerator(4, 16, 8, RELEASED), Root::TenIterations, &[TALL]),
+        (accelerator(8, 8, 4, &format!("{ALL}{wide}")), SHIFTS, &[SMALL, TALL][..]),
+        (accelerator(16, 4, 4, &format!("{TABLE}vector: {{rows: 2}}\n")), BY_TABLE, &[SMALL, TALL]),
+        (accelerator(4, 16, 8, RELEASED), AS_RELEASED, &[TALL]),
     ];
     let count = if std::env::var_os("BITMILL_FULL").is_some() {
         configurations.len()
@@ -153,10 +158,10 @@ fn encoders_under_verilator() {
         println!("skipped: BITMILL_FULL runs encoders on 16 x 4 and 4 x 16 PEs too");
         1
     };
-    for (accelerator, root, encoders) in &configurations[..count] {
+    for (accelerator, arithmetic, encoders) in &configurations[..count] {
         let engine = Engine::Verilator(verilator.clone());
         for encoder in *encoders {
-            let case = encoder.quantized(*root);
+            let case = encoder.quantized(*arithmetic);
             check(accelerator, &case, Keep::Every, &engine);
             check(accelerator, &case, Keep::Output, &engine);
             moody(accelerator, &case, &verilator);
@@ -209,7 +214,7 @@ fn kwt1_under_verilator() {
     };
     let inputs: Vec<Vec<f32>> = [0.5, 1.0].map(tone).to_vec();
     let config = PtqConfig::integers(8, 8).expect("legal widths");
-    let network = model.encoder(Root::Floor).and_then(|float| quantize(&float, &inputs, &config));
+    let network = model.encoder(SHIFTS).and_then(|float| quantize(&float, &inputs, &config));
     let network = network.expect("quantizable");
     let input = network.quantize_input(&inputs[1]);
     let case = (network, input);
@@ -223,7 +228,7 @@ fn kwt1_under_verilator() {
 
 #[test]
 fn broken_row_units_are_noticed() {
-    let case = SMALL.quantized(Root::Floor);
+    let case = SMALL.quantized(SHIFTS);
     let accelerator = accelerator(4, 8, 4, ALL);
     let top = accelerator.module().expect("a checked circuit");
     let rows = "i_rows";
@@ -247,7 +252,7 @@ fn broken_row_units_are_noticed() {
 
 #[test]
 fn what_the_accelerator_lacks_is_named() {
-    let (network, _) = SMALL.quantized(Root::Floor);
+    let (network, _) = SMALL.quantized(SHIFTS);
     let without = |section: &str, columns: u32| {
         lower(&accelerator(4, columns, 4, section), &network, Keep::Output)
             .expect_err("must be refused")
@@ -286,7 +291,7 @@ fn what_the_accelerator_lacks_is_named() {
 
 #[test]
 fn malformed_commands_of_row_units_are_named() {
-    let (network, _) = SMALL.quantized(Root::Floor);
+    let (network, _) = SMALL.quantized(SHIFTS);
     let accelerator =
         accelerator(4, 8, 4, "nonlinear: {operators: [softmax, gelu, layer_norm], longest_row: 32}\n");
     let program = lower(&accelerator, &network, Keep::Output).expect("it fits");

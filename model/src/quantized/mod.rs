@@ -263,7 +263,7 @@ impl QuantizedNetwork {
             return Some(problem);
         }
         if let Operation::Row { operator } = layer.operation
-            && let Err(problem) = operator.exponential(self.quantization(layer.inputs[0]).scale)
+            && let Err(problem) = operator.setting(self.quantization(layer.inputs[0]).scale)
         {
             return Some(problem);
         }

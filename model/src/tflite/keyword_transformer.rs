@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::schema::{ElementType, ModelInfo, OperatorInfo, TensorInfo};
 use crate::float::FloatNetwork;
 use crate::transformer::{Dense, EncoderBlock, Norm, encoder};
-use crate::{ModelError, Root};
+use crate::{ModelError, RowArithmetic};
 
 /// Operators with constants that matter, by their number in the schema's `BuiltinOperator`.
 const ADD: i32 = 0;
@@ -96,9 +96,9 @@ impl KeywordTransformer {
     ///
     /// # Errors
     /// Parameters that do not fit each other.
-    pub fn encoder(&self, root: Root) -> Result<FloatNetwork, ModelError> {
+    pub fn encoder(&self, arithmetic: RowArithmetic) -> Result<FloatNetwork, ModelError> {
         let (tokens, channels) = (self.front_end.tokens(), self.front_end.class_token.len());
-        encoder("keyword_transformer", tokens, channels, &self.blocks, Some(&self.classifier), root)
+        encoder("keyword_transformer", tokens, channels, &self.blocks, Some(&self.classifier), arithmetic)
     }
 
     pub(super) fn of(model: &ModelInfo) -> Result<KeywordTransformer, ModelError> {

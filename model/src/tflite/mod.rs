@@ -37,7 +37,7 @@ pub(crate) fn is_tflite(bytes: &[u8]) -> bool {
 pub fn import_tflite(bytes: &[u8]) -> Result<Imported, ModelError> {
     let model = schema::read(bytes)?;
     if is_real(&model) {
-        let float = KeywordTransformer::of(&model)?.encoder(crate::Root::Floor)?;
+        let float = KeywordTransformer::of(&model)?.encoder(crate::RowArithmetic::default())?;
         let note = "the audio front end stays on the host: the input is what it makes, a token a position";
         return Ok(Imported { float, quantized: None, softmax: None, notes: vec![note.to_owned()] });
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bitmill_formats::nonlinear::{FINE_SHARE_BITS, RECIPROCAL_BITS, Root};
+use bitmill_formats::nonlinear::{Exponential, FINE_SHARE_BITS, RECIPROCAL_BITS, Root};
 use bitmill_hdl::unit::Unit;
 use bitmill_hdl::{HdlError, Module};
 use bitmill_units::UnitError;
@@ -20,6 +20,16 @@ enum RowUnit {
     Softmax(Softmax),
     Gelu(Gelu),
     LayerNorm(LayerNorm),
+}
+
+/// The circuit of one function.
+pub(crate) struct RowCircuit {
+    pub operator: RowOperator,
+    pub module: Arc<Module>,
+    /// Its input for what the command says of the scale, and the bits of that.
+    pub setting: Option<(&'static str, u32)>,
+    /// Whether its results may be negative.
+    pub is_signed: bool,
 }
 
 /// One unit for each function that the configuration asks for. They work on words of activations, a word a cycle.
@@ -47,11 +57,14 @@ impl RowUnits {
     fn of_words(nonlinear: &Nonlinear, word: &WordLayout) -> Result<RowUnits, UnitError> {
         let shape = RowShape::new(word.bits(), word.channels, nonlinear.longest_row)?;
         let (root, bits_per_cycle) = (nonlinear.root.root(), nonlinear.bits_per_cycle);
+        let softmax = |exponential| {
+            Softmax::new(shape, exponential, RECIPROCAL_BITS, bits_per_cycle, FINE_SHARE_BITS)
+                .map(RowUnit::Softmax)
+        };
         let unit = |operator: &RowOperator| {
             let unit = match operator {
-                RowOperator::Softmax => {
-                    RowUnit::Softmax(Softmax::new(shape, RECIPROCAL_BITS, bits_per_cycle, FINE_SHARE_BITS)?)
-                }
+                RowOperator::Softmax => softmax(Exponential::Shifts)?,
+                RowOperator::SoftmaxByTable => softmax(Exponential::Table)?,
                 RowOperator::Gelu => RowUnit::Gelu(Gelu::new(shape, RECIPROCAL_BITS, bits_per_cycle)?),
                 RowOperator::LayerNorm => RowUnit::LayerNorm(LayerNorm::new(shape, root, bits_per_cycle)?),
             };
@@ -115,16 +128,16 @@ impl RowUnits {
         })
     }
 
-    /// The circuits: operator, module, whether it takes `one_i`, and whether its results are signed.
-    pub(crate) fn modules(&self) -> Result<Vec<(RowOperator, Arc<Module>)>, HdlError> {
-        let module = |(operator, unit): &(RowOperator, RowUnit)| {
-            let module = match unit {
-                RowUnit::Softmax(softmax) => softmax.module(),
-                RowUnit::Gelu(gelu) => gelu.module(),
-                RowUnit::LayerNorm(norm) => norm.module(),
+    /// The circuits.
+    pub(crate) fn circuits(&self) -> Result<Vec<RowCircuit>, HdlError> {
+        let circuit = |(operator, unit): &(RowOperator, RowUnit)| {
+            let (module, setting, is_signed) = match unit {
+                RowUnit::Softmax(softmax) => (softmax.module()?, Some(softmax.setting()), false),
+                RowUnit::Gelu(gelu) => (gelu.module()?, Some(gelu.setting()), true),
+                RowUnit::LayerNorm(norm) => (norm.module()?, None, true),
             };
-            Ok((*operator, module?))
+            Ok(RowCircuit { operator: *operator, module, setting, is_signed })
         };
-        self.units.iter().map(module).collect()
+        self.units.iter().map(circuit).collect()
     }
 }

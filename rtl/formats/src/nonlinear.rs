@@ -8,6 +8,7 @@
 //! | operator | result | its scale |
 //! |---|---|---|
 //! | [`shiftmax`] | `⌊e · ⌊M / Σe⌋ / 2^(31 − b)⌋`, e = [`ShiftExp`] of x − max | 2^-b, released with b = 7 |
+//! | [`softmax_by_table`] | the same, e = [`TableExp`] of x − max | 2^-b |
 //! | [`shift_gelu`] | `x · ⌊e1 · ⌊M / (e1 + e2)⌋ / 2^24⌋`, e1 of x − max, e2 of −max, at 1.702 · scale | scale · 2^-7 |
 //! | [`layer_norm`] | `⌊(x − μ) · ⌊M / k⌋ / 2⌋`, k = √Σ(x − μ)² by a [`Root`] | √N · 2^-30, times γ |
 //!
@@ -17,11 +18,33 @@ mod layer_norm;
 mod shift_exp;
 mod shift_gelu;
 mod shiftmax;
+mod table_exp;
 
 pub use layer_norm::{NEWTON_ITERATIONS, NEWTON_START, Root, layer_norm, layer_norm_bias, rounded_mean};
 pub use shift_exp::ShiftExp;
 pub use shift_gelu::{GELU_SLOPE, shift_gelu};
-pub use shiftmax::{normalise, shiftmax};
+pub use shiftmax::{normalise, shiftmax, softmax_by_table};
+pub use table_exp::TableExp;
+
+/// How a softmax makes its exponentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Exponential {
+    /// [`ShiftExp`], as in I-ViT.
+    #[default]
+    Shifts,
+    /// [`TableExp`].
+    Table,
+}
+
+impl Exponential {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Exponential::Shifts => "shifts",
+            Exponential::Table => "table",
+        }
+    }
+}
 
 /// `2^31 − 1`: where sums are clamped, and the dividend of every reciprocal.
 pub const M: u32 = i32::MAX as u32;

@@ -6,7 +6,8 @@ mod common;
 use std::fmt::Write as _;
 
 use bitmill_formats::nonlinear::{
-    FINE_SHARE_BITS, M, PROBABILITY_BITS, Root, ShiftExp, layer_norm, shift_gelu, shiftmax,
+    FINE_SHARE_BITS, M, PROBABILITY_BITS, Root, ShiftExp, TableExp, layer_norm, shift_gelu, shiftmax,
+    softmax_by_table,
 };
 use bitmill_hdl::unit::Random;
 
@@ -80,6 +81,25 @@ fn exponentials(lines: &mut String, random: &mut Random) {
     case(lines, "shiftmax", &format!("{},15,7", wide.one()), 80, &inputs, |row| shiftmax(row, &wide, 7));
 }
 
+fn tables(lines: &mut String, random: &mut Random) {
+    let pairs: Vec<i64> = (-128..128).flat_map(|a| (a..128).flat_map(move |b| [a, b])).collect();
+    for factor in [1, 185, 2954, 65_535] {
+        let exp = TableExp::new(factor).expect("legal");
+        case(lines, "softmax_by_table", &format!("{factor},15"), 2, &pairs, |row| {
+            softmax_by_table(row, &exp, FINE_SHARE_BITS)
+        });
+    }
+    for (length, bits) in [(1, 8), (3, 4), (64, 8), (197, 8), (99, 16)] {
+        let inputs = rows(random, 40, length, bits);
+        let exp = TableExp::new(1 + random.below(0xffff) as u32).expect("legal");
+        for bits in SHARE_BITS {
+            case(lines, "softmax_by_table", &format!("{},{bits}", exp.factor()), length, &inputs, |row| {
+                softmax_by_table(row, &exp, bits)
+            });
+        }
+    }
+}
+
 fn norms(lines: &mut String, random: &mut Random) {
     let pairs: Vec<i64> = (-128..128).flat_map(|a| (-128..128).flat_map(move |b| [a, b])).collect();
     let mut squares: Vec<i64> = (0..70_000).collect();
@@ -101,6 +121,7 @@ fn norms(lines: &mut String, random: &mut Random) {
 fn numpy_recomputes_the_nonlinear_operators() {
     let (mut lines, mut random) = (String::new(), Random::new(5));
     exponentials(&mut lines, &mut random);
+    tables(&mut lines, &mut random);
     norms(&mut lines, &mut random);
     common::ask("nonlinear_oracle.py", &[], "the nonlinear operators in numpy", &lines);
 }

@@ -1,7 +1,7 @@
 //! Softmax, GELU and LayerNorm as commands of the row units.
 
 use bitmill_accelerator::{RowOperator, Rows, Tokens};
-use bitmill_model::RowOperator as Function;
+use bitmill_model::{Exponential, RowOperator as Function};
 
 use super::chunk::{Chunk, ChunkCommand, ChunkWeights, Slice};
 use super::layer::Context;
@@ -13,14 +13,15 @@ impl Context<'_> {
         self.check_vector_words()?;
         let (input, output) = (self.input(), self.output());
         let operator = match function {
-            Function::Softmax => RowOperator::Softmax,
+            Function::Softmax { exponential: Exponential::Shifts } => RowOperator::Softmax,
+            Function::Softmax { exponential: Exponential::Table } => RowOperator::SoftmaxByTable,
             Function::Gelu => RowOperator::Gelu,
             Function::LayerNorm { .. } => RowOperator::LayerNorm,
         };
         let length = self.network.graph().shape(self.layer.output).channels as u32;
         self.check_row(function, operator, length)?;
-        let exponential = function
-            .exponential(self.network.quantization(self.layer.inputs[0]).scale)
+        let setting = function
+            .setting(self.network.quantization(self.layer.inputs[0]).scale)
             .map_err(|what| self.unsupported(what))?;
         let rows = Rows {
             tokens: Tokens::default(),
@@ -31,7 +32,7 @@ impl Context<'_> {
             high: self.parameters.high,
             input_line: input.line,
             length,
-            one: exponential.map_or(1, |exponential| exponential.one()),
+            one: setting.unwrap_or(1),
             pixels: output.pixels(),
             parameter_line: 0,
             output_line: output.line,

@@ -65,7 +65,7 @@ impl Field {
 
 /// Every field of every command.
 pub mod fields {
-    use bitmill_formats::nonlinear::RECIPROCAL_BITS;
+    use bitmill_formats::nonlinear::TableExp;
 
     use super::{Field, signed, unsigned};
 
@@ -196,12 +196,12 @@ pub mod fields {
 
     // Rows; the meanings stand at `Rows`. They share places with compute commands where the meaning is the same.
 
-    /// 0 softmax, 1 GELU, 2 LayerNorm.
+    /// 0 softmax, 1 GELU, 2 LayerNorm, 3 softmax by a table.
     pub const OPERATOR: Field = unsigned("operator", 0, 12, 2);
     /// Elements of a row, less 1.
     pub const ROW_LENGTH: Field = unsigned("row_length", 3, 0, 12);
-    /// What stands for 1 in the exponential.
-    pub const ONE: Field = unsigned("one", 3, 16, RECIPROCAL_BITS);
+    /// What stands for 1 in the exponential, in 8 bits, or the factor of one by a table.
+    pub const ONE: Field = unsigned("one", 3, 16, TableExp::FACTOR_BITS);
 
     // Sample; the meanings stand at `Sample`. It shares places with compute commands where the meaning is the same.
 

@@ -15,15 +15,18 @@ pub enum RowOperator {
     Gelu,
     /// LayerNorm, whose γ and β are the channels' parameters.
     LayerNorm,
+    /// Softmax with exponentials from a table.
+    SoftmaxByTable,
 }
 
 impl RowOperator {
     /// Every operator, in the order of its code.
-    pub const ALL: [RowOperator; 3] = [RowOperator::Softmax, RowOperator::Gelu, RowOperator::LayerNorm];
+    pub const ALL: [RowOperator; 4] =
+        [RowOperator::Softmax, RowOperator::Gelu, RowOperator::LayerNorm, RowOperator::SoftmaxByTable];
 
     /// Name in configurations, reports and signals.
     pub fn name(self) -> &'static str {
-        ["softmax", "gelu", "layer_norm"][self as usize]
+        ["softmax", "gelu", "layer_norm", "softmax_by_table"][self as usize]
     }
 }
 
@@ -47,7 +50,8 @@ pub struct Rows {
     pub input_line: u32,
     /// Elements of a row, at least 1.
     pub length: u32,
-    /// What stands for 1 in the exponential, rounded up; anything but 0 where there is none.
+    /// What stands for 1 in an exponential by shifts, rounded up; log2(e) times the scale in units of 2^-15 for one by a
+    /// table; anything but 0 where there is none.
     pub one: u32,
     /// Pixels: rows.
     pub pixels: u32,

@@ -10,7 +10,7 @@ use crate::RowOperator;
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Nonlinear {
-    /// Functions of rows that there are circuits for: `softmax`, `gelu`, `layer_norm`.
+    /// Functions of rows that there are circuits for: `softmax`, `softmax_by_table`, `gelu`, `layer_norm`.
     pub operators: Vec<RowOperator>,
     /// Elements of the longest row: a power of two up to 4096.
     #[serde(default = "default_longest_row")]
@@ -58,8 +58,7 @@ impl Nonlinear {
         let names = || self.operators.iter().map(|operator| operator.name()).collect::<Vec<_>>().join(", ");
         let is_twice = |operator| self.operators.iter().filter(|other| *other == operator).count() > 1;
         if self.operators.is_empty() || self.operators.iter().any(is_twice) {
-            let legal =
-                "some of softmax, gelu and layer_norm are legal, each once; leave nonlinear out for none";
+            let legal = "some of softmax, softmax_by_table, gelu and layer_norm are legal, each once; leave nonlinear out for none";
             return Err(illegal(OPERATORS, format!("[{}]", names()), legal));
         }
         power_of_two("nonlinear.longest_row", self.longest_row, 2, 4096)?;

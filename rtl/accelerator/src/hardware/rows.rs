@@ -13,7 +13,7 @@ use super::groups::{Groups, block_stride};
 use super::postprocessor::{choose, rows_of};
 use super::timing::ComputeTiming;
 use crate::command::fields;
-use crate::rows::RowUnits;
+use crate::rows::{RowCircuit, RowUnits};
 use crate::{Accelerator, RowOperator, Rows};
 
 /// Words of the command that it reads.
@@ -207,14 +207,13 @@ fn unit_results<'m>(
     let length = words[place.word].slice(place.lsb, units.length_bits());
     let one = fields::ONE.of(words);
     let row_bits = units.lanes() * units.element_bits();
-    let modules = units.modules()?;
-    if modules.iter().all(|(operator, _)| *operator == RowOperator::LayerNorm) {
+    let circuits = units.circuits()?;
+    if circuits.iter().all(|circuit| circuit.setting.is_none()) {
         m.ignore(one);
     }
-    let asked: Vec<Signal> = modules
-        .iter()
-        .map(|(which, _)| operator.eq_value(*which as i128).named(&format!("is_{}", which.name())))
-        .collect();
+    let is_asked =
+        |which: RowOperator| operator.eq_value(which as i128).named(&format!("is_{}", which.name()));
+    let asked: Vec<Signal> = circuits.iter().map(|circuit| is_asked(circuit.operator)).collect();
     let width = units.result_bits();
     let mut valids = Vec::new();
     let mut results = Vec::new();
@@ -223,17 +222,15 @@ fn unit_results<'m>(
         let word =
             choose(turn.groups.group, candidates).truncate(row_bits).named(&format!("row_word_{drain_row}"));
         let mut rows = Vec::new();
-        for ((which, module), asked) in modules.iter().zip(&asked) {
+        for (RowCircuit { operator, module, setting, is_signed }, asked) in circuits.iter().zip(&asked) {
             let mut inputs = vec![
                 ("valid_i", arrives.and(*asked)),
                 ("row_i", word),
                 ("ready_i", m.bit(true)),
                 ("length_i", length),
             ];
-            if *which != RowOperator::LayerNorm {
-                inputs.push(("one_i", one));
-            }
-            let unit = m.instance(&format!("i_{}_{drain_row}", which.name()), module, &inputs);
+            inputs.extend(setting.map(|(port, bits)| (port, one.truncate(bits))));
+            let unit = m.instance(&format!("i_{}_{drain_row}", operator.name()), module, &inputs);
             m.ignore(unit.output("ready_o"));
             let valid = unit.output("valid_o");
             if drain_row == 0 {
@@ -241,7 +238,7 @@ fn unit_results<'m>(
             } else {
                 m.ignore(valid)
             }
-            rows.push(lanes(units, *which, unit.output("row_o"), width));
+            rows.push(lanes(units, *is_signed, unit.output("row_o"), width));
         }
         let chosen = |lane: usize| {
             let (first, others) = rows.split_first().expect("a section nonlinear names an operator");
@@ -254,12 +251,11 @@ fn unit_results<'m>(
 }
 
 /// The results of a word, widened to what the widest function makes.
-fn lanes<'m>(units: &RowUnits, operator: RowOperator, row: Signal<'m>, width: u32) -> Vec<Signal<'m>> {
+fn lanes<'m>(units: &RowUnits, is_signed: bool, row: Signal<'m>, width: u32) -> Vec<Signal<'m>> {
     let bits = row.width() / units.lanes();
     let lane = |lane| {
         let result = row.slice(lane * bits, bits);
-        // Probabilities are not negative.
-        let result = if operator == RowOperator::Softmax { result.to_signed() } else { result.as_signed() };
+        let result = if is_signed { result.as_signed() } else { result.to_signed() };
         result.extend(width)
     };
     (0..units.lanes()).map(lane).inspect(|result| debug_assert!(result.shape() == signed(width))).collect()

@@ -1,6 +1,6 @@
-//! Shiftmax: softmax of a row of integers.
+//! Softmax of a row of integers: Shiftmax, or with exponentials from a table.
 
-use super::{M, ShiftExp};
+use super::{M, ShiftExp, TableExp};
 
 /// Softmax of `row` in units of 2^-`bits`, in 0..2^`bits`; `bits` is at most 31. The reference's n is
 /// [`ShiftExp::SOFTMAX_N`], its bits are [`PROBABILITY_BITS`](super::PROBABILITY_BITS): ⌊ ⌋ of finer shares by 2^8 is
@@ -10,8 +10,14 @@ pub fn shiftmax(row: &[i64], exp: &ShiftExp, bits: u32) -> Vec<i64> {
     normalise(&row.iter().map(|x| exp.exp(x - max)).collect::<Vec<_>>(), bits)
 }
 
+/// The same with exponentials from a table: within a percent of the real softmax where Shiftmax errs by six.
+pub fn softmax_by_table(row: &[i64], exp: &TableExp, bits: u32) -> Vec<i64> {
+    let Some(max) = row.iter().max() else { return Vec::new() };
+    normalise(&exp.exps(row.iter().map(|x| x.abs_diff(*max))), bits)
+}
+
 /// The shares of positive `terms` in their sum, in units of 2^-`bits`: `⌊e · ⌊M / Σe⌋ / 2^(31 − bits)⌋`, the sum clamped
-/// to M. The same for a softmax whose exponentials come from a table; all terms 0 give shares 0.
+/// to M; all terms 0 give shares 0.
 pub fn normalise(terms: &[u32], bits: u32) -> Vec<i64> {
     let sum = terms.iter().map(|&e| u64::from(e)).sum::<u64>().clamp(1, M.into());
     let factor = u64::from(M) / sum;

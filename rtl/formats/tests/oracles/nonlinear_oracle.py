@@ -28,6 +28,17 @@ def shiftmax(rows, one, n, bits):
     return e * factor // 2 ** (31 - bits)
 
 
+# 2^-f at the middle of each 128th of an octave, rounded to 15 bits.
+OCTAVE = [round(2 ** (15 - (2 * k + 1) / 256)) for k in range(128)]
+
+
+def softmax_by_table(rows, factor, bits):
+    exponents = (rows.max(axis=-1, keepdims=True) - rows).astype(object) * factor
+    e = np.array([OCTAVE[v % 2**15 // 2**8] // 2 ** (v // 2**15) for v in exponents.ravel()], dtype=object)
+    e = e.reshape(rows.shape)
+    return e * (M // e.sum(axis=-1, keepdims=True)) // 2 ** (31 - bits)
+
+
 def shift_gelu(rows, one, n):
     largest = rows.max(axis=-1, keepdims=True)
     e1 = shift_exp(rows - largest, one, n)
@@ -64,7 +75,12 @@ def answer(operation, parameters, rows):
         return ROOTS[parameters[0]](rows)
     if operation == "layer_norm":
         return layer_norm(rows, parameters[0])
-    work = {"shift_exp": shift_exp, "shiftmax": shiftmax, "shift_gelu": shift_gelu}[operation]
+    work = {
+        "shift_exp": shift_exp,
+        "shiftmax": shiftmax,
+        "softmax_by_table": softmax_by_table,
+        "shift_gelu": shift_gelu,
+    }[operation]
     return work(rows, *map(int, parameters))
 
 

@@ -12,6 +12,7 @@ pub mod layer_norm;
 pub mod row;
 pub mod softmax;
 pub mod square_root;
+mod table_exponential;
 
 use crate::Entry;
 

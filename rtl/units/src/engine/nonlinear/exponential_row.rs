@@ -1,7 +1,9 @@
-//! What softmax and GELU share: rows whose elements go through ShiftExp, and a divider for what follows.
+//! What softmax and GELU share: rows whose elements go through an exponential, and a divider for what follows.
+
+use std::sync::Arc;
 
 use bitmill_hdl::unit::{Random, Values};
-use bitmill_hdl::{BigUint, HdlError, ModuleBuilder, Signal};
+use bitmill_hdl::{BigUint, Module, ModuleBuilder, Signal};
 
 use super::divider::Divider;
 use super::exponential::Exponential;
@@ -12,7 +14,7 @@ use crate::{Legal, Parameter, Settings, UnitError};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct ExponentialRow {
     pub shape: RowShape,
-    /// Bits of `one_i`, the reciprocal of the scale.
+    /// Bits of `one_i`, the reciprocal of the scale, or of what stands in its place.
     pub one_bits: u32,
     /// Divides 2^31 − 1 by sums of 31 bits.
     pub divider: Divider,
@@ -66,29 +68,29 @@ impl ExponentialRow {
         Exponential { bits: self.shape.bits + 1, one_bits: self.one_bits, n: self.n, either_sign }
     }
 
-    /// ShiftExp of each element of the word that was read, less the row's maximum.
-    pub fn exponentials<'m>(
-        &self,
-        m: &'m ModuleBuilder,
-        rows: &Rows<'m>,
-        maximum: Signal<'m>,
-        one: Signal<'m>,
-    ) -> Result<Vec<Signal<'m>>, HdlError> {
-        let module = self.exponential(false).module()?;
-        m.comment("The exponential of each element, less the maximum.");
-        let exp = |(lane, x): (usize, &Signal<'m>)| {
-            let inputs = [("enable_i", rows.advance), ("x_i", x.sub(maximum)), ("one_i", one)];
-            m.instance(&format!("i_exp_{lane}"), &module, &inputs).output("exp_o")
-        };
-        Ok(rows.outgoing.iter().enumerate().map(exp).collect())
-    }
-
     /// Rows of all lengths for the operator that `model` predicts, with reciprocals of all sizes but 0.
     pub fn stimulus(&self, model: RowModel, random: &mut Random, cycles: usize) -> Vec<Values> {
         row::stimulus(model, random, cycles, |random| {
             vec![random.corner_bits(self.one_bits).max(BigUint::from(1u8))]
         })
     }
+}
+
+/// What circuits of `module` make of each element of the word that was read, less the row's maximum; `setting` is their
+/// input beside it.
+pub(super) fn exponentials<'m>(
+    m: &'m ModuleBuilder,
+    rows: &Rows<'m>,
+    maximum: Signal<'m>,
+    module: &Arc<Module>,
+    setting: (&'static str, Signal<'m>),
+) -> Vec<Signal<'m>> {
+    m.comment("The exponential of each element, less the maximum.");
+    let exp = |(lane, x): (usize, &Signal<'m>)| {
+        let inputs = [("enable_i", rows.advance), ("x_i", x.sub(maximum)), setting];
+        m.instance(&format!("i_exp_{lane}"), module, &inputs).output("exp_o")
+    };
+    rows.outgoing.iter().enumerate().map(exp).collect()
 }
 
 /// Parameter `one_bits` of an operator.

@@ -13,7 +13,7 @@ use bitmill_hdl::unit::{Model, Random, Unit, Values, number};
 use bitmill_hdl::{BigUint, HdlError, Module, ModuleBuilder, Signal, signed, unsigned};
 
 use super::exponential;
-use super::exponential_row::{ExponentialRow, one_bits};
+use super::exponential_row::{ExponentialRow, exponentials, one_bits};
 use super::row::{self, RowModel, RowShape, RowTiming, Rows};
 use crate::{Entry, Legal, UnitError};
 
@@ -57,6 +57,11 @@ impl Gelu {
         self.0.shape.bits + PROBABILITY_BITS
     }
 
+    /// The input that tells the scale, and its bits.
+    pub fn setting(&self) -> (&'static str, u32) {
+        ("one_i", self.0.one_bits)
+    }
+
     /// When a row's results appear.
     pub fn timing(&self) -> RowTiming {
         // The reading, the exponential, the division, the sigmoid and the product.
@@ -93,7 +98,7 @@ impl Unit for Gelu {
         let one =
             m.input_with_comment("one_i", unsigned(self.0.one_bits), "1 / (1.702 scale), rounded up; not 0");
         let maximum = rows.maximum();
-        let exps = self.0.exponentials(&m, &rows, maximum, one)?;
+        let exps = exponentials(&m, &rows, maximum, &self.0.exponential(false).module()?, ("one_i", one));
         let stages = exponential::LATENCY_CYCLES + 1;
 
         m.comment("The exponential of 0, less the maximum: it is there before that of the first element.");
