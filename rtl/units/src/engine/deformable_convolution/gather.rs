@@ -88,6 +88,68 @@ pub fn serve<'m>(
     Service { hits: hits.collect(), banks: reads }
 }
 
+/// A step whose requests are served from banks, in as many cycles as it takes.
+pub(in crate::engine) struct Step<'m> {
+    /// Whether a bank reads, and where, without the word.
+    pub banks: Vec<(Signal<'m>, Signal<'m>)>,
+    /// Requests that are served in this cycle.
+    hits: Signal<'m>,
+    /// Whether this is its last cycle.
+    pub completes: Signal<'m>,
+    /// Whether another may come.
+    pub free: Signal<'m>,
+}
+
+impl<'m> Step<'m> {
+    /// The step whose requests, `present` and where they look held in registers, came where `load` was set. Time stands still in
+    /// it while `advance` is 0.
+    pub fn new(
+        m: &'m ModuleBuilder,
+        banks: u32,
+        [load, advance]: [Signal<'m>; 2],
+        present: Signal<'m>,
+        places: &[Location<'m>],
+    ) -> Step<'m> {
+        let valid = m.register("valid_q", unsigned(1));
+        let served = m.register("served_q", present.shape()).without_reset();
+        let pending = present.and(served.q().not()).gate(valid.q()).named("pending");
+        let service = serve(m, banks, &pending.bits(), places);
+        let hits = pack(m, &service.hits).named("hits");
+        let is_served = pending.and(hits.not()).any().not().named("is_served");
+        let completes = valid.q().and(advance).and(is_served).named("completes");
+        valid.set(load.or(valid.q().and(completes.not())));
+        served.set_when(load.or(advance), served.q().or(hits).gate(load.not()));
+        Step { banks: service.banks, hits, completes, free: valid.q().not().or(completes) }
+    }
+
+    /// What each request read, a cycle after the step's last one, of what its bank's of `words` shows: what came before
+    /// that cycle is held.
+    pub fn answers(
+        &self,
+        m: &'m ModuleBuilder,
+        advance: Signal<'m>,
+        places: &[Location<'m>],
+        words: &[Signal<'m>],
+    ) -> Vec<Signal<'m>> {
+        let hold = |name: &str, enable: Signal<'m>, next: Signal<'m>| {
+            let register = m.register(name, next.shape()).without_reset();
+            register.set_when(enable, next);
+            register.q()
+        };
+        let hits_q = hold("hits_q", advance, self.hits);
+        let answer = |(request, place): (u32, &Location<'m>)| {
+            let read = match words[..] {
+                [word] => word,
+                _ => hold(&format!("bank_of_{request}_q"), advance, place.bank).select(words, words[0]),
+            };
+            let read = read.named(&format!("read_{request}"));
+            let hit = hits_q.bit(request);
+            hit.mux(read, hold(&format!("held_{request}_q"), advance.and(hit), read))
+        };
+        (0..).zip(places).map(answer).collect()
+    }
+}
+
 /// Signals side by side, the first lowest.
 pub fn pack<'m>(m: &'m ModuleBuilder, signals: &[Signal<'m>]) -> Signal<'m> {
     m.concat(&signals.iter().rev().copied().collect::<Vec<_>>())
@@ -127,12 +189,9 @@ pub(super) fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
         register.set_when(enable, next);
         register.q()
     };
-    let valid = m.register("valid_q", unsigned(1));
-    let served = m.register("served_q", unsigned(requests)).without_reset();
     let present_q = hold("present_q", load, present);
     let pixels_q = hold("pixels_q", load, pixels);
     let word_q = hold("word_q", load, word);
-    let pending = present_q.and(served.q().not()).gate(valid.q()).named("pending");
     let places: Vec<Location> = (0..requests)
         .map(|request| {
             let [column, row] =
@@ -140,18 +199,13 @@ pub(super) fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
             shape.location(&m, row, column)
         })
         .collect();
-    let service = serve(&m, shape.banks[0] * shape.banks[1], &pending.bits(), &places);
-    let hits = pack(&m, &service.hits).named("hits");
-    let is_served = pending.and(hits.not()).any().not().named("is_served");
-    let completes = valid.q().and(advance).and(is_served).named("completes");
-    valid.set(load.or(valid.q().and(completes.not())));
-    served.set_when(load.or(advance), served.q().or(hits).gate(load.not()));
+    let step = Step::new(&m, shape.banks[0] * shape.banks[1], [load, advance], present_q, &places);
 
     m.comment("The banks.");
     let written = shape.location(&m, write_row, write_column);
     let memory = shape.bank_memory();
     let mut words = Vec::new();
-    for (bank, (reads, pixel)) in service.banks.iter().enumerate() {
+    for (bank, (reads, pixel)) in step.banks.iter().enumerate() {
         let ports = RamPorts {
             write_enable: write.and(written.bank.eq_value(bank as i128)),
             write_address: m.concat(&[written.pixel, write_word]),
@@ -164,24 +218,15 @@ pub(super) fn module(shape: &Shape) -> Result<Arc<Module>, HdlError> {
 
     m.comment("What was read goes to those that asked; what came before the step's last cycle is held.");
     let ends = m.register("ends_q", unsigned(1));
-    ends.set_when(advance, completes);
-    let hits_q = hold("hits_q", advance, hits);
+    ends.set_when(advance, step.completes);
     let present_2_q = hold("present_2_q", advance, present_q);
     let outside = zero_point.replicate(shape.lanes);
-    let mut corners = Vec::new();
-    for (request, place) in places.iter().enumerate() {
-        let read = match words[..] {
-            [word] => word,
-            _ => hold(&format!("bank_of_{request}_q"), advance, place.bank).select(&words, words[0]),
-        };
-        let read = read.named(&format!("read_{request}"));
-        let hit = hits_q.bit(request as u32);
-        let held = hold(&format!("held_{request}_q"), advance.and(hit), read);
-        corners.push(present_2_q.bit(request as u32).mux(hit.mux(read, held), outside));
-    }
+    let read = step.answers(&m, advance, &places, &words);
+    let corners: Vec<Signal> =
+        (0..).zip(read).map(|(request, read)| present_2_q.bit(request).mux(read, outside)).collect();
     m.group("Answers");
-    m.output("free_o", valid.q().not().or(completes));
-    m.output("completes_o", completes);
+    m.output("free_o", step.free);
+    m.output("completes_o", step.completes);
     m.group("Pixels of the step that completed a cycle of the unit's time ago, request 0 lowest");
     m.output("valid_o", ends.q());
     m.output("corners_o", pack(&m, &corners));

@@ -293,7 +293,6 @@ impl Unit for FieldSampler {
         };
         let mut clear = quiet();
         clear[12] = BigUint::from(1_u8);
-        // A model only moves on where it is asked, so that the clear is a cycle like all others.
         drive(clear);
         let mut point: Option<[BigUint; 4]> = None;
         for _ in 0..cycles {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, RamPorts, Signal, unsigned};
 
 use super::shape::{Shape, Store};
-use crate::engine::deformable_convolution::gather::{Location, join, pack, serve};
+use crate::engine::deformable_convolution::gather::{Location, Step, join, pack};
 
 /// The circuit of the stage of `store`, where `tag_bits` go along with a beat.
 pub(super) fn module(shape: &Shape, store: Store, tag_bits: u32) -> Result<Arc<Module>, HdlError> {
@@ -42,12 +42,9 @@ pub(super) fn module(shape: &Shape, store: Store, tag_bits: u32) -> Result<Arc<M
     };
     let ends = m.register("ends_q", unsigned(1));
     let advance = ends.q().not().or(ready).named("advance");
-    let valid = m.register("valid_q", unsigned(1));
-    let served = m.register("served_q", unsigned(requests)).without_reset();
     let present_q = hold("present_q", load, present);
     let addresses_q = hold("addresses_q", load, addresses);
     let tag_q = hold("tag_q", load, tag);
-    let pending = present_q.and(served.q().not()).gate(valid.q()).named("pending");
     let location = |address| Location {
         bank: join(&m, &[(address, 0, bank_log2)]),
         pixel: join(&m, &[(address, bank_log2, address_bits)]),
@@ -55,18 +52,13 @@ pub(super) fn module(shape: &Shape, store: Store, tag_bits: u32) -> Result<Arc<M
     let places: Vec<Location> = (0..requests)
         .map(|request| location(addresses_q.slice(request * address_bits, address_bits)))
         .collect();
-    let service = serve(&m, shape.banks, &pending.bits(), &places);
-    let hits = pack(&m, &service.hits).named("hits");
-    let is_served = pending.and(hits.not()).any().not().named("is_served");
-    let completes = valid.q().and(advance).and(is_served).named("completes");
-    valid.set(load.or(valid.q().and(completes.not())));
-    served.set_when(load.or(advance), served.q().or(hits).gate(load.not()));
-    ends.set_when(advance, completes);
+    let step = Step::new(&m, shape.banks, [load, advance], present_q, &places);
+    ends.set_when(advance, step.completes);
 
     m.comment("The banks.");
     let written = location(write_address);
     let mut words = Vec::new();
-    for (index, (reads, place)) in service.banks.iter().enumerate() {
+    for (index, (reads, place)) in step.banks.iter().enumerate() {
         let ports = RamPorts {
             write_enable: write.and(written.bank.eq_value(index as i128)),
             write_address: written.pixel,
@@ -78,18 +70,8 @@ pub(super) fn module(shape: &Shape, store: Store, tag_bits: u32) -> Result<Arc<M
     }
 
     m.comment("What was read goes to those that asked; what came before the beat's last cycle is held.");
-    let hits_q = hold("hits_q", advance, hits);
-    let mut answers = Vec::new();
-    for (request, place) in places.iter().enumerate() {
-        let read = match words[..] {
-            [word] => word,
-            _ => hold(&format!("bank_of_{request}_q"), advance, place.bank).select(&words, words[0]),
-        };
-        let read = read.named(&format!("read_{request}"));
-        let hit = hits_q.bit(request as u32);
-        answers.push(hit.mux(read, hold(&format!("held_{request}_q"), advance.and(hit), read)));
-    }
-    m.output("free_o", valid.q().not().or(completes));
+    let answers = step.answers(&m, advance, &places, &words);
+    m.output("free_o", step.free);
     m.output("valid_o", ends.q());
     m.output_with_comment("words_o", pack(&m, &answers), "of the requests that are present");
     m.output("tag_o", hold("tag_2_q", advance, tag_q));
