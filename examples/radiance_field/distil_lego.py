@@ -6,7 +6,7 @@
 The weights are those of nerf-pytorch's low-resolution lego (MIT licence): a coarse and a fine network of four layers of
 128, rendered as there, with 64 + 64 samples a ray. The field learns from rays of 100 random views, none of them that of
 the reference render (azimuth 45, elevation 30, distance 4). Its occupancy is where the fine network is dense, and then
-where something is seen. Takes some ten minutes on two cores; a third argument keeps the teacher's views in a file.
+where something is seen. Takes about half an hour on two cores; a third argument keeps the teacher's views in a file.
 """
 
 import os

@@ -4,6 +4,8 @@ use bitmill_model::radiance_field::{
     Camera, FieldConfig, Order, QuantizedScene, Scene, Step, psnr, render, render_real,
 };
 use bitmill_model::{PtqConfig, WeightFormat, npz};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 const SHAPES: &[u8] = include_bytes!("../../examples/radiance_field/shapes.npz");
 
@@ -140,4 +142,31 @@ fn corrupt_scenes_are_refused_in_words() {
     for end in (0..SHAPES.len()).step_by(997) {
         assert!(Scene::read(&SHAPES[..end]).is_err(), "truncated to {end}");
     }
+}
+
+#[test]
+fn a_damaged_scene_is_refused_or_whole() {
+    let archive = npz::Archive::new(SHAPES).expect("an archive");
+    let names: Vec<&str> = archive.names().collect();
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut refused = 0;
+    for turn in 0..300 {
+        let name = names[turn % names.len()];
+        let mut bytes = archive.bytes(name).expect("an array").to_vec();
+        for _ in 0..random.random_range(1..4) {
+            // The header takes 128 bytes.
+            let end = if turn % 2 == 0 { bytes.len().min(128) } else { bytes.len() };
+            bytes[random.random_range(0..end)] = random.random_range(0..=255);
+        }
+        match Scene::read(&with(name, Some(bytes))) {
+            Ok(scene) => {
+                assert_eq!(Scene::read(&scene.write().expect("a file")).expect("our own file"), scene)
+            }
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                refused += 1;
+            }
+        }
+    }
+    assert!((50..300).contains(&refused), "{refused} of 300 refused");
 }

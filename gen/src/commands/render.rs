@@ -31,8 +31,8 @@ Examples:
   bitmill render lego.npz --compare uniform -o lego.png
   bitmill render shapes --factors int6 --technology sky130hd --json -o shapes.png
 
-Scenes are .npz files; examples/radiance_field holds the scripts that make them, and the format is that of
-docs/radiance_fields.md. The engine in front of the array is a plan whose cycles are counted; the network's cycles are those of
+Scenes are .npz files of arrays that model/src/radiance_field/scene.rs lists; examples/radiance_field holds scripts that
+make them. The engine in front of the array is a plan whose cycles are counted; the network's cycles are those of
 the generated accelerator.";
 
 /// The accelerator where no configuration is given.
