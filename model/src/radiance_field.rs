@@ -22,7 +22,7 @@ mod scene;
 
 pub use camera::{Camera, Rays};
 pub use cubes::{Cubes, Rectangle};
-pub use field::{Field, FieldConfig, QuantizedScene};
+pub use field::{Field, FieldConfig, QuantizedScene, direction_channels};
 pub use image::{RgbImage, psnr};
 pub use real::render_real;
 pub use render::{Order, Rendering, Step, Work, render};

@@ -203,8 +203,8 @@ impl Field {
     }
 }
 
-/// A direction as the network sees it.
-pub(super) fn direction_channels(scene: &Scene, direction: [f64; AXES]) -> Vec<i8> {
+/// A direction as the network sees it, behind the channels of a sample's products.
+pub fn direction_channels(scene: &Scene, direction: [f64; AXES]) -> Vec<i8> {
     scene.encode(direction).into_iter().map(|part| (part * DIRECTION_ONE).round() as i8).collect()
 }
 

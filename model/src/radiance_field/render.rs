@@ -50,6 +50,13 @@ pub struct Work {
 pub enum Step {
     /// An occupied cube is projected.
     Cube,
+    /// The density of a sample is evaluated; those of a candidate come before it.
+    Density {
+        /// The sample's pixel.
+        pixel: usize,
+        /// Where it stands.
+        point: Point,
+    },
     /// A ray is intersected with a cube, or with the field, and its samples there are taken.
     Candidate {
         /// Samples whose voxel was looked up.
@@ -153,6 +160,7 @@ impl<'w> Walk<'w> {
                 continue;
             }
             densities += 1;
+            observe(Step::Density { pixel, point });
             let density = self.field.products(&self.field.density, &point).sum();
             if !is_occupied {
                 continue;

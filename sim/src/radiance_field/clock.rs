@@ -62,6 +62,8 @@ impl Clock {
     /// Goes on by a step.
     pub fn step(&mut self, step: Step) {
         match step {
+            // They are counted with their candidate.
+            Step::Density { .. } => {}
             Step::Cube => {
                 self.projected = self.projected.max(self.taken) + PROJECTION_CYCLES;
                 self.taken = self.projected.max(self.intersected);
