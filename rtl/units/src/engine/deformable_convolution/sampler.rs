@@ -33,7 +33,7 @@ pub const ENTRY: Entry = Entry {
         "offsets=per_tap lowest=2 highest=2 lanes=1 longest_side=8 most_words=2 bank_rows=2 bank_columns=2",
         "offsets=per_tap lowest=1 highest=3 taps_at_once=3 lanes=2 longest_side=16 most_words=1 mask_bits=4",
         "taps_at_once=1 bank_rows=2 bank_columns=2 lanes=4 longest_side=16 most_words=2",
-        "interpolation=rounded bank_rows=16 bank_columns=16 lanes=1 longest_side=16 most_words=2",
+        "interpolation=rounded bank_rows=8 bank_columns=8 lanes=1 longest_side=16 most_words=2",
         "interpolation=rounded highest=3 mask_bits=8 lanes=2 longest_side=8 most_words=4 bank_rows=1",
         "offsets=per_tap highest=0 fraction_bits=0 lanes=1 longest_side=4 most_words=1 taps_at_once=3",
     ],
