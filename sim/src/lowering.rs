@@ -61,8 +61,8 @@ pub fn lower(
     let unrolled = unroll::unroll(accelerator, network);
     let unrolling = unrolled.as_ref().map(|(_, unrolling)| *unrolling);
     let network = unrolled.as_ref().map_or(network, |(network, _)| network);
-    let takes_lookup = |layer: usize| fusion::takes_lookup(accelerator, network, keep, layer);
-    let places = allocate::allocate(accelerator, network, &takes_lookup)?;
+    let takes_next = |layer: usize| fusion::takes_next(accelerator, network, keep, layer);
+    let places = allocate::allocate(accelerator, network, &takes_next)?;
     let allocated = Allocated { accelerator, network, unrolling, keep, places };
     tiling::fewest_cycles(accelerator, network.graph().layers().len(), |tiling| allocated.program(tiling))
 }
@@ -80,7 +80,7 @@ impl Allocated<'_> {
     /// The commands for layers cut so.
     fn program(&self, tiling: &Tiling) -> Result<Program, SimulationError> {
         let Allocated { accelerator, network, keep, ref places, .. } = *self;
-        let takes_lookup = |layer: usize| fusion::takes_lookup(accelerator, network, keep, layer);
+        let takes_next = |layer: usize| fusion::takes_next(accelerator, network, keep, layer);
         let mut memory = MemoryBuilder::new(accelerator.beat_bytes());
         let input = memory_tensor(accelerator, &mut memory, TensorId::INPUT, places.tensors[0].clone())?;
         let mut plan = Plan::new(accelerator);
@@ -100,12 +100,19 @@ impl Allocated<'_> {
             // Samples are there slice by slice only, and what sums them up comes with them.
             let made = deformable::convolution_over(network, index).unwrap_or(index);
             // The layer whose results leave the requantizers.
-            let last = if takes_lookup(made) { made + 1 } else { made };
+            let last = if takes_next(made) { made + 1 } else { made };
             next = last + 1;
             let mut chunks = layer::chunks(accelerator, network, index, places, tiling)?;
             if last > made {
-                let summing = chunks.iter_mut().filter(|chunk| chunk.layer == made);
-                summing.for_each(|chunk| chunk.lookup = Some(last));
+                let is_lookup = matches!(network.graph().layers()[last].operation, Operation::Lookup { .. });
+                for chunk in chunks.iter_mut().filter(|chunk| chunk.layer == made) {
+                    if is_lookup {
+                        chunk.lookup = Some(last);
+                    } else {
+                        let sum = (network.graph().layers()[made].output, chunk.slice);
+                        chunk.residual = Some(fusion::residual(accelerator, network, places, last, sum)?);
+                    }
+                }
             }
             let output = network.graph().layers()[last].output;
             let is_stored =
@@ -378,6 +385,9 @@ impl Plan<'_> {
             wait: bit(Queue::Load) | if ends.after_store { bit(Queue::Store) } else { 0 },
             post: if ends.feeds_store { bit(Queue::Store) } else { 0 },
         };
+        if let Some(residual) = chunk.residual {
+            self.push(layer, Command::Residual(residual));
+        }
         self.computes.push(self.commands.len());
         self.push(layer, command);
         Ok(())

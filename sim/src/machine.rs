@@ -58,8 +58,8 @@ pub fn run_on(
     Machine::new(accelerator, program, Some((network, tensors)), &mut Timings::new()).run()
 }
 
-/// Timing of the shapes of compute commands that have run: layers and chunks are much alike.
-pub(crate) type Timings = HashMap<Compute, ComputeTiming>;
+/// Timing of the shapes of compute commands that have run, with and without a residual: layers and chunks are much alike.
+pub(crate) type Timings = HashMap<(Compute, bool), ComputeTiming>;
 
 /// Predicts the run of `program` on an accelerator of which `timings` are known.
 pub(crate) fn run_knowing(accelerator: &Accelerator, program: &Program, timings: &mut Timings) -> Trace {
@@ -94,6 +94,8 @@ struct Machine<'a> {
     tokens: [[u32; 3]; 3],
     traces: Vec<CommandTrace>,
     counters: Counters,
+    /// A residual command has run: the results of the next compute command are joined.
+    joins: bool,
     timings: &'a mut Timings,
 }
 
@@ -132,6 +134,7 @@ impl<'a> Machine<'a> {
             tokens: [[0; 3]; 3],
             traces: program.commands.iter().map(|planned| nothing(planned.command.queue())).collect(),
             counters: Counters::default(),
+            joins: false,
             timings,
         }
     }
@@ -256,9 +259,9 @@ impl<'a> Machine<'a> {
         server.running = true;
         match planned {
             Command::Compute(compute) => {
-                let shape = timing::shape(compute);
-                let found = self.timings.entry(shape);
-                let timing = *found.or_insert_with(|| timing::compute(self.accelerator, &shape));
+                let (shape, joins) = (timing::shape(compute), std::mem::take(&mut self.joins));
+                let found = self.timings.entry((shape, joins));
+                let timing = *found.or_insert_with(|| timing::compute(self.accelerator, &shape, joins));
                 server.done_at = Some(now + timing.duration_cycles());
                 self.traces[command].compute = timing;
             }
@@ -275,6 +278,11 @@ impl<'a> Machine<'a> {
                 self.counters.saturated_offsets += timing.saturated;
                 server.done_at = Some(now + timing.compute.duration_cycles());
                 self.traces[command].compute = timing.compute;
+            }
+            Command::Residual(_) => {
+                self.joins = true;
+                server.done_at = Some(now + timing::RESIDUAL_CYCLES);
+                self.traces[command].compute.setup_cycles = timing::RESIDUAL_CYCLES;
             }
             Command::Load(_) | Command::Store(_) => {
                 server.requested = 0;
@@ -303,7 +311,7 @@ impl<'a> Machine<'a> {
         let command = self.servers[queue.index()].queued[0].0;
         match &self.program.commands[command].command {
             Command::Load(transfer) | Command::Store(transfer) => transfer,
-            Command::Compute(_) | Command::Rows(_) | Command::Sample(_) => {
+            Command::Compute(_) | Command::Rows(_) | Command::Sample(_) | Command::Residual(_) => {
                 unreachable!("compute commands run in their own queue")
             }
         }

@@ -1,7 +1,7 @@
 //! What a run cost, layer by layer.
 
 use bitmill_accelerator::timing::ComputeTiming;
-use bitmill_accelerator::{Accelerator, Activity, Command, Queue, Target};
+use bitmill_accelerator::{Accelerator, Activity, Command, Compute, Queue, Target};
 use bitmill_model::{Operation, QuantizedNetwork};
 
 use crate::{Program, Trace};
@@ -17,12 +17,12 @@ pub struct LayerReport {
     pub output: String,
     /// Multiply-accumulates of the network's layer.
     pub macs: u64,
-    /// Cycles from the end of the layer before to the end of this one; they add up to the run. A lookup that the layer
-    /// before takes with it has none.
+    /// Cycles from the end of the layer before to the end of this one; they add up to the run. A layer that the one
+    /// before takes with it, a lookup or a residual addition, has none.
     pub cycles: u64,
     /// Where the cycles of its compute commands went.
     pub compute: ComputeTiming,
-    /// Multiply-accumulates over those that the whole array could have done in `cycles`.
+    /// Multiply-accumulates over those that the whole array could have done in `cycles`; 0 without cycles.
     pub utilization: f64,
     /// Bytes read from memory, commands left out.
     pub read_bytes: u64,
@@ -99,7 +99,7 @@ pub fn report(
             macs,
             cycles,
             compute,
-            utilization: macs as f64 / (cycles.max(1) * peak) as f64,
+            utilization: if cycles == 0 { 0.0 } else { macs as f64 / (cycles * peak) as f64 },
             read_bytes: bytes(Queue::Load),
             written_bytes: bytes(Queue::Store),
         });
@@ -123,6 +123,7 @@ fn add(sum: &mut ComputeTiming, other: &ComputeTiming) {
     sum.step_cycles += other.step_cycles;
     sum.row_cycles += other.row_cycles;
     sum.sample_cycles += other.sample_cycles;
+    sum.residual_cycles += other.residual_cycles;
     sum.conflict_cycles += other.conflict_cycles;
     sum.drain_cycles += other.drain_cycles;
     sum.finish_cycles += other.finish_cycles;
@@ -137,11 +138,17 @@ fn transfer_bytes(accelerator: &Accelerator, command: &Command, queue: Queue) ->
     }
 }
 
+/// Lines of the tensor that the results of `compute` are joined with.
+fn lines_joined(accelerator: &Accelerator, compute: &Compute) -> u64 {
+    u64::from(compute.output_blocks) * u64::from(compute.pixels.div_ceil(accelerator.rows()))
+}
+
 /// Busy cycles by component: a step works the gatherer, the weights and the array or the vector unit; a
 /// chunk of a drained tile works the drain, the parameters and the postprocessor.
 fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Activity {
     let mut activity = Activity { cycles: trace.cycles, ..Activity::default() };
     let fetch_beats = bitmill_accelerator::timing::fetch_beats(accelerator);
+    let mut joins = false;
     for (planned, times) in program.commands.iter().zip(&trace.commands) {
         activity.add("i_fetch", fetch_beats);
         activity.add("i_read_port", fetch_beats);
@@ -178,6 +185,10 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
                     activity.add(component, words);
                 }
             }
+            Command::Residual(_) => {
+                activity.add("i_residual", times.done - times.start);
+                joins = true;
+            }
             Command::Compute(compute) => {
                 let steps = times.compute.step_cycles + times.compute.conflict_cycles;
                 let chunks = u64::from(compute.output_blocks)
@@ -193,6 +204,10 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
                 activity.add(engine, times.compute.step_cycles);
                 for component in ["i_drain", "i_parameters", "i_postprocessor"] {
                     activity.add(component, chunks);
+                }
+                if std::mem::take(&mut joins) {
+                    activity.add("i_residual", chunks);
+                    activity.add("i_activations", lines_joined(accelerator, compute));
                 }
             }
         }

@@ -115,6 +115,10 @@ impl<'a> Explained<'a> {
             ),
             (compute.row_cycles, "rows: units at work on whole rows, between reading and writing".to_owned()),
             (compute.sample_cycles, "samples: points that read the same bank of activations".to_owned()),
+            (
+                compute.residual_cycles,
+                "residual: the tensor being read that the results are joined with".to_owned(),
+            ),
             (compute.drain_cycles, "drain: the tile before was still leaving the array".to_owned()),
             (compute.setup_cycles, "setup: rows finding their first pixels, offsets being read".to_owned()),
             (compute.finish_cycles, "finish: the last results on their way to the scratchpad".to_owned()),
@@ -153,6 +157,10 @@ impl<'a> Explained<'a> {
             ),
             (compute.sample_cycles, "samples that meet in a bank: scratchpads.banks_per_row would help"),
             (compute.drain_cycles, "draining: vector.rows would help"),
+            (
+                compute.residual_cycles,
+                "reading what results are joined with: vector.residual false would help",
+            ),
             (
                 compute.setup_cycles + compute.finish_cycles,
                 "the ends of commands: fewer, larger commands would help",

@@ -177,6 +177,7 @@ fn value(accelerator: &Accelerator, network: &str, report: &Report, accuracy: Op
             "conflict_cycles": layer.compute.conflict_cycles,
             "row_cycles": layer.compute.row_cycles,
             "sample_cycles": layer.compute.sample_cycles,
+            "residual_cycles": layer.compute.residual_cycles,
             "drain_cycles": layer.compute.drain_cycles,
             "finish_cycles": layer.compute.finish_cycles,
             "utilization": layer.utilization,

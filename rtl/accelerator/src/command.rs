@@ -3,11 +3,13 @@
 
 mod compute;
 mod fields_of_command;
+mod residual;
 mod rows;
 mod sample;
 
 pub use compute::{Compute, ComputeKind, PairOperation, Walk, WeightOrder};
 pub use fields_of_command::{Field, fields};
+pub use residual::Residual;
 pub use rows::{RowOperator, Rows};
 pub use sample::Sample;
 
@@ -55,11 +57,14 @@ pub enum Opcode {
     Rows,
     /// [`Command::Sample`].
     Sample,
+    /// [`Command::Residual`].
+    Residual,
 }
 
 impl Opcode {
     /// Every opcode, in the order of its code.
-    pub const ALL: [Opcode; 5] = [Opcode::Load, Opcode::Compute, Opcode::Store, Opcode::Rows, Opcode::Sample];
+    pub const ALL: [Opcode; 6] =
+        [Opcode::Load, Opcode::Compute, Opcode::Store, Opcode::Rows, Opcode::Sample, Opcode::Residual];
 
     /// The number that stands for it; 0 for none.
     pub fn code(self) -> u64 {
@@ -76,14 +81,14 @@ impl Opcode {
     pub fn queue(self) -> Queue {
         match self {
             Opcode::Load => Queue::Load,
-            Opcode::Compute | Opcode::Rows | Opcode::Sample => Queue::Compute,
+            Opcode::Compute | Opcode::Rows | Opcode::Sample | Opcode::Residual => Queue::Compute,
             Opcode::Store => Queue::Store,
         }
     }
 
     /// Name in listings and signals.
     pub fn name(self) -> &'static str {
-        ["load", "compute", "store", "rows", "sample"][self as usize]
+        ["load", "compute", "store", "rows", "sample", "residual"][self as usize]
     }
 }
 
@@ -149,6 +154,8 @@ pub enum Command {
     Rows(Rows),
     /// Run the sampler.
     Sample(Sample),
+    /// Join the results of the next compute command with a tensor.
+    Residual(Residual),
 }
 
 /// A command that cannot be encoded.
@@ -172,6 +179,7 @@ impl Command {
             Command::Store(_) => Opcode::Store,
             Command::Rows(_) => Opcode::Rows,
             Command::Sample(_) => Opcode::Sample,
+            Command::Residual(_) => Opcode::Residual,
         }
     }
 
@@ -187,6 +195,7 @@ impl Command {
             Command::Compute(compute) => compute.tokens,
             Command::Rows(rows) => rows.tokens,
             Command::Sample(sample) => sample.tokens,
+            Command::Residual(residual) => residual.tokens,
         }
     }
 
@@ -197,6 +206,7 @@ impl Command {
             Command::Compute(compute) => &mut compute.tokens,
             Command::Rows(rows) => &mut rows.tokens,
             Command::Sample(sample) => &mut sample.tokens,
+            Command::Residual(residual) => &mut residual.tokens,
         }
     }
 
@@ -225,6 +235,7 @@ impl Command {
             Command::Compute(compute) => values.extend(compute.values()),
             Command::Rows(rows) => values.extend(rows.values()),
             Command::Sample(sample) => values.extend(sample.values()),
+            Command::Residual(residual) => values.extend(residual.values()),
         }
         values
     }
@@ -240,6 +251,7 @@ pub fn decode(words: &[u64; COMMAND_WORDS]) -> (Option<Opcode>, Vec<(&'static Fi
         Some(Opcode::Load | Opcode::Store) => &fields::TRANSFER,
         Some(Opcode::Rows) => &fields::ROWS,
         Some(Opcode::Sample) => &fields::SAMPLE,
+        Some(Opcode::Residual) => &fields::RESIDUAL,
     };
     let is = |field: &Field, value: u64| opcode == Some(Opcode::Compute) && field.get(words) as u64 == value;
     let special = if is(&fields::KIND, ComputeKind::Pair as u64) {

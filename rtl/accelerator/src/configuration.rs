@@ -153,6 +153,9 @@ pub struct Vector {
     /// Whether it adds two activations in one step, as TFLite does, and multiplies them: a pair unit in front
     /// of every requantizer.
     pub elementwise: bool,
+    /// Whether results may be added to another tensor, or multiplied by it, before they are written, so that a residual
+    /// addition takes no pass of its own: one more pair unit and requantizer behind every requantizer.
+    pub residual: bool,
     /// Lookup tables behind the requantizers, 0 to 3: functions of single elements, such as sigmoid and tanh, for
     /// activations of up to 8 bits. With two or more the next is loaded while one is in use.
     pub lookup_tables: u32,
@@ -160,7 +163,13 @@ pub struct Vector {
 
 impl Default for Vector {
     fn default() -> Vector {
-        Vector { rows: 1, rounding: Roundings::default(), elementwise: true, lookup_tables: 0 }
+        Vector {
+            rows: 1,
+            rounding: Roundings::default(),
+            elementwise: true,
+            residual: false,
+            lookup_tables: 0,
+        }
     }
 }
 

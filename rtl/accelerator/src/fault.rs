@@ -112,6 +112,9 @@ impl Fault {
         if opcode == Opcode::Sample {
             return sample_fault(accelerator, words);
         }
+        if opcode == Opcode::Residual {
+            return None;
+        }
         if opcode == Opcode::Compute {
             return match get(&fields::KIND) {
                 kind if kind >= accelerator.kinds() => Some(Fault::Kind),

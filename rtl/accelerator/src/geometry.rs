@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::command::Opcode;
 use crate::command::fields;
-use crate::configuration::{illegal, in_section};
+use crate::configuration::{Vector, illegal, in_section};
 use crate::rows::RowUnits;
 use crate::sampler::Sampler;
 use crate::{ComputeKind, Configuration, ConfigurationError, Target, WordLayout, hardware};
@@ -38,6 +38,7 @@ pub struct Accelerator {
     lane: VectorLane,
     requantizer: Requantizer,
     pair: Option<Pair>,
+    residual: Option<Requantizer>,
     row_units: Option<RowUnits>,
     sampler: Option<Sampler>,
     configuration_hash: u64,
@@ -66,6 +67,7 @@ impl Accelerator {
         let vector_bits = words.iter().filter(|word| word.is_signed_integer()).map(WordLayout::bits).max();
         let pair_bits = vector_bits.filter(|_| vector.elementwise);
         let pair = pair_bits.map(|bits| Pair::new(bits, vector.rounding)).transpose()?;
+        let residual = residual(vector, pair.as_ref())?;
         let lane_bits = pe.accumulator_bits.min(MOST_LANE_BITS);
         let lane = VectorLane::new(vector_bits.unwrap_or(2), lane_bits, pair.is_some())?;
         let nonlinear = configuration.nonlinear.as_ref();
@@ -94,6 +96,7 @@ impl Accelerator {
             lane,
             requantizer,
             pair,
+            residual,
             row_units,
             sampler,
             configuration,
@@ -357,6 +360,11 @@ impl Accelerator {
         self.pair.as_ref()
     }
 
+    /// The requantizer behind the pair unit that joins results with another tensor, if there is one.
+    pub fn residual(&self) -> Option<&Requantizer> {
+        self.residual.as_ref()
+    }
+
     /// The row units, if there are any.
     pub fn row_units(&self) -> Option<&RowUnits> {
         self.row_units.as_ref()
@@ -373,9 +381,24 @@ impl Accelerator {
             Opcode::Load | Opcode::Compute | Opcode::Store => true,
             Opcode::Rows => self.row_units.is_some(),
             Opcode::Sample => self.sampler.is_some(),
+            Opcode::Residual => self.residual.is_some(),
         };
         Opcode::ALL.into_iter().filter(has_circuit).collect()
     }
+}
+
+/// The requantizer of what `pair` joins results with, where the section asks for it.
+fn residual(vector: &Vector, pair: Option<&Pair>) -> Result<Option<Requantizer>, ConfigurationError> {
+    if !vector.residual {
+        return Ok(None);
+    }
+    let Some(pair) = pair else {
+        let legal = "it needs vector.elementwise and signed integers in precision.activations";
+        return Err(illegal("vector.residual", true, legal));
+    };
+    Requantizer::new(pair.result_bits(), pair.activation_bits(), vector.rounding)
+        .map(Some)
+        .map_err(|error| in_section("vector", error))
 }
 
 /// The widest signed integers.

@@ -17,6 +17,7 @@ mod pairing;
 mod postprocessor;
 mod queue;
 mod read_port;
+mod residual;
 mod rows;
 mod sampler;
 mod scratchpad;

@@ -19,7 +19,7 @@ mod word;
 pub use activity::Activity;
 pub use command::{
     COMMAND_BYTES, COMMAND_WORDS, Command, CommandError, Compute, ComputeKind, Field, Opcode, PairOperation,
-    Queue, RowOperator, Rows, Sample, Target, Tokens, Transfer, Walk, WeightOrder, decode, fields,
+    Queue, Residual, RowOperator, Rows, Sample, Target, Tokens, Transfer, Walk, WeightOrder, decode, fields,
 };
 pub use configuration::{
     Array, Configuration, ConfigurationError, Deformable, Formats, MemoryPort, Nonlinear, NormRoot,

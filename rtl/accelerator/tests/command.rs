@@ -1,8 +1,8 @@
 //! The command format: what is written is read back, fields do not overlap, and the documentation is true.
 
 use bitmill_accelerator::{
-    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, RowOperator, Rows, Sample, Target,
-    Tokens, Transfer, Walk, WeightOrder, decode, fields,
+    COMMAND_WORDS, Command, Compute, ComputeKind, Field, PairOperation, Residual, RowOperator, Rows, Sample,
+    Target, Tokens, Transfer, Walk, WeightOrder, decode, fields,
 };
 use bitmill_formats::{Multiplier, Requantization};
 
@@ -97,7 +97,21 @@ fn sample() -> Sample {
     }
 }
 
-fn commands() -> [Command; 8] {
+fn residual() -> Residual {
+    Residual {
+        tokens: Tokens { wait: 0b101, post: 0b001 },
+        pair: pair().pair,
+        sum_is_second: true,
+        multiplier: Multiplier { multiplier: 0x7fff_ffff, shift: 63 },
+        rounding: Requantization::HalfAwayFromZero,
+        zero_point: -7,
+        low: -32768,
+        high: 32767,
+        input_line: 65535,
+    }
+}
+
+fn commands() -> [Command; 9] {
     [
         Command::Load(transfer()),
         Command::Store(transfer()),
@@ -107,6 +121,7 @@ fn commands() -> [Command; 8] {
         Command::Compute(slice()),
         Command::Rows(rows()),
         Command::Sample(sample()),
+        Command::Residual(residual()),
     ]
 }
 

@@ -72,12 +72,12 @@ fn tensor_word(
     Ok((word.clone(), idle))
 }
 
-/// A place for every tensor of `network`, by tensor. What goes into the lookup that a layer takes with it lies nowhere;
+/// A place for every tensor of `network`, by tensor. What goes into the layer that another takes with it lies nowhere;
 /// it has the place of what comes out.
 pub(super) fn allocate(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
-    takes_lookup: &dyn Fn(usize) -> bool,
+    takes_next: &dyn Fn(usize) -> bool,
 ) -> Result<Places, SimulationError> {
     let graph = network.graph();
     let layers = graph.layers();
@@ -105,7 +105,7 @@ pub(super) fn allocate(
     let mut index = 0;
     while index < layers.len() {
         let made = deformable::convolution_over(network, index).unwrap_or(index);
-        let results = if takes_lookup(made) { 2 } else { 1 };
+        let results = if takes_next(made) { 2 } else { 1 };
         let output = layers[made + results - 1].output;
         let until = last_use(output, layers.len());
         let found = if made > index {

@@ -1,6 +1,6 @@
 //! What a layer becomes: commands, each for a part of its output, and how much must be loaded for them.
 
-use bitmill_accelerator::{Command, Compute, Rows, Sample};
+use bitmill_accelerator::{Command, Compute, Residual, Rows, Sample};
 
 use super::product::Tiles;
 
@@ -26,6 +26,8 @@ pub(super) struct Chunk {
     pub parameter_lines: u32,
     /// The lookup layer through whose table its results go.
     pub lookup: Option<usize>,
+    /// What its results are joined with.
+    pub residual: Option<Residual>,
 }
 
 /// A command of the compute queue.

@@ -170,6 +170,7 @@ impl Context<'_> {
             weights: ChunkWeights::None,
             parameter_lines: 0,
             lookup: None,
+            residual: None,
         }
     }
 

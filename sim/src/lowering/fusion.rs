@@ -1,14 +1,17 @@
-//! Lookups that need no pass of their own: the results of the layer before go through the table on their way to the
-//! scratchpad.
+//! Layers that need no pass of their own: lookups, where the results of the layer before go through the table on their
+//! way to the scratchpad, and pairs, where they are joined with another tensor on that way.
 
-use bitmill_accelerator::Accelerator;
-use bitmill_model::{Operation, QuantizedNetwork};
+use bitmill_accelerator::{Accelerator, Residual, Tokens};
+use bitmill_model::{Operation, QuantizedNetwork, TensorId};
 
-use super::Keep;
-use super::allocate::word_that_holds;
+use super::allocate::{Places, word_that_holds};
+use super::chunk::Slice;
+use super::deformable;
+use super::layer::Context;
+use super::{Keep, SimulationError};
 
-/// Whether the lookup behind layer `index` is done with it: nothing else sees what goes into the table.
-pub(super) fn takes_lookup(
+/// Whether layer `index` is done with the one behind it, and nothing else sees what lies between them.
+pub(super) fn takes_next(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
     keep: Keep,
@@ -16,19 +19,76 @@ pub(super) fn takes_lookup(
 ) -> bool {
     let layers = network.graph().layers();
     let [layer, behind, ..] = &layers[index..] else { return false };
-    let is_lookup = |operation: &Operation| matches!(operation, Operation::Lookup { .. });
-    let makes_sums = !is_lookup(&layer.operation) && !matches!(layer.operation, Operation::Row { .. });
     let readers = layers.iter().filter(|reader| reader.inputs.contains(&layer.output)).count();
-    // The vector unit's words are looked up.
-    let is_of_vector_unit = |tensor| {
+    let inputs = behind.inputs.iter().filter(|input| **input == layer.output).count();
+    // The vector unit's words are looked up and joined.
+    let mut tensors = behind.inputs.iter().chain([&behind.output]);
+    let are_of_vector_unit = tensors.all(|&tensor| {
         let word = word_that_holds(accelerator, &network.quantization(tensor).format.name());
         word.is_some() && word == accelerator.vector_word()
-    };
+    });
     keep == Keep::Output
-        && makes_sums
-        && is_lookup(&behind.operation)
-        && behind.inputs == [layer.output]
-        && readers == 1
-        && is_of_vector_unit(layer.output)
-        && is_of_vector_unit(behind.output)
+        && (readers, inputs) == (1, 1)
+        && are_of_vector_unit
+        && match behind.operation {
+            Operation::Lookup { .. } => {
+                !matches!(layer.operation, Operation::Lookup { .. } | Operation::Row { .. })
+            }
+            Operation::Add | Operation::Multiply => {
+                accelerator.residual().is_some()
+                    && layer.operation.is_matrix()
+                    && !is_sliced(network, index)
+                    && joins_alike(network, index + 1)
+            }
+            _ => false,
+        }
+}
+
+/// Whether a layer joins its inputs as pairs do, all channels by one factor.
+fn joins_alike(network: &QuantizedNetwork, index: usize) -> bool {
+    let (layer, parameters) = (&network.graph().layers()[index], &network.layers()[index]);
+    let is_pair = layer.operation == Operation::Multiply || !parameters.input_multipliers.is_empty();
+    let has_no_bias = parameters.bias.iter().all(|bias| *bias == 0);
+    // What is joined in the channels beyond the last stands for zero then.
+    let has_zero = |tensor: &TensorId| {
+        let maker = network.pairs().find(|(layer, _)| layer.output == *tensor);
+        let zero_point = network.quantization(*tensor).zero_point;
+        maker.is_none_or(|(_, maker)| (maker.low..=maker.high).contains(&zero_point))
+    };
+    is_pair
+        && has_no_bias
+        && parameters.multipliers.windows(2).all(|pair| pair[0] == pair[1])
+        && network.sum_exponent(index) == 0
+        && layer.inputs.iter().all(has_zero)
+}
+
+/// Whether a layer's output is made in slices of pixels: it sums samples.
+fn is_sliced(network: &QuantizedNetwork, index: usize) -> bool {
+    index > 0 && deformable::convolution_over(network, index - 1) == Some(index)
+}
+
+/// What the results of a slice of the layer before are joined with by layer `index`; `sum` is what that layer makes.
+pub(super) fn residual(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    places: &Places,
+    index: usize,
+    (sum, slice): (TensorId, Slice),
+) -> Result<Residual, SimulationError> {
+    let context = Context::new(accelerator, network, index, places, 0)?;
+    let (inputs, pair) = context.pair_operation();
+    let sum_is_second = inputs[1] == sum;
+    let other = context.place(inputs[usize::from(!sum_is_second)]);
+    let parameters = context.parameters;
+    Ok(Residual {
+        tokens: Tokens::default(),
+        pair,
+        sum_is_second,
+        multiplier: parameters.multipliers[0],
+        rounding: parameters.requantization,
+        zero_point: parameters.offset,
+        low: parameters.low,
+        high: parameters.high,
+        input_line: other.line + slice.output_block * other.groups(accelerator),
+    })
 }

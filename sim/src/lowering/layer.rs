@@ -3,9 +3,7 @@
 use bitmill_accelerator::{
     Accelerator, Compute, ComputeKind, PairOperation, Target, Tokens, Walk, WeightOrder,
 };
-use bitmill_model::{
-    Extent, Layer, Multiplier, Operation, QuantizedLayer, QuantizedNetwork, TensorId, Window,
-};
+use bitmill_model::{Extent, Layer, Operation, QuantizedLayer, QuantizedNetwork, TensorId, Window};
 use bitmill_units::pe::Mode;
 
 use super::allocate::Places;
@@ -206,13 +204,9 @@ impl<'a> Context<'a> {
             Operation::MaxPool { window } => {
                 Mapping { pad_value: quantization.min(), ..lanes(window, ComputeKind::Maximum) }
             }
-            Operation::Multiply => self.pair([0, 1], None, lanes(Window::square(1), ComputeKind::Pair)),
+            Operation::Multiply => self.pair(lanes(Window::square(1), ComputeKind::Pair)),
             Operation::Add if !self.parameters.input_multipliers.is_empty() => {
-                // The one with the larger scale comes first: its factor is one half.
-                let factors = &self.parameters.input_multipliers;
-                let order = if factors[0].real() >= factors[1].real() { [0, 1] } else { [1, 0] };
-                let factor = Some(factors[order[1]]);
-                self.pair(order, factor, lanes(Window::square(1), ComputeKind::Pair))
+                self.pair(lanes(Window::square(1), ComputeKind::Pair))
             }
             Operation::Concatenate => Mapping {
                 output_block: self.concatenated_block()?,
@@ -263,17 +257,27 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// A pair of both inputs, in that order.
-    fn pair(&self, order: [usize; 2], factor: Option<Multiplier>, mapping: Mapping<'a>) -> Mapping<'a> {
-        let [first, second] = order.map(|side| self.layer.inputs[side]);
+    /// The inputs of a layer of pairs in the order in which they are joined, and how.
+    pub fn pair_operation(&self) -> ([TensorId; 2], PairOperation) {
+        let (order, factor) = match self.parameters.input_multipliers[..] {
+            // The one with the larger scale comes first: its factor is one half.
+            [left, right] if left.real() >= right.real() => ([0, 1], Some(right)),
+            [left, _] => ([1, 0], Some(left)),
+            _ => ([0, 1], None),
+        };
+        let inputs = order.map(|side| self.layer.inputs[side]);
+        let zero_points = inputs.map(|id| self.network.quantization(id).zero_point);
+        (inputs, PairOperation { zero_points, factor })
+    }
+
+    /// A pair of both inputs.
+    fn pair(&self, mapping: Mapping<'a>) -> Mapping<'a> {
+        let ([first, second], pair) = self.pair_operation();
         let [from, to] = [first, second].map(|id| self.place(id).line);
         Mapping {
             channel_stride: to.wrapping_sub(from) & 0xffff,
             channel_blocks: 2,
-            pair: PairOperation {
-                zero_points: [first, second].map(|id| self.network.quantization(id).zero_point),
-                factor,
-            },
+            pair,
             input: self.place(first),
             ..mapping
         }
@@ -409,7 +413,8 @@ impl<'a> Context<'a> {
         };
         let command = ChunkCommand::Compute(compute);
         let lookup = is_lookup.then_some(self.index);
-        Ok(Chunk { layer: self.index, slice, command, weights, parameter_lines: blocks, lookup })
+        let residual = None;
+        Ok(Chunk { layer: self.index, slice, command, weights, parameter_lines: blocks, lookup, residual })
     }
 
     /// A mode whose activations are the vector unit's: padding depends on it.

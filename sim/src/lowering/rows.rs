@@ -46,6 +46,7 @@ impl Context<'_> {
             weights: ChunkWeights::None,
             parameter_lines: blocks,
             lookup: None,
+            residual: None,
         })
     }
 

@@ -4,7 +4,7 @@
 //! better depends on the memory, on the layer, and on its neighbours, whose weights are loaded ahead as well; so each
 //! way to cut is simulated.
 
-use bitmill_accelerator::{Accelerator, Queue};
+use bitmill_accelerator::{Accelerator, Opcode, Queue};
 
 use crate::machine::{Timings, Trace, run_knowing};
 use crate::{Program, SimulationError};
@@ -83,7 +83,7 @@ impl Candidate {
         let mut waits = vec![0; layers];
         let mut done = 0;
         for (planned, command) in self.program.commands.iter().zip(&self.trace.commands) {
-            if command.queue == Queue::Compute {
+            if command.queue == Queue::Compute && planned.command.opcode() != Opcode::Residual {
                 commands[planned.layer] += 1;
                 waits[planned.layer] += command.start - done;
                 done = command.done;

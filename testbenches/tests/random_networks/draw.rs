@@ -31,7 +31,7 @@ pub fn accelerator(random: &mut Random, bits: u32) -> (Accelerator, String) {
         "name: drawn\nprecision: {{activations: int{bits}, weights: int{bits}}}\n\
          pe: {{kind: integer, lanes: {lanes}}}\narray: {{rows: {rows}, columns: {columns}, input_dilation: {}}}\n\
          scratchpads: {{activations_kib: {}, banks_per_row: {}, weights_kib: {}, parameters_kib: {}}}\n\
-         vector: {{rows: {drained}, lookup_tables: {}}}\n\
+         vector: {{rows: {drained}, lookup_tables: {}, residual: {}}}\n\
          memory: {{width_bits: {}, burst_beats: {}, outstanding_reads: {}, outstanding_writes: {}, \
          latency_cycles: {}, beat_interval_cycles: {}}}\n",
         one_of(random, &[1, 2, 4, 8]),
@@ -40,6 +40,7 @@ pub fn accelerator(random: &mut Random, bits: u32) -> (Accelerator, String) {
         one_of(random, &[1, 2, 4]),
         one_of(random, &[1, 1, 2]),
         one_of(random, &[0, 1, 2, 3]),
+        random.one_in(2),
         one_of(random, &beat),
         within(random, 1, 20),
         within(random, 1, 4),

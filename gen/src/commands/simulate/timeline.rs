@@ -42,12 +42,13 @@ fn arguments(index: usize, command: &Command, times: &CommandTrace) -> Value {
     let mut arguments = json!({ "command": index, "start_cycle": times.start, "done_cycle": times.done });
     match command {
         Command::Load(transfer) | Command::Store(transfer) => arguments["beats"] = transfer.beats.into(),
-        Command::Compute(_) | Command::Rows(_) | Command::Sample(_) => {
+        Command::Compute(_) | Command::Rows(_) | Command::Sample(_) | Command::Residual(_) => {
             let compute = &times.compute;
             arguments["setup_cycles"] = compute.setup_cycles.into();
             arguments["step_cycles"] = compute.step_cycles.into();
             arguments["row_cycles"] = compute.row_cycles.into();
             arguments["sample_cycles"] = compute.sample_cycles.into();
+            arguments["residual_cycles"] = compute.residual_cycles.into();
             arguments["conflict_cycles"] = compute.conflict_cycles.into();
             arguments["drain_cycles"] = compute.drain_cycles.into();
             arguments["finish_cycles"] = compute.finish_cycles.into();

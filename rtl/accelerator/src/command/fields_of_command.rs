@@ -216,6 +216,15 @@ pub mod fields {
     /// Line of the first pixel's masks.
     pub const MASK_LINE: Field = unsigned("mask_line", 7, 16, 16);
 
+    // Residual; the meanings stand at `Residual`. It shares places with compute commands where the meaning is the same.
+
+    /// The results come second, else first.
+    pub const SUM_IS_SECOND: Field = unsigned("sum_is_second", 0, 12, 1);
+    /// Factor of what has been joined.
+    pub const MULTIPLIER: Field = unsigned("multiplier", 3, 0, 31);
+    /// Its shift.
+    pub const MULTIPLIER_SHIFT: Field = unsigned("multiplier_shift", 3, 31, 6);
+
     /// Fields that every command has.
     pub const COMMON: [&Field; 3] = [&OPCODE, &WAIT, &POST];
     /// Fields of loads and stores.
@@ -302,10 +311,27 @@ pub mod fields {
         &MASK_LINE,
         &OUTPUT_LINE,
     ];
+    /// Fields of residuals.
+    pub const RESIDUAL: [&Field; 13] = [
+        &SUM_IS_SECOND,
+        &FIRST_ZERO_POINT,
+        &ZERO_POINT,
+        &LOW,
+        &HIGH,
+        &INPUT_LINE,
+        &ROUNDING,
+        &MULTIPLIER,
+        &MULTIPLIER_SHIFT,
+        &PAIR_FACTOR,
+        &PAIR_SHIFT,
+        &MULTIPLIES,
+        &SECOND_ZERO_POINT,
+    ];
 
     /// All of them, in the order of this page.
     pub fn all() -> impl Iterator<Item = &'static Field> {
-        let own = ROWS.into_iter().chain(SAMPLE).filter(|field| !COMPUTE.contains(field));
+        let own = ROWS.into_iter().chain(SAMPLE).chain(RESIDUAL);
+        let own = own.filter(|field| !COMPUTE.contains(field) && !PAIR.contains(field));
         COMMON.into_iter().chain(TRANSFER).chain(COMPUTE).chain(PAIR).chain(STRIDED).chain(SLICE).chain(own)
     }
 }

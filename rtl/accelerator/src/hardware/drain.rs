@@ -11,7 +11,7 @@ use bitmill_units::common::pair;
 
 use super::groups::block_stride;
 use super::scratchpad::group_bits;
-use super::{by_output, choose, later};
+use super::{by_output, choose, later, residual};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind, Field};
 
@@ -49,6 +49,13 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let words = super::command_inputs(&m, &words(accelerator));
     m.group("From the sequencer");
     let tile_ready = m.input("tile_ready_i", unsigned(1));
+    let is_joined = accelerator.residual().map(|_| {
+        m.input_with_comment(
+            "residual_i",
+            unsigned(1),
+            "results are joined with a tensor before they are written",
+        )
+    });
 
     let chunk = chunks(&m, accelerator, &words, start, tile_ready);
     let chunk = if accelerator.pair().is_some() { chunk.after_pairing(&m, &words) } else { chunk };
@@ -62,10 +69,18 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
 
     m.comment("The write follows when the chunk has been requantized.");
     let cycles = write_delay_cycles(accelerator);
-    let write = later(&m, "write", chunk.rows_written, cycles, true);
-    let line = later(&m, "line", chunk.output_line, cycles, false);
-    let group = later(&m, "group", chunk.group, cycles, false);
-    let last = later(&m, "final", chunk.is_final, cycles, true);
+    let written = |name, signal, reset| {
+        let requantized = later(&m, name, signal, cycles, reset);
+        let Some(is_joined) = is_joined else { return requantized };
+        let more = residual::join_cycles(accelerator);
+        // What the command before has written must not come out once more.
+        let joined = if reset { requantized.gate(is_joined) } else { requantized };
+        is_joined.mux(later(&m, &format!("residual_{name}"), joined, more, reset), requantized)
+    };
+    let write = written("write", chunk.rows_written, true);
+    let line = written("line", chunk.output_line, false);
+    let group = written("group", chunk.group, false);
+    let last = written("final", chunk.is_final, true);
     m.group("To the activations");
     m.output("write_o", write);
     m.output("write_group_o", group);

@@ -4,7 +4,7 @@
 use bitmill_hdl::{HdlError, InstanceHandle, ModuleBuilder, Signal, Wire, unsigned};
 
 use super::memory_side::MemorySide;
-use super::{rows, sampler};
+use super::{residual, rows, sampler};
 use crate::Accelerator;
 use crate::command::{Opcode, fields};
 
@@ -12,6 +12,7 @@ use crate::command::{Opcode, fields};
 pub(super) struct Others<'m> {
     pub row_units: Option<RowSide<'m>>,
     pub sampler: Option<SamplerSide<'m>>,
+    pub residual: Option<ResidualSide<'m>>,
 }
 
 /// The row units' instance.
@@ -68,6 +69,49 @@ impl<'m> SamplerSide<'m> {
     }
 }
 
+/// The instance that joins results with a tensor.
+pub(super) struct ResidualSide<'m> {
+    pub unit: InstanceHandle<'m>,
+    /// The command at the head of the queue is its own.
+    is_residual: Signal<'m>,
+    /// The line of activations that was read.
+    line: Vec<Wire<'m>>,
+}
+
+impl<'m> ResidualSide<'m> {
+    pub fn new(
+        m: &'m ModuleBuilder,
+        accelerator: &Accelerator,
+        queues: &MemorySide<'m>,
+    ) -> Result<Option<ResidualSide<'m>>, HdlError> {
+        let Some((pair, requantizer)) = residual::units(accelerator) else { return Ok(None) };
+        m.comment("Residuals: a command of theirs says what the results of the next one are joined with.");
+        let module = residual::module(accelerator, pair, requantizer)?;
+        let (is_residual, unit) = beside(m, queues, Opcode::Residual, &module, &residual::WORDS);
+        Ok(Some(ResidualSide { unit, is_residual, line: line_wires(m, accelerator, unit, "other_word") }))
+    }
+
+    /// Ties it to sequencer and drain.
+    pub fn follow(&self, sequencer: InstanceHandle<'m>, drain: InstanceHandle<'m>) {
+        let active = self.unit.output("active_o");
+        sequencer.input("residual_i", active);
+        sequencer.input("pause_i", self.unit.output("read_o"));
+        drain.input("residual_i", active);
+        for port in ["tile_done", "tile_blocks", "group_ends"] {
+            self.unit.input(&format!("{port}_i"), sequencer.output(&format!("{port}_o")));
+        }
+        for port in ["block", "group"] {
+            self.unit.input(&format!("{port}_i"), drain.output(&format!("{port}_o")));
+        }
+        self.unit.input("array_done_i", drain.output("done_o"));
+    }
+
+    /// Hands it the line that was read.
+    pub fn read_words(&self, line: &[Signal<'m>]) {
+        self.line.iter().zip(line).for_each(|(wire, word)| wire.drive(*word));
+    }
+}
+
 /// Whether the command at the head of the queue is one of `opcode`, and the unit that runs it.
 fn beside<'m>(
     m: &'m ModuleBuilder,
@@ -108,7 +152,9 @@ impl<'m> Others<'m> {
     /// Whether a command of the array or the vector unit starts.
     pub fn array_starts(&self, m: &'m ModuleBuilder, queues: &MemorySide<'m>) -> Signal<'m> {
         let rows = self.row_units.iter().map(|units| units.is_rows);
-        let theirs: Vec<Signal> = rows.chain(self.sampler.iter().map(|sampler| sampler.is_sample)).collect();
+        let samples = self.sampler.iter().map(|sampler| sampler.is_sample);
+        let residuals = self.residual.iter().map(|residual| residual.is_residual);
+        let theirs: Vec<Signal> = rows.chain(samples).chain(residuals).collect();
         match theirs[..] {
             [] => queues.compute_start,
             _ => queues.compute_start.and(m.any(&theirs).not()).named("array_starts"),
@@ -119,13 +165,17 @@ impl<'m> Others<'m> {
     /// units as well.
     pub fn line_read(&self, read: Signal<'m>, line: Signal<'m>) -> (Signal<'m>, Signal<'m>) {
         let units = self.row_units.iter().map(|units| units.unit);
-        units.chain(self.sampler.iter().map(|sampler| sampler.unit)).fold(
-            (read, line),
-            |(read, line), unit| {
-                let [reads, own] = ["read_o", "line_o"].map(|port| unit.output(port));
-                (read.or(reads), reads.mux(own, line))
-            },
-        )
+        let samplers = self.sampler.iter().map(|sampler| sampler.unit);
+        let residuals = self.residual.iter().map(|residual| residual.unit);
+        units.chain(samplers).chain(residuals).fold((read, line), |(read, line), unit| {
+            let [reads, own] = ["read_o", "line_o"].map(|port| unit.output(port));
+            (read.or(reads), reads.mux(own, line))
+        })
+    }
+
+    /// Whether the command is done, where another unit than `others` may be.
+    pub fn done(&self, others: Signal<'m>) -> Signal<'m> {
+        self.residual.as_ref().map_or(others, |residual| others.or(residual.unit.output("done_o")))
     }
 
     /// What a bank's read port is told at `port`, where the gatherer says `gathered`.
@@ -134,12 +184,18 @@ impl<'m> Others<'m> {
         sampler.map_or(gathered, |sampler| sampler.is_sample.mux(sampler.unit.output(port), gathered))
     }
 
-    /// The words that are written: samples do not go through the requantizers.
+    /// The words that are written: joined with a tensor, if that is asked for. Samples do not go through the requantizers.
     pub fn written(&self, requantized: &[Signal<'m>]) -> Vec<Signal<'m>> {
+        let join = |row: u32, word: Signal<'m>| {
+            let Some(residual) = &self.residual else { return word };
+            residual.unit.input(&format!("sum_{row}_i"), word);
+            residual.unit.output(&format!("joined_{row}_o"))
+        };
         let word = |(row, word): (u32, &Signal<'m>)| {
+            let word = join(row, *word);
             let sampler = self.sampler.as_ref();
             let sample = |side: &SamplerSide<'m>| side.unit.output(&sampler::sample_port(row));
-            sampler.map_or(*word, |side| side.is_sample.mux(sample(side), *word))
+            sampler.map_or(word, |side| side.is_sample.mux(sample(side), word))
         };
         (0..).zip(requantized).map(word).collect()
     }

@@ -19,7 +19,11 @@ pub(super) const SETTINGS: [&Field; 5] = [
     &fields::PAIR_SHIFT,
 ];
 
-/// The port of such a field: zero points are as narrow as activations.
+/// Their ports on a pair unit.
+pub(super) const PORTS: [&str; 5] =
+    ["first_zero_point_i", "second_zero_point_i", "multiplies_i", "factor_i", "shift_i"];
+
+/// The shape of such a field's port: zero points are as narrow as activations.
 pub(super) fn port_shape(unit: &Pair, field: &Field) -> Shape {
     let width = if field.shape.signed { unit.activation_bits() } else { field.shape.width };
     Shape { width, ..field.shape }
@@ -48,8 +52,7 @@ impl<'m> Pairing<'m> {
             m.ignore(group);
         }
         let port = |field: &Field| m.input(&format!("{}_i", field.name), port_shape(unit, field));
-        let ports = ["first_zero_point_i", "second_zero_point_i", "multiplies_i", "factor_i", "shift_i"];
-        let mut settings: Vec<_> = ports.into_iter().zip(SETTINGS.map(port)).collect();
+        let mut settings: Vec<_> = PORTS.into_iter().zip(SETTINGS.map(port)).collect();
         if unit.has_choice() {
             settings.extend(requantizer_settings.iter().filter(|(port, _)| *port == "rounding_i"));
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Register, Signal, bits_for, unsigned};
 
 use super::gather::{self, COLUMN, COORDINATE, INDEX, Move, Position, row_bits};
-use super::{by_mode, by_output, choose};
+use super::{by_mode, by_output, choose, residual};
 use crate::command::fields;
 use crate::{Accelerator, ComputeKind, WeightOrder};
 
@@ -34,6 +34,11 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let words = super::command_inputs(&m, &WORDS);
     m.group("From the gatherer");
     let step_done = m.input("step_done_i", unsigned(1));
+    let pauses = accelerator.residual().map(|_| {
+        m.group("From the unit that joins results with a tensor");
+        let active = m.input("residual_i", unsigned(1));
+        (active, m.input_with_comment("pause_i", unsigned(1), "it reads lines of the tensor"))
+    });
 
     let is_matrix = fields::KIND.of(&words).eq_value(ComputeKind::Matrix as i128).named("is_matrix");
     let fields_of_gather = gather::settings(accelerator);
@@ -54,8 +59,16 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     let waits = wait_q.q().any().named("drain_waits");
     let tile_done = step_done.and(counters.last).named("tile_done");
     let one = m.lit(DRAIN_BITS, 1);
-    wait_q.set_when(tile_done.or(waits), tile_done.mux(counters.drain_cycles, wait_q.q()).sub_wrapping(one));
+    let cycles = match pauses {
+        None => counters.drain_cycles,
+        Some((is_joined, _)) => {
+            let settle = m.lit(DRAIN_BITS, residual::settle_cycles(accelerator).into()).gate(is_joined);
+            counters.drain_cycles.add_wrapping(settle).named("wait_cycles")
+        }
+    };
+    wait_q.set_when(tile_done.or(waits), tile_done.mux(cycles, wait_q.q()).sub_wrapping(one));
     let may_step = stepping_q.q().and(counters.last.and(waits).not());
+    let may_step = pauses.map_or(may_step, |(_, pause)| may_step.and(pause.not()));
     let step = phases.repeats.map_or(may_step, |repeats| may_step.and(repeats.not())).named("step");
 
     for (index, field) in fields_of_gather.iter().enumerate() {
@@ -80,6 +93,12 @@ pub(super) fn module(accelerator: &Accelerator) -> Result<Arc<Module>, HdlError>
     m.output("tap_x_o", counters.tap.x);
     m.output("tap_index_o", counters.tap.index);
     operand_controls(&m, accelerator, &words, step_done, &counters, &phases, mode);
+    if pauses.is_some() {
+        m.group("To the unit that joins results with a tensor");
+        m.output("tile_done_o", phases.tile_done.unwrap_or(tile_done));
+        m.output("tile_blocks_o", phases.of_step(&m, step_done, "blocks_of_tile", counters.tile_blocks));
+        m.output("group_ends_o", phases.of_step(&m, step_done, "ends_group", counters.jumps));
+    }
     m.group("To the drain");
     // The result is there one latency of gatherer and PE (or vector lane) after the step; the drain looks one cycle ahead.
     let [of_array, of_lanes] = [ComputeKind::Matrix, ComputeKind::Lanes]
@@ -153,7 +172,9 @@ struct Counters<'m> {
     base_line: Signal<'m>,
     tap: Move<'m>,
     weight_line: Signal<'m>,
-    /// Cycles that the present tile takes to drain.
+    /// Blocks of the present tile.
+    tile_blocks: Signal<'m>,
+    /// Cycles that it takes to drain.
     drain_cycles: Signal<'m>,
 }
 
@@ -203,6 +224,8 @@ fn counters<'m>(
     remaining_q.set_when(start.or(group_ends), start.mux(fields::PIXELS.of(words), fewer));
     let last_group = remaining_q.q().le(rows).named("last_group");
 
+    let (blocks_of_tile, drain_cycles) =
+        drain_cycles(m, accelerator, blocks_left_q.q(), tile_blocks, remaining_q.q());
     let base_line =
         fields::INPUT_LINE.of(words).add_wrapping(group_line_q.q()).add_wrapping(channel_line_q.q());
     Counters {
@@ -214,7 +237,8 @@ fn counters<'m>(
         base_line,
         tap,
         weight_line: weight_line(m, words, start, step_done, tile_ends, group_ends),
-        drain_cycles: drain_cycles(m, accelerator, blocks_left_q.q(), tile_blocks, remaining_q.q()),
+        tile_blocks: blocks_of_tile,
+        drain_cycles,
     }
 }
 
@@ -246,14 +270,14 @@ fn weight_line<'m>(
     line_q.q()
 }
 
-/// Blocks of the tile times groups of rows that hold pixels.
+/// The blocks of the tile, and the cycles that it takes to drain: those times its groups of rows that hold pixels.
 fn drain_cycles<'m>(
     m: &'m ModuleBuilder,
     accelerator: &Accelerator,
     blocks_left: Signal<'m>,
     tile_blocks: Signal<'m>,
     remaining: Signal<'m>,
-) -> Signal<'m> {
+) -> (Signal<'m>, Signal<'m>) {
     m.comment("Cycles to drain the tile: its blocks times its groups of rows that hold pixels.");
     let drain_rows = accelerator.drain_rows();
     let all_groups = accelerator.rows() / drain_rows;
@@ -264,7 +288,7 @@ fn drain_cycles<'m>(
     let rounded = remaining.add(m.lit(remaining.width(), u64::from(drain_rows) - 1)).shr(log2);
     let all = m.lit(rounded.width(), all_groups.into());
     let groups = rounded.lt(all).mux(rounded, all).truncate(bits_for(all_groups.into()));
-    blocks.mul(groups).resize(DRAIN_BITS).named("drain_cycles")
+    (blocks, blocks.mul(groups).resize(DRAIN_BITS).named("drain_cycles"))
 }
 
 /// The tap's offset from the row's position.
@@ -299,6 +323,24 @@ struct Phases<'m> {
     number: Option<Signal<'m>>,
     /// The last cycle of a tile's last step.
     tile_done: Option<Signal<'m>>,
+}
+
+impl<'m> Phases<'m> {
+    /// `signal` as it was when the step was done, in the first of its cycles.
+    fn of_step(
+        &self,
+        m: &'m ModuleBuilder,
+        step_done: Signal<'m>,
+        name: &str,
+        signal: Signal<'m>,
+    ) -> Signal<'m> {
+        if self.repeats.is_none() {
+            return signal;
+        }
+        let kept_q = m.register(&format!("{name}_q"), signal.shape()).without_reset();
+        kept_q.set_when(step_done, signal);
+        step_done.mux(signal, kept_q.q())
+    }
 }
 
 fn phases<'m>(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bitmill_formats::Requantization;
 
 use super::drain::{pair_write_delay_cycles, write_delay_cycles};
+use super::residual;
 use crate::Accelerator;
 use crate::command::{COMMAND_BYTES, Compute, ComputeKind, Rows, Tokens, Walk};
 
@@ -12,6 +13,7 @@ pub use super::bursts::{PAGE_BYTES, burst_beats};
 pub use super::fetch::{AHEAD_COMMANDS, CHECK_CYCLES};
 /// Commands a queue holds, the running one included.
 pub use super::queue::DEPTH as QUEUE_DEPTH;
+pub use super::residual::RESIDUAL_CYCLES;
 pub use super::sampler::timing::{SampleTiming, sample};
 /// Bits of a token counter.
 pub use super::tokens::COUNTER_BITS as TOKEN_BITS;
@@ -28,6 +30,8 @@ pub struct ComputeTiming {
     pub conflict_cycles: u64,
     /// The last step of a tile waited for the tile before to be drained.
     pub drain_cycles: u64,
+    /// Lines of the tensor were read with which results are joined.
+    pub residual_cycles: u64,
     /// Points of a deformable convolution waited for a bank that others were reading.
     pub sample_cycles: u64,
     /// Row units worked on whole rows: sums, divisions, and results one after the other.
@@ -40,7 +44,7 @@ impl ComputeTiming {
     /// Cycles from the start event to the done event.
     pub fn duration_cycles(&self) -> u64 {
         let waits = self.setup_cycles + self.conflict_cycles + self.drain_cycles + self.finish_cycles;
-        self.step_cycles + self.row_cycles + self.sample_cycles + waits
+        self.step_cycles + self.row_cycles + self.residual_cycles + self.sample_cycles + waits
     }
 }
 
@@ -63,8 +67,8 @@ pub fn shape(command: &Compute) -> Compute {
     }
 }
 
-/// Timing of a compute command.
-pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
+/// Timing of a compute command, whose results are joined with a tensor where a residual command stands before it.
+pub fn compute(accelerator: &Accelerator, command: &Compute, is_joined: bool) -> ComputeTiming {
     let (rows, drain_rows) = (u64::from(accelerator.rows()), u64::from(accelerator.drain_rows()));
     let tile_blocks = match command.kind {
         ComputeKind::Matrix => {
@@ -86,6 +90,9 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
     let mut next_step = rows + 1;
     let mut may_end = 0;
     let mut drain = 0;
+    // Cycles behind a tile in which no step begins, and after its drain in which the next one must not end.
+    let mut pause = 0;
+    let settle = if is_joined { u64::from(residual::settle_cycles(accelerator)) } else { 0 };
     let mut positions = Position::first_group(accelerator.rows(), &command.walk);
     // Groups lie in few ways, and most are alike.
     let mut known: HashMap<Vec<Bearing>, Rounds> = HashMap::new();
@@ -104,14 +111,18 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
         positions.iter_mut().for_each(|row| *row = row.in_next_group(&command.walk));
         let drained_groups = present.div_ceil(drain_rows);
         for tile in 0..blocks.div_ceil(tile_blocks) {
+            timing.residual_cycles += pause;
+            next_step += pause;
             let before_last = rounds.all * channels - rounds.last + (taps * channels - 1) * held;
             let last_begins = (next_step + before_last).max(may_end);
             timing.step_cycles += taps * channels * (1 + held);
             timing.conflict_cycles += rounds.all * channels - taps * channels;
             timing.drain_cycles += last_begins - (next_step + before_last);
             let ends = last_begins + rounds.last - 1;
-            drain = drained_groups * (blocks - tile * tile_blocks).min(tile_blocks);
-            may_end = ends + drain;
+            let blocks_here = (blocks - tile * tile_blocks).min(tile_blocks);
+            drain = drained_groups * blocks_here;
+            may_end = ends + drain + settle;
+            pause = if is_joined { blocks_here } else { 0 };
             next_step = ends + 1 + held;
         }
     }
@@ -120,7 +131,8 @@ pub fn compute(accelerator: &Accelerator, command: &Compute) -> ComputeTiming {
         ComputeKind::Pair => pair_write_delay_cycles(accelerator),
         _ => write_delay_cycles(accelerator),
     };
-    timing.finish_cycles = latency + drain + u64::from(write_delay);
+    let join = if is_joined { residual::join_cycles(accelerator) } else { 0 };
+    timing.finish_cycles = latency + drain + u64::from(write_delay + join);
     timing
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 
 use super::memory_side::{MemorySide, memory_side};
-use super::others::{Others, Results, RowSide, SamplerSide};
+use super::others::{Others, ResidualSide, Results, RowSide, SamplerSide};
 use super::scratchpad::across;
 use super::{array, drain, gather, pairing, postprocessor, rows, scratchpad, sequencer, vector};
 use crate::command::{COMMAND_WORDS, Queue, fields};
@@ -97,6 +97,7 @@ fn compute<'m>(
     let others = Others {
         row_units: RowSide::new(m, accelerator, queues)?,
         sampler: SamplerSide::new(m, accelerator, queues)?,
+        residual: ResidualSide::new(m, accelerator, queues)?,
     };
     let start = others.array_starts(m, queues);
 
@@ -112,8 +113,11 @@ fn compute<'m>(
     let mut inputs = vec![("start_i", start), ("tile_ready_i", sequencer.output("tile_ready_o"))];
     inputs.extend(command(&drain::words(accelerator)));
     let drain = m.instance("i_drain", &drain::module(accelerator)?, &inputs);
+    if let Some(residual) = &others.residual {
+        residual.follow(sequencer, drain);
+    }
     let results = Results { drain, others: &others };
-    done.drive(results.output("done_o"));
+    done.drive(others.done(results.output("done_o")));
 
     let lines = |target: Target, role: &str, read: Signal<'m>, line: Signal<'m>| {
         let load = &queues.load;
@@ -149,6 +153,10 @@ fn compute<'m>(
     if let Some(sampler) = &others.sampler {
         sampler.read_words(&line, &words);
         running = running.or(sampler.unit.output("running_o"));
+    }
+    if let Some(residual) = &others.residual {
+        residual.read_words(&line);
+        running = running.or(residual.unit.output("done_o"));
     }
     Ok(ComputeOutputs {
         running,
