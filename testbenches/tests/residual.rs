@@ -184,6 +184,8 @@ fn residuals_in_the_interpreter() {
         Hardware { drained: 4, ..COMMON },
         Hardware { columns: 12, drained: 2, banks: 2, ..COMMON },
         Hardware { rows: 1, columns: 4, ..COMMON },
+        // Drains longer than steps: lines must wait until the chunks of the tile before have been taken.
+        Hardware { rows: 8, columns: 4, ..COMMON },
         Hardware { kind: "bit_serial", banks: 4, ..COMMON },
     ] {
         for (number, join) in (0..).zip(JOINS) {
