@@ -9,9 +9,13 @@ mod digits;
 
 use std::sync::Arc;
 
-use bitmill_accelerator::{Accelerator, COMMAND_WORDS, Fault, Field, MAGIC, Queue, fields, registers};
+use bitmill_accelerator::{
+    Accelerator, COMMAND_WORDS, Command, Fault, Field, MAGIC, PairOperation, Queue, Residual, Tokens, fields,
+    registers,
+};
+use bitmill_formats::{Multiplier, Requantization};
 use bitmill_hdl::{Module, Op};
-use bitmill_sim::{Keep, Program, Trace, lower, run, unpack_tensor};
+use bitmill_sim::{Keep, PlannedCommand, Program, Trace, lower, run, unpack_tensor};
 use bitmill_testbenches::Verilator;
 use bitmill_testbenches::accelerator::{
     Conditions, Execution, MemoryFault, Session, Step, interpret, outcome_registers, run_once,
@@ -182,6 +186,33 @@ fn error_responses_stop_the_run_and_name_the_command() {
             assert_eq!(ended.last(&registers::STATUS), Some(registers::ERROR_STOP.mask()));
         }
     }
+}
+
+#[test]
+fn a_residual_that_no_command_took_is_forgotten_by_the_next_run() {
+    let bench = Bench::new("vector: {residual: true}\n");
+    let factor = Multiplier::nearest(0.25).expect("a legal factor");
+    let residual = Command::Residual(Residual {
+        tokens: Tokens::default(),
+        pair: PairOperation::default(),
+        sum_is_second: false,
+        multiplier: factor,
+        rounding: Requantization::DyadicHalfUp,
+        zero_point: 5,
+        low: -9,
+        high: 9,
+        input_line: 0,
+    });
+    let mut image = bench.image.clone();
+    image.resize(image.len().next_multiple_of(64), 0);
+    let mut alone = bench.program.clone();
+    alone.command_address = image.len() as u32;
+    alone.commands = vec![PlannedCommand { command: residual, layer: 0 }];
+    image.extend(residual.encode().expect("legal fields").iter().flat_map(|word| word.to_le_bytes()));
+    let mut script = start_and_wait(&alone);
+    script.extend(run_once(&bench.program));
+    let execution = bench.execute(&script, Conditions::default(), &image);
+    bench.is_right(&execution);
 }
 
 #[test]

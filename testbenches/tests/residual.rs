@@ -92,6 +92,11 @@ fn multiplier(real: f64) -> Multiplier {
 
 /// Two convolutions, the second with a kernel of `kernel`, and the join of what both make.
 fn network(shape: Shape, channels: usize, kernel: usize, join: Join) -> QuantizedNetwork {
+    block(shape, channels, kernel, join, false)
+}
+
+/// The same, where `read_again` with a layer behind the join that reads the second convolution's results too.
+fn block(shape: Shape, channels: usize, kernel: usize, join: Join, read_again: bool) -> QuantizedNetwork {
     let mut graph = Network::new("block", Tensor { name: "x".to_owned(), shape }).expect("a legal shape");
     let convolution = |kernel: usize| {
         let window = Window { padding: Padding::same(kernel / 2), ..Window::square(kernel) };
@@ -101,9 +106,14 @@ fn network(shape: Shape, channels: usize, kernel: usize, join: Join) -> Quantize
     let second = graph.push("second", convolution(kernel), vec![first]).expect("a legal layer");
     let inputs = if join.sum_is_second { vec![first, second] } else { vec![second, first] };
     graph.push("join", join.operation, inputs).expect("equal shapes");
+    if read_again {
+        let copy = Operation::AveragePool { window: Window::square(1) };
+        graph.push("again", copy, vec![second]).expect("a copy");
+    }
     let format = ActivationFormat::signed(8).expect("a legal width");
-    let quantizations =
-        [-3, 17, -40, 5].map(|zero_point| Quantization { format, scale: 0.5, zero_point }).to_vec();
+    let zero_points = [-3, 17, -40, 5, 9].into_iter().take(graph.tensors().len());
+    let quantizations: Vec<Quantization> =
+        zero_points.map(|zero_point| Quantization { format, scale: 0.5, zero_point }).collect();
     let mut random = Random::new(7);
     let layers = graph.layers().iter().zip(&quantizations[1..]).map(|(layer, output)| {
         let terms = layer.operation.terms(graph.input_shape(layer)) as f64;
@@ -233,9 +243,10 @@ fn what_is_read_elsewhere_has_a_pass_of_its_own() {
         let program = lower(&accelerator, network, keep).expect("it fits");
         program.commands.iter().filter(|planned| planned.command.opcode() == Opcode::Residual).count()
     };
-    let network = network(Shape::new(6, 7, 9), 28, 3, JOINS[0]);
-    assert!(residuals(&network, Keep::Output) > 0);
-    assert_eq!(residuals(&network, Keep::Every), 0, "every tensor is stored");
+    let blocks = [false, true].map(|read_again| block(Shape::new(6, 7, 9), 28, 3, JOINS[0], read_again));
+    assert!(residuals(&blocks[0], Keep::Output) > 0);
+    assert_eq!(residuals(&blocks[0], Keep::Every), 0, "every tensor is stored");
+    assert_eq!(residuals(&blocks[1], Keep::Output), 0, "another layer reads what would not be written");
 }
 
 #[test]

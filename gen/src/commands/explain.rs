@@ -144,6 +144,9 @@ impl<'a> Explained<'a> {
 
     /// The limit that binds, and what would move it.
     fn limit(&self) -> String {
+        if self.layer.cycles == 0 {
+            return "none: the layer before does it on the way of its results".to_owned();
+        }
         let compute = &self.layer.compute;
         let stalls = [
             (
@@ -159,7 +162,7 @@ impl<'a> Explained<'a> {
             (compute.drain_cycles, "draining: vector.rows would help"),
             (
                 compute.residual_cycles,
-                "reading what results are joined with: vector.residual false would help",
+                "reading what results are joined with: a pass of its own, without vector.residual, would take longer",
             ),
             (
                 compute.setup_cycles + compute.finish_cycles,

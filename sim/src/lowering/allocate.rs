@@ -51,7 +51,7 @@ pub(super) fn word_that_holds<'a>(accelerator: &'a Accelerator, format: &Format)
 
 /// How `tensor` lies in words, and what its channels beyond the last hold: the zero point as the layer that makes
 /// the tensor clamps it.
-fn tensor_word(
+pub(super) fn tensor_word(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
     tensor: TensorId,

@@ -4,7 +4,7 @@
 use bitmill_accelerator::{Accelerator, Residual, Tokens};
 use bitmill_model::{Operation, QuantizedNetwork, TensorId};
 
-use super::allocate::{Places, word_that_holds};
+use super::allocate::{Places, tensor_word};
 use super::chunk::Slice;
 use super::deformable;
 use super::layer::Context;
@@ -24,8 +24,8 @@ pub(super) fn takes_next(
     // The vector unit's words are looked up and joined.
     let mut tensors = behind.inputs.iter().chain([&behind.output]);
     let are_of_vector_unit = tensors.all(|&tensor| {
-        let word = word_that_holds(accelerator, &network.quantization(tensor).format.name());
-        word.is_some() && word == accelerator.vector_word()
+        let word = tensor_word(accelerator, network, tensor).ok();
+        word.is_some_and(|(word, _)| Some(&word) == accelerator.vector_word())
     });
     keep == Keep::Output
         && (readers, inputs) == (1, 1)
@@ -38,22 +38,21 @@ pub(super) fn takes_next(
                 accelerator.residual().is_some()
                     && layer.operation.is_matrix()
                     && !is_sliced(network, index)
-                    && joins_alike(network, index + 1)
+                    && joins_alike(accelerator, network, index + 1)
             }
             _ => false,
         }
 }
 
 /// Whether a layer joins its inputs as pairs do, all channels by one factor.
-fn joins_alike(network: &QuantizedNetwork, index: usize) -> bool {
+fn joins_alike(accelerator: &Accelerator, network: &QuantizedNetwork, index: usize) -> bool {
     let (layer, parameters) = (&network.graph().layers()[index], &network.layers()[index]);
     let is_pair = layer.operation == Operation::Multiply || !parameters.input_multipliers.is_empty();
     let has_no_bias = parameters.bias.iter().all(|bias| *bias == 0);
     // What is joined in the channels beyond the last stands for zero then.
     let has_zero = |tensor: &TensorId| {
-        let maker = network.pairs().find(|(layer, _)| layer.output == *tensor);
-        let zero_point = network.quantization(*tensor).zero_point;
-        maker.is_none_or(|(_, maker)| (maker.low..=maker.high).contains(&zero_point))
+        let word = tensor_word(accelerator, network, *tensor);
+        word.is_ok_and(|(_, idle)| idle == network.quantization(*tensor).zero_point)
     };
     is_pair
         && has_no_bias

@@ -1,7 +1,9 @@
-//! The units beside the array that take commands of their own, row units and sampler, and what they share with it: the
+//! The units beside the array that take commands of their own, row units, sampler and what joins results, and what they share with it: the
 //! start of commands, the activations' ports, and the path of results.
 
-use bitmill_hdl::{HdlError, InstanceHandle, ModuleBuilder, Signal, Wire, unsigned};
+use std::sync::Arc;
+
+use bitmill_hdl::{HdlError, InstanceHandle, Module, ModuleBuilder, Signal, Wire, unsigned};
 
 use super::memory_side::MemorySide;
 use super::{residual, rows, sampler};
@@ -10,116 +12,37 @@ use crate::command::{Opcode, fields};
 
 /// The units that there are.
 pub(super) struct Others<'m> {
-    pub row_units: Option<RowSide<'m>>,
-    pub sampler: Option<SamplerSide<'m>>,
-    pub residual: Option<ResidualSide<'m>>,
+    pub row_units: Option<Side<'m>>,
+    pub sampler: Option<Side<'m>>,
+    pub residual: Option<Side<'m>>,
 }
 
-/// The row units' instance.
-pub(super) struct RowSide<'m> {
-    pub unit: InstanceHandle<'m>,
-    /// The command at the head of the queue is theirs.
-    pub is_rows: Signal<'m>,
-    /// The line of activations that was read.
-    pub line: Vec<Wire<'m>>,
-}
-
-impl<'m> RowSide<'m> {
-    pub fn new(
-        m: &'m ModuleBuilder,
-        accelerator: &Accelerator,
-        queues: &MemorySide<'m>,
-    ) -> Result<Option<RowSide<'m>>, HdlError> {
-        let Some(units) = accelerator.row_units() else { return Ok(None) };
-        m.comment("Row units: a command is theirs or array's and vector unit's.");
-        let module = rows::module(accelerator, units)?;
-        let (is_rows, unit) = beside(m, queues, Opcode::Rows, &module, &rows::WORDS);
-        Ok(Some(RowSide { unit, is_rows, line: line_wires(m, accelerator, unit, "line_word") }))
-    }
-}
-
-/// The sampler's instance.
-pub(super) struct SamplerSide<'m> {
+/// A unit that takes commands of its own and reads lines of activations.
+pub(super) struct Side<'m> {
     pub unit: InstanceHandle<'m>,
     /// The command at the head of the queue is its own.
-    is_sample: Signal<'m>,
+    pub is_its: Signal<'m>,
     /// The line of activations that was read.
     line: Vec<Wire<'m>>,
 }
 
-impl<'m> SamplerSide<'m> {
-    pub fn new(
-        m: &'m ModuleBuilder,
-        accelerator: &Accelerator,
-        queues: &MemorySide<'m>,
-    ) -> Result<Option<SamplerSide<'m>>, HdlError> {
-        let Some(sampler) = accelerator.sampler() else { return Ok(None) };
-        m.comment("Sampler: its commands are those of deformable convolutions.");
-        let module = sampler::module(accelerator, sampler)?;
-        let (is_sample, unit) = beside(m, queues, Opcode::Sample, &module, &sampler::WORDS);
-        Ok(Some(SamplerSide { unit, is_sample, line: line_wires(m, accelerator, unit, "told_word") }))
-    }
-
-    /// Hands it the line and the banks' words that were read.
-    pub fn read_words(&self, line: &[Signal<'m>], banks: &[Wire<'m>]) {
-        self.line.iter().zip(line).for_each(|(wire, word)| wire.drive(*word));
-        for (bank, word) in banks.iter().enumerate() {
-            self.unit.input(&format!("bank_word_{bank}_i"), word.value());
-        }
-    }
-}
-
-/// The instance that joins results with a tensor.
-pub(super) struct ResidualSide<'m> {
-    pub unit: InstanceHandle<'m>,
-    /// The command at the head of the queue is its own.
-    is_residual: Signal<'m>,
-    /// The line of activations that was read.
-    line: Vec<Wire<'m>>,
-}
-
-impl<'m> ResidualSide<'m> {
-    pub fn new(
-        m: &'m ModuleBuilder,
-        accelerator: &Accelerator,
-        queues: &MemorySide<'m>,
-    ) -> Result<Option<ResidualSide<'m>>, HdlError> {
-        let Some((pair, requantizer)) = residual::units(accelerator) else { return Ok(None) };
-        m.comment("Residuals: a command of theirs says what the results of the next one are joined with.");
-        let module = residual::module(accelerator, pair, requantizer)?;
-        let (is_residual, unit) = beside(m, queues, Opcode::Residual, &module, &residual::WORDS);
-        Ok(Some(ResidualSide { unit, is_residual, line: line_wires(m, accelerator, unit, "other_word") }))
-    }
-
-    /// Ties it to sequencer and drain.
-    pub fn follow(&self, sequencer: InstanceHandle<'m>, drain: InstanceHandle<'m>) {
-        let active = self.unit.output("active_o");
-        sequencer.input("residual_i", active);
-        sequencer.input("pause_i", self.unit.output("read_o"));
-        drain.input("residual_i", active);
-        for port in ["tile_done", "tile_blocks", "group_ends"] {
-            self.unit.input(&format!("{port}_i"), sequencer.output(&format!("{port}_o")));
-        }
-        for port in ["block", "group"] {
-            self.unit.input(&format!("{port}_i"), drain.output(&format!("{port}_o")));
-        }
-        self.unit.input("array_done_i", drain.output("done_o"));
-    }
-
+impl<'m> Side<'m> {
     /// Hands it the line that was read.
-    pub fn read_words(&self, line: &[Signal<'m>]) {
+    pub fn read_line(&self, line: &[Signal<'m>]) {
         self.line.iter().zip(line).for_each(|(wire, word)| wire.drive(*word));
     }
 }
 
-/// Whether the command at the head of the queue is one of `opcode`, and the unit that runs it.
+/// The unit that runs the commands of `opcode`, as `module`, which reads `words` of them. Its lines are named `line`.
 fn beside<'m>(
     m: &'m ModuleBuilder,
+    accelerator: &Accelerator,
     queues: &MemorySide<'m>,
     opcode: Opcode,
-    module: &std::sync::Arc<bitmill_hdl::Module>,
+    module: &Arc<Module>,
     words: &[usize],
-) -> (Signal<'m>, InstanceHandle<'m>) {
+    line: &str,
+) -> Side<'m> {
     let (place, name) = (fields::OPCODE, opcode.name());
     let code = queues.compute_words[place.word].slice(place.lsb, place.shape.width);
     let is_its = code.eq_value(opcode.code().into()).named(&format!("is_{name}"));
@@ -129,32 +52,84 @@ fn beside<'m>(
         unit.input(&format!("word_{index}_i"), queues.compute_words[index]);
     }
     unit.reset_when(queues.reset);
-    (is_its, unit)
-}
-
-/// Wires for the line of activations that `unit` reads, a word for each row.
-fn line_wires<'m>(
-    m: &'m ModuleBuilder,
-    accelerator: &Accelerator,
-    unit: InstanceHandle<'m>,
-    name: &str,
-) -> Vec<Wire<'m>> {
-    let word = unsigned(accelerator.word_bits());
     let wire = |row: u32| {
-        let wire = m.wire(&format!("{name}_{row}"), word);
+        let wire = m.wire(&format!("{line}_{row}"), unsigned(accelerator.word_bits()));
         unit.input(&format!("line_word_{row}_i"), wire.value());
         wire
     };
-    (0..accelerator.rows()).map(wire).collect()
+    Side { unit, is_its, line: (0..accelerator.rows()).map(wire).collect() }
 }
 
 impl<'m> Others<'m> {
+    pub fn new(
+        m: &'m ModuleBuilder,
+        accelerator: &Accelerator,
+        queues: &MemorySide<'m>,
+    ) -> Result<Others<'m>, HdlError> {
+        let mut others = Others { row_units: None, sampler: None, residual: None };
+        if let Some(units) = accelerator.row_units() {
+            m.comment("Row units: a command is theirs or array's and vector unit's.");
+            let module = rows::module(accelerator, units)?;
+            let side = beside(m, accelerator, queues, Opcode::Rows, &module, &rows::WORDS, "line_word");
+            others.row_units = Some(side);
+        }
+        if let Some(sampler) = accelerator.sampler() {
+            m.comment("Sampler: its commands are those of deformable convolutions.");
+            let module = sampler::module(accelerator, sampler)?;
+            let side = beside(m, accelerator, queues, Opcode::Sample, &module, &sampler::WORDS, "told_word");
+            others.sampler = Some(side);
+        }
+        if let Some((pair, requantizer)) = residual::units(accelerator) {
+            m.comment(
+                "Residuals: a command of theirs says what the results of the next one are joined with.",
+            );
+            let module = residual::module(accelerator, pair, requantizer)?;
+            let side =
+                beside(m, accelerator, queues, Opcode::Residual, &module, &residual::WORDS, "other_word");
+            side.unit.input("run_start_i", queues.run_start);
+            others.residual = Some(side);
+        }
+        Ok(others)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Side<'m>> {
+        [&self.row_units, &self.sampler, &self.residual].into_iter().flatten()
+    }
+
+    /// Ties what joins results with a tensor to sequencer and drain.
+    pub fn join_results(&self, sequencer: InstanceHandle<'m>, drain: InstanceHandle<'m>) {
+        let Some(Side { unit, .. }) = &self.residual else { return };
+        let active = unit.output("active_o");
+        sequencer.input("residual_i", active);
+        sequencer.input("pause_i", unit.output("read_o"));
+        drain.input("residual_i", active);
+        for port in ["tile_done", "tile_blocks", "group_ends"] {
+            unit.input(&format!("{port}_i"), sequencer.output(&format!("{port}_o")));
+        }
+        for port in ["block", "group"] {
+            unit.input(&format!("{port}_i"), drain.output(&format!("{port}_o")));
+        }
+        unit.input("array_done_i", drain.output("done_o"));
+    }
+
+    /// Hands each unit the line that was read, and the sampler the banks' words.
+    pub fn read(&self, line: &[Signal<'m>], banks: &[Wire<'m>]) {
+        self.all().for_each(|side| side.read_line(line));
+        for (bank, word) in banks.iter().enumerate() {
+            if let Some(sampler) = &self.sampler {
+                sampler.unit.input(&format!("bank_word_{bank}_i"), word.value());
+            }
+        }
+    }
+
+    /// Whether one of them runs a command, or array and vector unit do.
+    pub fn running(&self, array: Signal<'m>) -> Signal<'m> {
+        self.all().fold(array, |running, side| running.or(side.unit.output("running_o")))
+    }
+
     /// Whether a command of the array or the vector unit starts.
     pub fn array_starts(&self, m: &'m ModuleBuilder, queues: &MemorySide<'m>) -> Signal<'m> {
-        let rows = self.row_units.iter().map(|units| units.is_rows);
-        let samples = self.sampler.iter().map(|sampler| sampler.is_sample);
-        let residuals = self.residual.iter().map(|residual| residual.is_residual);
-        let theirs: Vec<Signal> = rows.chain(samples).chain(residuals).collect();
+        let theirs: Vec<Signal> = self.all().map(|side| side.is_its).collect();
         match theirs[..] {
             [] => queues.compute_start,
             _ => queues.compute_start.and(m.any(&theirs).not()).named("array_starts"),
@@ -164,10 +139,7 @@ impl<'m> Others<'m> {
     /// Whether a line of activations is read, and which: the ports on which the store DMA reads whole lines serve these
     /// units as well.
     pub fn line_read(&self, read: Signal<'m>, line: Signal<'m>) -> (Signal<'m>, Signal<'m>) {
-        let units = self.row_units.iter().map(|units| units.unit);
-        let samplers = self.sampler.iter().map(|sampler| sampler.unit);
-        let residuals = self.residual.iter().map(|residual| residual.unit);
-        units.chain(samplers).chain(residuals).fold((read, line), |(read, line), unit| {
+        self.all().fold((read, line), |(read, line), Side { unit, .. }| {
             let [reads, own] = ["read_o", "line_o"].map(|port| unit.output(port));
             (read.or(reads), reads.mux(own, line))
         })
@@ -181,7 +153,7 @@ impl<'m> Others<'m> {
     /// What a bank's read port is told at `port`, where the gatherer says `gathered`.
     pub fn gathered(&self, port: &str, gathered: Signal<'m>) -> Signal<'m> {
         let sampler = self.sampler.as_ref();
-        sampler.map_or(gathered, |sampler| sampler.is_sample.mux(sampler.unit.output(port), gathered))
+        sampler.map_or(gathered, |sampler| sampler.is_its.mux(sampler.unit.output(port), gathered))
     }
 
     /// The words that are written: joined with a tensor, if that is asked for. Samples do not go through the requantizers.
@@ -194,8 +166,8 @@ impl<'m> Others<'m> {
         let word = |(row, word): (u32, &Signal<'m>)| {
             let word = join(row, *word);
             let sampler = self.sampler.as_ref();
-            let sample = |side: &SamplerSide<'m>| side.unit.output(&sampler::sample_port(row));
-            sampler.map_or(word, |side| side.is_sample.mux(sample(side), word))
+            let sample = |side: &Side<'m>| side.unit.output(&sampler::sample_port(row));
+            sampler.map_or(word, |side| side.is_its.mux(sample(side), word))
         };
         (0..).zip(requantized).map(word).collect()
     }
@@ -212,9 +184,9 @@ impl<'m> Results<'_, 'm> {
     pub fn output(&self, port: &str) -> Signal<'m> {
         let drained = self.drain.output(port);
         let rows = self.others.row_units.as_ref();
-        let said = rows.map_or(drained, |units| units.is_rows.mux(units.unit.output(port), drained));
+        let said = rows.map_or(drained, |units| units.is_its.mux(units.unit.output(port), drained));
         // The sampler needs no parameters.
         let sampler = self.others.sampler.as_ref().filter(|_| !port.starts_with("parameter"));
-        sampler.map_or(said, |sampler| sampler.is_sample.mux(sampler.unit.output(port), said))
+        sampler.map_or(said, |sampler| sampler.is_its.mux(sampler.unit.output(port), said))
     }
 }

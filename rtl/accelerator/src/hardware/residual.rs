@@ -83,9 +83,11 @@ pub(super) fn module(
         ends_group: m.input_with_comment("group_ends_i", unsigned(1), "the tile is its pixels' last"),
     };
     let array_done = m.input("array_done_i", unsigned(1));
+    let run_start =
+        m.input_with_comment("run_start_i", unsigned(1), "what an earlier run has left is forgotten");
     let active_q = m.register("active_q", unsigned(1));
     let active = active_q.q();
-    active_q.set_when(start.or(array_done), start);
+    active_q.set_when(m.any(&[start, array_done, run_start]), start);
     let reads = Reads::new(&m, accelerator, &words, start, active, tile);
 
     let kept = kept_words(&m, accelerator, &reads);
@@ -122,7 +124,9 @@ pub(super) fn module(
     m.output("line_o", reads.line);
     m.group("Status");
     m.output_with_comment("active_o", active, "the results of the present command are joined");
-    m.output("done_o", m.delay("done_q", start));
+    let done = m.delay("done_q", start);
+    m.output("running_o", done);
+    m.output("done_o", done);
     m.finish()
 }
 
@@ -219,8 +223,8 @@ struct Tile<'m> {
 struct Reads<'m> {
     active: Signal<'m>,
     line: Signal<'m>,
-    /// The block of the tile whose line is read.
-    block: Signal<'m>,
+    /// The block of the tile whose line is read, where there are several.
+    block: Option<Signal<'m>>,
 }
 
 impl<'m> Reads<'m> {
@@ -239,9 +243,13 @@ impl<'m> Reads<'m> {
         let reads = left_q.q().any().named("reads");
         let fewer = left_q.q().sub_wrapping(m.lit(count, 1));
         left_q.set_when(begins.or(reads), begins.mux(tile.blocks, fewer));
-        let block_q = m.register("block_q", unsigned(block_bits(accelerator))).without_reset();
-        let first_block = m.lit(block_q.q().width(), 0);
-        block_q.set_when(begins.or(reads), begins.mux(first_block, block_q.q().increment()));
+        let blocks = accelerator.vector_word().map_or(1, |word| accelerator.blocks_per_tile(word));
+        let block = (blocks > 1).then(|| {
+            let block_q = m.register("block_q", unsigned(block_bits(accelerator))).without_reset();
+            let first_block = m.lit(block_q.q().width(), 0);
+            block_q.set_when(begins.or(reads), begins.mux(first_block, block_q.q().increment()));
+            block_q.q()
+        });
         let ends_group_q = m.register("ends_group_q", unsigned(1)).without_reset();
         ends_group_q.set_when(begins, tile.ends_group);
 
@@ -256,7 +264,7 @@ impl<'m> Reads<'m> {
         let next_block = line_q.q().add_wrapping(block_stride(m, accelerator, words));
         let next = to_next_group.mux(next_first, next_block);
         line_q.set_when(start.or(reads), start.mux(of_command, next));
-        Reads { active: reads, line: line_q.q(), block: block_q.q() }
+        Reads { active: reads, line: line_q.q(), block }
     }
 }
 
@@ -269,18 +277,14 @@ fn kept_words<'m>(
     let Some(layout) = accelerator.vector_word() else { return Vec::new() };
     m.comment("Lines arrive a cycle after their reads.");
     let arrives = m.delay("line_arrives_q", reads.active);
-    let block = m.delay_data("arriving_block_q", reads.block);
-    let blocks = accelerator.blocks_per_tile(layout);
-    if blocks == 1 {
-        m.ignore(block);
-    }
+    let block = reads.block.map(|block| m.delay_data("arriving_block_q", block));
     m.group("Line of activations that was read, a word for each row");
     let line: Vec<Signal> = (0..accelerator.rows())
         .map(|row| m.input(&format!("line_word_{row}_i"), unsigned(accelerator.word_bits())))
         .collect();
     let bits = layout.bits() * layout.channels;
     let keep = |number: u32| {
-        let is_here = if blocks == 1 { arrives } else { arrives.and(block.eq_value(number.into())) };
+        let is_here = block.map_or(arrives, |block| arrives.and(block.eq_value(number.into())));
         let kept = |(row, word): (usize, &Signal<'m>)| {
             let word_q = m.register(&format!("word_{number}_{row}_q"), unsigned(bits)).without_reset();
             word_q.set_when(is_here, word.truncate(bits));
@@ -288,5 +292,5 @@ fn kept_words<'m>(
         };
         line.iter().enumerate().map(kept).collect()
     };
-    (0..blocks).map(keep).collect()
+    (0..accelerator.blocks_per_tile(layout)).map(keep).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bitmill_hdl::{HdlError, Module, ModuleBuilder, Signal, Wire, unsigned};
 
 use super::memory_side::{MemorySide, memory_side};
-use super::others::{Others, ResidualSide, Results, RowSide, SamplerSide};
+use super::others::{Others, Results};
 use super::scratchpad::across;
 use super::{array, drain, gather, pairing, postprocessor, rows, scratchpad, sequencer, vector};
 use crate::command::{COMMAND_WORDS, Queue, fields};
@@ -94,11 +94,7 @@ fn compute<'m>(
     };
     let step_done = m.wire("step_done", unsigned(1));
     let done = m.wire("compute_done", unsigned(1));
-    let others = Others {
-        row_units: RowSide::new(m, accelerator, queues)?,
-        sampler: SamplerSide::new(m, accelerator, queues)?,
-        residual: ResidualSide::new(m, accelerator, queues)?,
-    };
+    let others = Others::new(m, accelerator, queues)?;
     let start = others.array_starts(m, queues);
 
     m.comment("Compute: positions, operands, sums, results.");
@@ -113,9 +109,7 @@ fn compute<'m>(
     let mut inputs = vec![("start_i", start), ("tile_ready_i", sequencer.output("tile_ready_o"))];
     inputs.extend(command(&drain::words(accelerator)));
     let drain = m.instance("i_drain", &drain::module(accelerator)?, &inputs);
-    if let Some(residual) = &others.residual {
-        residual.follow(sequencer, drain);
-    }
+    others.join_results(sequencer, drain);
     let results = Results { drain, others: &others };
     done.drive(others.done(results.output("done_o")));
 
@@ -145,21 +139,9 @@ fn compute<'m>(
     }
     let requantized = postprocess(m, accelerator, queues, &results, array, vector, &parameters)?;
     let line = activations(m, accelerator, queues, gather, &results, &requantized, &words)?;
-    let mut running = sequencer.output("running_o");
-    if let Some(units) = &others.row_units {
-        units.line.iter().zip(&line).for_each(|(wire, word)| wire.drive(*word));
-        running = running.or(units.unit.output("running_o"));
-    }
-    if let Some(sampler) = &others.sampler {
-        sampler.read_words(&line, &words);
-        running = running.or(sampler.unit.output("running_o"));
-    }
-    if let Some(residual) = &others.residual {
-        residual.read_words(&line);
-        running = running.or(residual.unit.output("done_o"));
-    }
+    others.read(&line, &words);
     Ok(ComputeOutputs {
-        running,
+        running: others.running(sequencer.output("running_o")),
         saturated: others.sampler.as_ref().map(|sampler| sampler.unit.output("saturated_o")),
         done: done.value(),
         store_slices: store_slices(m, accelerator, &line),
@@ -280,7 +262,7 @@ fn postprocess<'m>(
         }));
     }
     if let (Some(side), Some(units)) = (&results.others.row_units, accelerator.row_units()) {
-        inputs.push(("is_rows_i".to_owned(), side.is_rows));
+        inputs.push(("is_rows_i".to_owned(), side.is_its));
         for (row, lane) in
             (0..accelerator.drain_rows()).flat_map(|row| (0..units.lanes()).map(move |lane| (row, lane)))
         {
