@@ -7,14 +7,17 @@
 #[path = "common/cases.rs"]
 mod cases;
 mod common;
+#[path = "common/parallel.rs"]
+mod parallel;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use bitmill_hdl::unit::{Random, interpret};
+use bitmill_hdl::unit::{Random, Values, compare, interpret};
 use bitmill_hdl::{Design, Module, Node, Op, SignalId};
 use bitmill_testbenches::cosim::{self, Bench, PowerUp};
 use cases::{Case, agreement};
+use parallel::on_every_core;
 
 /// Share of a unit's mutants that must be caught, in percent.
 const UNIT_PERCENT: usize = 35;
@@ -153,41 +156,42 @@ fn mutated(top: &Arc<Module>, mutation: &Mutation) -> Arc<Module> {
     rebuild(top, mutation, &mut HashMap::new())
 }
 
-fn caught(case: &Case, mutation: &Mutation) -> bool {
+fn caught(case: &Case, stimulus: &[Values], mutation: &Mutation) -> bool {
     let mutant = mutated(&case.module, mutation);
-    agreement(case, &interpret(&mutant, &case.stimulus), "the interpreter").is_err()
+    let seen = interpret(&mutant, stimulus);
+    compare(&case.module, &mut *case.unit.model(), stimulus, &seen, "the interpreter").is_err()
 }
 
 /// The mutants that neither the usual stimulus nor a longer one catches.
-fn survivors<'a>(case: &mut Case, mutations: &'a [Mutation]) -> Vec<&'a Mutation> {
-    let mut left: Vec<&Mutation> = mutations.iter().filter(|mutation| !caught(case, mutation)).collect();
+fn survivors<'a>(case: &Case, mutations: &'a [Mutation]) -> Vec<&'a Mutation> {
+    let mut left: Vec<&Mutation> =
+        mutations.iter().filter(|mutation| !caught(case, &case.stimulus, mutation)).collect();
     if !left.is_empty() {
-        case.stimulus = case.unit.stimulus(&mut Random::new(1), LONG_CYCLES);
-        left.retain(|mutation| !caught(case, mutation));
+        let longer = case.unit.stimulus(&mut Random::new(1), LONG_CYCLES);
+        left.retain(|mutation| !caught(case, &longer, mutation));
     }
     left
 }
 
 #[test]
 fn broken_operations_are_caught() {
-    let (mut tried, mut missed) = (0, 0);
-    let mut complaints = Vec::new();
-    for mut case in cases::cases(CYCLES) {
+    let totals = Mutex::new((0, 0, Vec::new()));
+    on_every_core(&cases::cases(CYCLES), |case| {
         let mutations = mutations(&case.module);
-        let survivors = survivors(&mut case, &mutations);
+        let survivors = survivors(case, &mutations);
         let (count, caught) = (mutations.len(), mutations.len() - survivors.len());
-        println!("{caught:>4} of {count:>4} mutants caught  {}", case.label);
-        survivors.iter().for_each(|m| println!("     survives  {}", m.what));
+        let mut report = format!("{caught:>4} of {count:>4} mutants caught  {}", case.label);
+        survivors.iter().for_each(|m| report += &format!("\n     survives  {}", m.what));
+        println!("{report}");
+        let (tried, missed, complaints) = &mut *totals.lock().expect("no thread panics");
         if 100 * caught < UNIT_PERCENT * count {
-            complaints.push(format!(
-                "{}: {} of {count} broken circuits go unnoticed",
-                case.label,
-                survivors.len()
-            ));
+            let missed = survivors.len();
+            complaints.push(format!("{}: {missed} of {count} broken circuits go unnoticed", case.label));
         }
-        tried += count;
-        missed += survivors.len();
-    }
+        *tried += count;
+        *missed += survivors.len();
+    });
+    let (tried, missed, complaints) = totals.into_inner().expect("no thread panics");
     println!("{} of {tried} mutants caught", tried - missed);
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     assert!(
@@ -201,7 +205,8 @@ fn a_broken_circuit_is_caught_under_verilator() {
     let Some(verilator) = common::verilator_for("a broken circuit under Verilator") else { return };
     let case = cases::cases(CYCLES).swap_remove(0);
     let mutations = mutations(&case.module);
-    let mutation = mutations.iter().find(|m| caught(&case, m)).expect("the interpreter catches some");
+    let mutation =
+        mutations.iter().find(|m| caught(&case, &case.stimulus, m)).expect("the interpreter catches some");
     let mutant = mutated(&case.module, mutation);
     let bench = Bench { module: &mutant, stimulus: &case.stimulus };
     let seen = cosim::run(&verilator, &[bench], PowerUp::Zero).unwrap_or_else(|error| panic!("{error}"));

@@ -20,7 +20,7 @@ pub use numbers::{lane, number, pack, signed_number, to_bits};
 pub use stimulus::Random;
 
 /// A unit with its parameters fixed.
-pub trait Unit {
+pub trait Unit: Send + Sync {
     /// The circuit.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use crate::pe::{Mode, PeTiming, ProcessingElement};
 pub(super) const WIDEST_BITS: u32 = 1024;
 
 /// How two codes multiply.
-pub trait Product: Clone + std::fmt::Debug + 'static {
+pub trait Product: Send + Sync + Clone + std::fmt::Debug + 'static {
     /// For the module's name.
     fn name(&self) -> String;
     /// For the module's head.
