@@ -14,7 +14,8 @@ pub struct ComponentEnergy {
     pub active_cycles: u64,
     /// Energy of the work, the clock included.
     pub active_pj: f64,
-    /// Energy of the clock in the other cycles.
+    /// Energy of the clock in the other cycles. Of a part of a run it is negative where the component worked on its
+    /// behalf for longer than it lasted, so that parts add up to the run.
     pub idle_pj: f64,
     /// Leakage over the run.
     pub leakage_pj: f64,
@@ -69,7 +70,7 @@ fn priced(name: &str, cost: &crate::Cost, active: u64, cycles: u64, clock_mhz: f
         name: name.to_owned(),
         active_cycles: active,
         active_pj: cost.active_pj * active as f64,
-        idle_pj: cost.idle_pj * cycles.saturating_sub(active) as f64,
+        idle_pj: cost.idle_pj * (cycles as f64 - active as f64),
         leakage_pj,
     }
 }

@@ -1,10 +1,11 @@
 //! What is run on the hardware: a network, the inputs that quantize it, and inputs whose answers are known.
 
-use bitmill_accelerator::Accelerator;
+use bitmill_accelerator::{Accelerator, Nonlinear, RowOperator};
 use bitmill_formats::deformable::MOST_FRACTION_BITS;
 use bitmill_formats::{Format, Multiplication};
 use bitmill_model::{
-    ActivationFormat, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, quantize,
+    ActivationFormat, Exponential, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, RowArithmetic,
+    WeightFormat, quantize,
 };
 
 /// A network with data.
@@ -33,7 +34,8 @@ impl Workload {
     /// A format that activations or weights cannot be rounded to, or calibration inputs that are missing or of
     /// another shape.
     pub fn quantized(&self, arithmetic: &Arithmetic) -> Result<QuantizedNetwork, ModelError> {
-        quantize(&self.network, &self.calibration, &arithmetic.ptq()?)
+        let network = self.network.clone().with_rows_by(arithmetic.rows);
+        quantize(&network, &self.calibration, &arithmetic.ptq()?)
     }
 
     /// How many percent of the test inputs the float network answers right; `None` without test inputs.
@@ -78,6 +80,8 @@ pub struct Arithmetic {
     pub multiplication: Multiplication,
     /// Most bits of offsets behind the point.
     pub offset_fraction_bits: u32,
+    /// Functions of rows.
+    pub rows: RowArithmetic,
 }
 
 impl Arithmetic {
@@ -95,7 +99,8 @@ impl Arithmetic {
         })
     }
 
-    /// The first formats of `accelerator`, the products of its processing elements, and the points of its sampler.
+    /// The first formats of `accelerator`, the products of its processing elements, the points of its sampler, and what
+    /// its row units do.
     pub fn of(accelerator: &Accelerator) -> Arithmetic {
         let precision = &accelerator.configuration().precision;
         let (activation, weight) = (precision.activations.first(), precision.weights.first());
@@ -106,11 +111,52 @@ impl Arithmetic {
             multiplication: accelerator.multiplication(activation, weight),
             offset_fraction_bits: sampler
                 .map_or(MOST_FRACTION_BITS, |sampler| sampler.sampling().fraction_bits),
+            rows: accelerator.configuration().nonlinear.as_ref().map(rows).unwrap_or_default(),
         }
     }
+}
+
+/// What these row units do; exponentials by shifts where there are both.
+fn rows(units: &Nonlinear) -> RowArithmetic {
+    let has = |operator| units.operators.contains(&operator);
+    let is_by_table = has(RowOperator::SoftmaxByTable) && !has(RowOperator::Softmax);
+    let exponential = if is_by_table { Exponential::Table } else { Exponential::Shifts };
+    RowArithmetic { exponential, root: units.root.root() }
 }
 
 /// Position of the largest value, the first of equal ones.
 fn largest<T: PartialOrd>(values: &[T]) -> usize {
     (1..values.len()).fold(0, |best, index| if values[index] > values[best] { index } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use bitmill_accelerator::Configuration;
+    use bitmill_model::Root;
+
+    use super::*;
+
+    #[test]
+    fn functions_of_rows_are_what_the_row_units_compute() {
+        let arithmetic = |nonlinear: &str| {
+            let yaml = format!(
+                "name: w\nprecision: {{activations: int8, weights: int8}}\npe: {{kind: integer, lanes: 4}}\n\
+                 array: {{rows: 4, columns: 8}}\nscratchpads: {{activations_kib: 16, weights_kib: 16}}\n{nonlinear}"
+            );
+            let configuration = Configuration::from_yaml(&yaml).expect("well-formed");
+            Arithmetic::of(&Accelerator::new(configuration).expect("legal")).rows
+        };
+        let (shifts, table) = (Exponential::Shifts, Exponential::Table);
+        for (nonlinear, exponential, root) in [
+            ("nonlinear: {operators: [softmax, softmax_by_table]}\n", shifts, Root::Floor),
+            (
+                "nonlinear: {operators: [softmax_by_table], root: ten_iterations}\n",
+                table,
+                Root::TenIterations,
+            ),
+        ] {
+            assert_eq!(arithmetic(nonlinear), RowArithmetic { exponential, root }, "{nonlinear}");
+        }
+        assert_eq!(arithmetic(""), RowArithmetic::default());
+    }
 }

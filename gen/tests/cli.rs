@@ -145,6 +145,23 @@ fn simulation_and_verification_count_the_same_cycles() {
 }
 
 #[test]
+fn energies_of_layers_add_up_to_the_run() {
+    let here = tempfile::tempdir().unwrap();
+    let config = configuration("digits_int8.yaml");
+    let arguments = ["simulate", &config, "--timing-only", "--json", "--technology", "asap7"];
+    let simulated = json(&succeeds(here.path(), &arguments));
+    let layers = simulated["layers"].as_array().unwrap();
+    let sum_nj: f64 = layers.iter().map(|layer| layer["energy_nj"].as_f64().unwrap()).sum();
+    let cost = json(&succeeds(here.path(), &["cost", &config, "--technology", "asap7", "--json"]));
+    let run_nj = cost["inference"]["energy_pj"].as_f64().unwrap() * 1e-3;
+    assert!(run_nj > 0.0 && (sum_nj / run_nj - 1.0).abs() < 1e-9, "{sum_nj} {run_nj}");
+    let table = succeeds(here.path(), &["simulate", &config, "--timing-only", "--technology", "asap7"]);
+    assert!(table.contains("energy nJ") && table.contains("uncalibrated"), "{table}");
+    let error = fails(here.path(), &["simulate", &config, "--technology", "tsmc1"]);
+    assert!(error.contains("no technology is called `tsmc1`; there are sky130hd"), "{error}");
+}
+
+#[test]
 fn runs_are_explained_compared_and_drawn_over_time() {
     let here = tempfile::tempdir().unwrap();
     let config = configuration("digits_int8.yaml");

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 
 use crate::ModelError;
 use crate::deformable::Taps;
-use crate::row::RowOperator;
+use crate::row::{RowArithmetic, RowOperator};
 use crate::shape::{Extent, Shape, Window};
 
 /// A tensor of a [`Network`]: 0 is the input, i + 1 the output of layer i.
@@ -368,6 +368,15 @@ impl Network {
         self.tensors.push(Tensor { name: name.clone(), shape });
         self.layers.push(Layer { name, operation, inputs, output });
         Ok(output)
+    }
+
+    /// Has the functions of rows computed by `arithmetic`.
+    pub(crate) fn compute_rows_by(&mut self, arithmetic: RowArithmetic) {
+        for layer in &mut self.layers {
+            if let Operation::Row { operator } = &mut layer.operation {
+                *operator = operator.by(arithmetic);
+            }
+        }
     }
 
     /// Takes the last layer back, with its tensor.

@@ -39,6 +39,16 @@ pub enum RowOperator {
 }
 
 impl RowOperator {
+    /// The same function, computed by `arithmetic` where there is a choice.
+    pub fn by(self, arithmetic: RowArithmetic) -> Self {
+        let RowArithmetic { exponential, root } = arithmetic;
+        match self {
+            Self::Softmax { .. } => Self::Softmax { exponential },
+            Self::Gelu => Self::Gelu,
+            Self::LayerNorm { .. } => Self::LayerNorm { root },
+        }
+    }
+
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {

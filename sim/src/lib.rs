@@ -18,7 +18,7 @@ pub use layout::{TensorPlace, pack_tensor, tensor_bits, unpack_tensor};
 pub use lowering::{Keep, Places, Unrolling, has_formats, lower};
 pub use machine::{CommandTrace, Trace, run, run_on};
 pub use program::{MemoryTensor, PlannedCommand, Program};
-pub use report::{Bound, LayerReport, Report, report};
+pub use report::{Bound, LayerReport, Report, Stall, activity_by_layer, report};
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::{Layer, Operation, QuantizedNetwork};

@@ -1,10 +1,14 @@
 //! What a run cost, layer by layer.
 
+mod stall;
+
 use bitmill_accelerator::timing::ComputeTiming;
 use bitmill_accelerator::{Accelerator, Activity, Command, Compute, Queue, Target};
 use bitmill_model::{Operation, QuantizedNetwork};
 
 use crate::{Program, Trace};
+
+pub use stall::Stall;
 
 /// One layer of a run.
 #[derive(Clone, PartialEq, Debug)]
@@ -143,13 +147,36 @@ fn lines_joined(accelerator: &Accelerator, compute: &Compute) -> u64 {
     u64::from(compute.output_blocks) * u64::from(compute.pixels.div_ceil(accelerator.rows()))
 }
 
-/// Busy cycles by component: a step works the gatherer, the weights and the array or the vector unit; a
-/// chunk of a drained tile works the drain, the parameters and the postprocessor.
+/// Busy cycles of the whole run, by component.
 fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Activity {
     let mut activity = Activity { cycles: trace.cycles, ..Activity::default() };
+    let layers = program.commands.iter().map(|planned| planned.layer + 1).max().unwrap_or(0);
+    for layer in work(accelerator, program, trace, layers) {
+        layer.active_cycles.into_iter().for_each(|(component, cycles)| activity.add(&component, cycles));
+    }
+    activity
+}
+
+/// Busy cycles of every layer of a run by component, over the layer's share of the run's cycles.
+pub fn activity_by_layer(
+    accelerator: &Accelerator,
+    program: &Program,
+    trace: &Trace,
+    report: &Report,
+) -> Vec<Activity> {
+    let mut layers = work(accelerator, program, trace, report.layers.len());
+    layers.iter_mut().zip(&report.layers).for_each(|(activity, layer)| activity.cycles = layer.cycles);
+    layers
+}
+
+/// Busy cycles by component of each of so many layers: a step works the gatherer, the weights and the array or the
+/// vector unit; a chunk of a drained tile works the drain, the parameters and the postprocessor.
+fn work(accelerator: &Accelerator, program: &Program, trace: &Trace, layers: usize) -> Vec<Activity> {
+    let mut activities = vec![Activity::default(); layers];
     let fetch_beats = bitmill_accelerator::timing::fetch_beats(accelerator);
     let mut joins = false;
     for (planned, times) in program.commands.iter().zip(&trace.commands) {
+        let activity = &mut activities[planned.layer];
         activity.add("i_fetch", fetch_beats);
         activity.add("i_read_port", fetch_beats);
         activity.add(&format!("i_queue_{}", planned.command.queue().name()), 1);
@@ -212,5 +239,5 @@ fn activity(accelerator: &Accelerator, program: &Program, trace: &Trace) -> Acti
             }
         }
     }
-    activity
+    activities
 }

@@ -97,7 +97,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
         let (_, _, run) = simulate(&case.accelerator, &case.network)?;
         value["cycles"][case.name] = json!(run.cycles);
         if case.name == "int8" {
-            say(&format!("{}\n{}", report::layers(&run), report::totals(&case.accelerator, &run)))?;
+            say(&format!("{}\n{}", report::layers(&run, None), report::totals(&case.accelerator, &run)))?;
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::{Layer, Operation, QuantizedNetwork};
-use bitmill_sim::{LayerReport, simulate_on};
+use bitmill_sim::{LayerReport, Stall, simulate_on};
 use clap::Args;
 
 use crate::output::print;
@@ -59,8 +59,6 @@ struct Explained<'a> {
     layer: &'a LayerReport,
     /// Cycles that the array or the vector unit would take if every lane were useful in every one.
     full_cycles: u64,
-    /// Cycles in which no compute command ran.
-    waiting_cycles: u64,
     /// Cycles that its beats take on the memory port, the longer of both directions.
     memory_cycles: u64,
     /// How full rows and columns are: used and there.
@@ -94,7 +92,6 @@ impl<'a> Explained<'a> {
         Explained {
             layer,
             full_cycles,
-            waiting_cycles: layer.cycles.saturating_sub(layer.compute.duration_cycles()),
             memory_cycles: beats * interval,
             rows: filled(pixels, u64::from(accelerator.rows())),
             columns: filled(channels, columns),
@@ -104,35 +101,35 @@ impl<'a> Explained<'a> {
 
     /// Cycles by cause, in words, whatever took any.
     fn causes(&self) -> Vec<(u64, String)> {
-        let compute = &self.layer.compute;
-        let full = self.full_cycles.min(compute.step_cycles);
-        let causes = [
+        let steps = self.layer.compute.step_cycles;
+        let full = self.full_cycles.min(steps);
+        let mut causes = vec![
             (full, "useful work: what it would take if it filled every lane in every cycle".to_owned()),
-            (compute.step_cycles - full, format!("steps that are not full: {}", self.fill())),
-            (
-                compute.conflict_cycles,
-                "bank conflicts: rows that read the same bank of activations".to_owned(),
-            ),
-            (compute.row_cycles, "rows: units at work on whole rows, between reading and writing".to_owned()),
-            (compute.sample_cycles, "samples: points that read the same bank of activations".to_owned()),
-            (
-                compute.residual_cycles,
-                "residual: the tensor being read that the results are joined with".to_owned(),
-            ),
-            (compute.drain_cycles, "drain: the tile before was still leaving the array".to_owned()),
-            (compute.setup_cycles, "setup: rows finding their first pixels, offsets being read".to_owned()),
-            (compute.finish_cycles, "finish: the last results on their way to the scratchpad".to_owned()),
-            (
-                self.waiting_cycles,
-                format!(
+            (steps - full, format!("steps that are not full: {}", self.fill())),
+        ];
+        causes.extend(self.layer.stalls().map(|(stall, cycles)| (cycles, self.cause(stall))));
+        causes.into_iter().filter(|(cycles, _)| *cycles > 0).collect()
+    }
+
+    fn cause(&self, stall: Stall) -> String {
+        let cause = match stall {
+            Stall::Conflicts => "bank conflicts: rows that read the same bank of activations",
+            Stall::Rows => "rows: units at work on whole rows, between reading and writing",
+            Stall::Samples => "samples: points that read the same bank of activations",
+            Stall::Residual => "residual: the tensor being read that the results are joined with",
+            Stall::Drain => "drain: the tile before was still leaving the array",
+            Stall::Setup => "setup: rows finding their first pixels, offsets being read",
+            Stall::Finish => "finish: the last results on their way to the scratchpad",
+            Stall::Waiting => {
+                return format!(
                     "waiting for loads, stores and commands: {} bytes read and {} written take {} cycles of the port",
                     grouped(self.layer.read_bytes),
                     grouped(self.layer.written_bytes),
                     grouped(self.memory_cycles)
-                ),
-            ),
-        ];
-        causes.into_iter().filter(|(cycles, _)| *cycles > 0).collect()
+                );
+            }
+        };
+        cause.to_owned()
     }
 
     fn fill(&self) -> String {
@@ -147,37 +144,36 @@ impl<'a> Explained<'a> {
         if self.layer.cycles == 0 {
             return "none: the layer before does it on the way of its results".to_owned();
         }
-        let compute = &self.layer.compute;
-        let stalls = [
-            (
-                compute.step_cycles,
-                "computing: more rows, columns or lanes, or shapes that fill them, would help",
-            ),
-            (compute.conflict_cycles, "bank conflicts: scratchpads.banks_per_row would help"),
-            (
-                compute.row_cycles,
-                "row units: more of them (vector.rows) or more nonlinear.bits_per_cycle would help",
-            ),
-            (compute.sample_cycles, "samples that meet in a bank: scratchpads.banks_per_row would help"),
-            (compute.drain_cycles, "draining: vector.rows would help"),
-            (
-                compute.residual_cycles,
-                "reading what results are joined with: a pass of its own, without vector.residual, would take longer",
-            ),
-            (
-                compute.setup_cycles + compute.finish_cycles,
-                "the ends of commands: fewer, larger commands would help",
-            ),
-        ];
-        let binding = stalls.into_iter().max_by_key(|(cycles, _)| *cycles).unwrap_or_default();
-        if self.waiting_cycles <= binding.0 {
-            return binding.1.to_owned();
+        let steps = self.layer.compute.step_cycles;
+        let mut binding =
+            (steps, "computing: more rows, columns or lanes, or shapes that fill them, would help");
+        for (stall, cycles) in self.layer.stalls() {
+            if cycles > binding.0 {
+                binding = (cycles, self.remedy(stall));
+            }
         }
-        if self.memory_cycles * 10 >= self.waiting_cycles * 8 {
-            "memory bandwidth: memory.width_bits, or weights of fewer bits, would help".to_owned()
-        } else {
-            "memory latency: memory.outstanding_reads, or larger scratchpads to load ahead, would help"
-                .to_owned()
+        binding.1.to_owned()
+    }
+
+    /// What would move the limit that shows in `stall`.
+    fn remedy(&self, stall: Stall) -> &'static str {
+        match stall {
+            Stall::Conflicts => "bank conflicts: scratchpads.banks_per_row would help",
+            Stall::Rows => {
+                "row units: more of them (vector.rows) or more nonlinear.bits_per_cycle would help"
+            }
+            Stall::Samples => "samples that meet in a bank: scratchpads.banks_per_row would help",
+            Stall::Residual => {
+                "reading what results are joined with: a pass of its own, without vector.residual, would take longer"
+            }
+            Stall::Drain => "draining: vector.rows would help",
+            Stall::Setup | Stall::Finish => "the ends of commands: fewer, larger commands would help",
+            Stall::Waiting if self.memory_cycles * 10 >= self.layer.waiting_cycles() * 8 => {
+                "memory bandwidth: memory.width_bits, or weights of fewer bits, would help"
+            }
+            Stall::Waiting => {
+                "memory latency: memory.outstanding_reads, or larger scratchpads to load ahead, would help"
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! `bitmill simulate`: cycles, utilisation and traffic of a network, layer by layer.
 
+mod energies;
 mod timeline;
 mod topology;
 
@@ -7,8 +8,9 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
+use bitmill_cost_model::Technology;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Program, Report, Trace, simulate_on, time};
+use bitmill_sim::{Program, Report, Trace, activity_by_layer, simulate_on, time};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -16,6 +18,7 @@ use crate::output::{print, write_file};
 use crate::source::accelerator;
 use crate::table::{Table, grouped, short};
 use crate::workload::{Model, ModelArgs};
+use energies::Energies;
 use topology::TopologyArgs;
 
 const EXAMPLES: &str = "\
@@ -23,6 +26,7 @@ Examples:
   bitmill simulate examples/digits_int8.yaml
   bitmill simulate my.yaml --model net.onnx --calibration inputs.npy --json
   bitmill simulate my.yaml --timing-only --trace commands.csv
+  bitmill simulate my.yaml --technology asap7               with the energy of every layer
   bitmill simulate my.yaml --timeline run.json              open it in https://ui.perfetto.dev
   bitmill simulate my.yaml --topology resnet18.csv          layers of a SCALE-Sim topology, weights left out
   bitmill simulate my.yaml --layers mobilenet_v2 --json     layers of a well-known network
@@ -44,6 +48,9 @@ pub struct SimulateArgs {
     /// Write the commands of each queue over time in Chrome's trace format, for Perfetto
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
+    /// Price the energy of every layer in this process and cell library: sky130hd, sg13g2 or asap7
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["topology", "layers"])]
+    technology: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,6 +69,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     if let Some(topology) = args.topology.load()? {
         return Ok(print(&topology::run(&accelerator, topology, args.json)?)?);
     }
+    let technology = args.technology.as_deref().map(Technology::named).transpose()?;
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
     let (program, trace, report) = match args.timing_only {
@@ -74,13 +82,26 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     if let Some(path) = &args.timeline {
         write_file(path, timeline::timeline(&accelerator, &network, &program, &trace).as_bytes())?;
     }
+    let energies = technology
+        .map(|technology| {
+            let layers = activity_by_layer(&accelerator, &program, &trace, &report);
+            Energies::of(&accelerator, &technology, &layers)
+        })
+        .transpose()?;
     let accuracy = if args.timing_only { None } else { Accuracy::of(&model, &network)? };
     if args.json {
-        let value = value(&accelerator, &model.name, &report, accuracy.as_ref());
+        let mut value = value(&accelerator, &model.name, &report, accuracy.as_ref());
+        if let Some(energies) = &energies {
+            energies.add_to(&mut value);
+        }
         return Ok(print(&format!("{value:#}\n"))?);
     }
     let notes: String = model.notes.iter().map(|note| format!("note: {note}\n")).collect();
-    let mut text = format!("{notes}{}\n{}", layers(&report), totals(&accelerator, &report));
+    let table = layers(&report, energies.as_ref());
+    let mut text = format!("{notes}{table}\n{}", totals(&accelerator, &report));
+    if let Some(energies) = &energies {
+        text += &energies.text();
+    }
     if let Some(accuracy) = accuracy {
         text += &accuracy.text();
     }
@@ -117,9 +138,9 @@ impl Accuracy {
     }
 }
 
-/// The table of layers.
-pub fn layers(report: &Report) -> String {
-    let mut table = Table::new(&[
+/// The table of layers, with their energies where they are priced.
+pub fn layers(report: &Report, energies: Option<&Energies>) -> String {
+    let mut headings = vec![
         "layer",
         "operation",
         "output",
@@ -127,21 +148,33 @@ pub fn layers(report: &Report) -> String {
         "cycles",
         "cycles %",
         "utilization %",
+        "stalled %",
+        "mostly by",
         "read bytes",
         "written bytes",
-    ]);
-    for layer in &report.layers {
-        table.row([
+    ];
+    headings.extend(energies.map(|_| "energy nJ"));
+    let mut table = Table::new(&headings);
+    let percent = |part: u64, whole: u64| format!("{:.1}", 100.0 * part as f64 / whole.max(1) as f64);
+    for (index, layer) in report.layers.iter().enumerate() {
+        let stalled: u64 = layer.stalls().iter().map(|(_, cycles)| cycles).sum();
+        let longest = layer.stalls().into_iter().max_by_key(|(_, cycles)| *cycles);
+        let mostly = longest.filter(|(_, cycles)| *cycles > 0).map_or("", |(stall, _)| stall.name());
+        let energy = energies.map(|energies| short(energies.layers_nj[index]));
+        let cells = [
             layer.name.clone(),
             layer.operation.to_owned(),
             layer.output.clone(),
             grouped(layer.macs),
             grouped(layer.cycles),
-            format!("{:.1}", 100.0 * layer.cycles as f64 / report.cycles as f64),
+            percent(layer.cycles, report.cycles),
             format!("{:.1}", 100.0 * layer.utilization),
+            percent(stalled, layer.cycles),
+            mostly.to_owned(),
             grouped(layer.read_bytes),
             grouped(layer.written_bytes),
-        ]);
+        ];
+        table.row(cells.into_iter().chain(energy));
     }
     table.text()
 }
@@ -180,6 +213,7 @@ fn value(accelerator: &Accelerator, network: &str, report: &Report, accuracy: Op
             "residual_cycles": layer.compute.residual_cycles,
             "drain_cycles": layer.compute.drain_cycles,
             "finish_cycles": layer.compute.finish_cycles,
+            "waiting_cycles": layer.waiting_cycles(),
             "utilization": layer.utilization,
             "read_bytes": layer.read_bytes,
             "written_bytes": layer.written_bytes,

@@ -4,6 +4,7 @@ mod execute;
 
 use crate::ModelError;
 use crate::network::{Layer, Network};
+use crate::row::RowArithmetic;
 
 pub(crate) use execute::FloatRun;
 
@@ -64,6 +65,12 @@ impl FloatNetwork {
             }
         }
         Ok(network)
+    }
+
+    /// The same network, whose integers are to compute functions of rows by `arithmetic`.
+    pub fn with_rows_by(mut self, arithmetic: RowArithmetic) -> Self {
+        self.graph.compute_rows_by(arithmetic);
+        self
     }
 
     /// The workload graph.
