@@ -13,7 +13,7 @@ use crate::bundle::Request;
 use crate::workload::read;
 
 /// An accelerator or a unit.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Hardware")]
 pub struct SourceArgs {
     /// Configuration of an accelerator, YAML

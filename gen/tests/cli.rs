@@ -286,8 +286,36 @@ fn costs_are_labelled_and_add_up() {
     assert!((parts + area(&cost["own"]) - whole).abs() < 1e-6 * whole);
     assert!(cost["inference"]["energy_pj"].as_f64() > Some(0.0));
     assert!(text_of(here.path(), "cost.csv").contains("i_array/i_row_*/i_pe_*,"));
+    // Cells of components add up to those of the whole, but for what joins them.
+    let cells = |v: &Value| v["calibrated_cells_um2"].as_f64().unwrap();
+    let parts: f64 = cost["components"].as_array().unwrap().iter().map(cells).sum();
+    let whole = cost["calibrated_area"]["cells_um2"].as_f64().unwrap();
+    assert!(parts < whole * 1.02 && parts > whole * 0.98, "{parts} {whole}");
     let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "asap7"]);
-    assert!(page.contains("uncalibrated") && page.contains("area µm²"), "{page}");
+    assert!(page.contains("uncalibrated") && page.contains("cells µm² ±"), "{page}");
+    let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "sg13g2"]);
+    assert!(page.contains("uncalibrated") && !page.contains('±'), "{page}");
+}
+
+#[test]
+fn costs_are_set_side_by_side() {
+    let here = tempfile::tempdir().unwrap();
+    let [a, b] = ["digits_int8.yaml", "digits_int4.yaml"].map(configuration);
+    let both = ["cost", &a, &b, "--svg", "costs.svg", "--csv", "costs.csv"];
+    let page = succeeds(here.path(), &both);
+    assert!(page.contains("digits_int8 ") && page.contains("digits_int4 ") && page.contains("±"), "{page}");
+    let csv = text_of(here.path(), "costs.csv");
+    assert_eq!(csv.lines().count(), 3);
+    assert!(csv.lines().all(|line| line.split(',').count() == 9 && !line.contains(",,")), "{csv}");
+    let svg = text_of(here.path(), "costs.svg");
+    for shown in ["digits_int8", "digits_int4", "i_array", "mm²", "µJ"] {
+        assert!(svg.contains(shown), "{shown}");
+    }
+    let values = json(&succeeds(here.path(), &["cost", &a, &b, "--json"]));
+    let one = json(&succeeds(here.path(), &["cost", &b, "--json"]));
+    assert_eq!(values[1], one);
+    let error = fails(here.path(), &["cost", &a, "nowhere.yaml"]);
+    assert!(error.contains("cannot read nowhere.yaml"), "{error}");
 }
 
 #[test]

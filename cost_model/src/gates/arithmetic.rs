@@ -201,12 +201,12 @@ impl Graph {
                     return low
                         .iter()
                         .zip(last)
-                        .map(|(&l, &d)| self.mux(*top, d, l, Origin::Logic))
+                        .map(|(&l, &d)| self.mux(*top, d, l, Origin::Table))
                         .collect();
                 }
                 let (low, high) = items.split_at(half);
                 let (low, high) = (self.select(rest, low), self.select(rest, high));
-                high.iter().zip(&low).map(|(&h, &l)| self.mux(*top, h, l, Origin::Logic)).collect()
+                high.iter().zip(&low).map(|(&h, &l)| self.mux(*top, h, l, Origin::Table)).collect()
             }
         }
     }

@@ -1,21 +1,34 @@
 //! From the signals of a module to bits, and the count of the gates that something reads.
 
-use bitmill_hdl::{Module, Node, Op, SignalId};
+use std::collections::HashMap;
+
+use bitmill_hdl::{Instance, Module, Node, Op, SignalId};
 
 use super::arithmetic::Columns;
-use super::{Counts, FALSE, Gate, Graph, KINDS, Literal, Origin};
+use super::{Counts, FALSE, Gate, Graph, KINDS, Literal, Origin, is_combinational};
 use crate::analysis::Analysis;
 
-struct Builder<'m> {
+/// A module, or an instance that is taken apart within it.
+struct Scope<'m> {
     analysis: Analysis<'m>,
-    graph: Graph,
     bits: Vec<Option<Vec<Literal>>>,
+    /// The scope around an instance, and how it stands there.
+    around: Option<(usize, &'m Instance)>,
+    /// Scopes of instances, by their number.
+    instances: HashMap<usize, usize>,
 }
 
-/// Counts the gates of `module`.
+struct Builder<'m> {
+    scopes: Vec<Scope<'m>>,
+    /// The scope whose signals are being taken apart.
+    at: usize,
+    graph: Graph,
+}
+
+/// Counts the gates of `module` and of the instances that are taken apart within it.
 pub(super) fn count(module: &Module) -> Counts {
-    let bits = vec![None; module.signals.len()];
-    let mut builder = Builder { analysis: Analysis::of(module), graph: Graph::new(), bits };
+    let mut builder = Builder { scopes: Vec::new(), at: 0, graph: Graph::new() };
+    builder.enter(module, None);
     let mut sinks: Vec<Literal> = Vec::new();
     for port in module.outputs() {
         sinks.extend(builder.bits(port.signal));
@@ -25,15 +38,67 @@ pub(super) fn count(module: &Module) -> Counts {
             sinks.extend(builder.bits(id));
         }
     }
-    for id in module.instances.iter().flat_map(|i| i.reads()) {
+    let kept = module.instances.iter().filter(|instance| !is_combinational(&instance.module));
+    for id in kept.flat_map(Instance::reads) {
         sinks.extend(builder.bits(id));
     }
     builder.count(sinks)
 }
 
-impl Builder<'_> {
+impl<'m> Builder<'m> {
+    fn enter(&mut self, module: &'m Module, around: Option<(usize, &'m Instance)>) -> usize {
+        let bits = vec![None; module.signals.len()];
+        self.scopes.push(Scope { analysis: Analysis::of(module), bits, around, instances: HashMap::new() });
+        self.scopes.len() - 1
+    }
+
+    fn analysis(&self) -> &Analysis<'m> {
+        &self.scopes[self.at].analysis
+    }
+
+    /// The bits of a signal of another scope.
+    fn bits_of(&mut self, scope: usize, id: SignalId) -> Vec<Literal> {
+        let at = std::mem::replace(&mut self.at, scope);
+        let bits = self.bits(id);
+        self.at = at;
+        bits
+    }
+
+    /// What drives an input: nothing at the outermost module.
+    fn input(&mut self, id: SignalId, width: usize) -> Vec<Literal> {
+        let driver = self.scopes[self.at].around.and_then(|(outer, instance)| {
+            let port = self.analysis().module.ports.iter().position(|port| port.signal == id)?;
+            instance.inputs[port].map(|driver| (outer, driver))
+        });
+        match driver {
+            Some((outer, driver)) => self.bits_of(outer, driver),
+            None => self.leaves(width),
+        }
+    }
+
+    /// An output of an instance, which is taken apart if it keeps nothing.
+    fn instance_output(&mut self, number: usize, port: usize, width: usize) -> Vec<Literal> {
+        let instance = &self.analysis().module.instances[number];
+        if !is_combinational(&instance.module) {
+            return self.leaves(width);
+        }
+        let inner = match self.scopes[self.at].instances.get(&number) {
+            Some(&inner) => inner,
+            None => {
+                let inner = self.enter(&instance.module, Some((self.at, instance)));
+                self.scopes[self.at].instances.insert(number, inner);
+                inner
+            }
+        };
+        self.bits_of(inner, instance.module.ports[port].signal)
+    }
+
+    fn leaves(&mut self, width: usize) -> Vec<Literal> {
+        (0..width).map(|_| self.graph.leaf()).collect()
+    }
+
     fn count(mut self, mut work: Vec<Literal>) -> Counts {
-        let module = self.analysis.module;
+        let module = self.analysis().module;
         let mut seen = vec![false; self.graph.gates.len()];
         let mut counts = [0.0; KINDS.len()];
         let mut add = |kind: &str| {
@@ -61,10 +126,7 @@ impl Builder<'_> {
                 }
                 (Gate::And(a, b), origin) => {
                     add(match origin {
-                        Origin::Logic => "logic_and",
-                        Origin::Match => "match_and",
-                        Origin::Choice => "choice_and",
-                        Origin::Table => "table_and",
+                        Origin::Logic | Origin::Table => "and",
                         Origin::Carry => "carry_and",
                         Origin::Tree => "tree_and",
                         Origin::Product => "product_and",
@@ -73,16 +135,15 @@ impl Builder<'_> {
                 }
                 (Gate::Xor(a, b), origin) => {
                     add(match origin {
-                        Origin::Carry => "carry_xor",
                         Origin::Tree => "tree_xor",
-                        _ => "logic_xor",
+                        _ => "xor",
                     });
                     work.extend([a, b]);
                 }
                 (Gate::Mux(s, a, b), origin) => {
                     add(match origin {
                         Origin::Table => "table_mux",
-                        _ => "choice_mux",
+                        _ => "mux",
                     });
                     work.extend([s, a, b]);
                 }
@@ -92,16 +153,16 @@ impl Builder<'_> {
     }
 
     fn bits(&mut self, id: SignalId) -> Vec<Literal> {
-        if let Some(bits) = &self.bits[id.index()] {
+        if let Some(bits) = &self.scopes[self.at].bits[id.index()] {
             return bits.clone();
         }
         let bits = self.make(id);
-        self.bits[id.index()] = Some(bits.clone());
+        self.scopes[self.at].bits[id.index()] = Some(bits.clone());
         bits
     }
 
     fn extended(&mut self, id: SignalId, width: usize) -> Vec<Literal> {
-        let signed = self.analysis.module.signal(id).shape.signed;
+        let signed = self.analysis().module.signal(id).shape.signed;
         let mut bits = self.bits(id);
         let fill = if signed { bits.last().copied().unwrap_or(FALSE) } else { FALSE };
         bits.resize(width, fill);
@@ -109,22 +170,24 @@ impl Builder<'_> {
     }
 
     fn make(&mut self, id: SignalId) -> Vec<Literal> {
-        let module = self.analysis.module;
+        let module = self.analysis().module;
         let data = module.signal(id);
         let width = data.shape.width as usize;
         match &data.node {
             Node::Constant(value) => (0..width).map(|i| Literal::from(value.bit(i as u64))).collect(),
             Node::Wire { driver: Some(driver) } => self.bits(*driver),
-            Node::Register(number) => (0..width)
-                .map(|bit| self.graph.gate(Gate::Register(*number as u32, bit as u32), Origin::Logic))
-                .collect(),
+            Node::Register(number) => {
+                (0..width).map(|bit| self.graph.register(*number as u32, bit as u32)).collect()
+            }
             Node::Operation(op, operands) => self.operation(id, *op, operands, width),
-            _ => (0..width).map(|_| self.graph.leaf()).collect(),
+            Node::Input => self.input(id, width),
+            Node::InstanceOutput { instance, port } => self.instance_output(*instance, *port, width),
+            Node::Wire { driver: None } | Node::MemoryRead(_) => self.leaves(width),
         }
     }
 
     fn operation(&mut self, id: SignalId, op: Op, operands: &[SignalId], width: usize) -> Vec<Literal> {
-        let module = self.analysis.module;
+        let module = self.analysis().module;
         let signed = |id: SignalId| module.signal(id).shape.signed;
         match op {
             Op::Add | Op::Sub | Op::Mul => self.sum(id, width),
@@ -139,7 +202,6 @@ impl Builder<'_> {
             Op::Not => self.bits(operands[0]).iter().map(|bit| bit ^ 1).collect(),
             Op::And | Op::Or | Op::Xor => {
                 let (a, b) = (self.bits(operands[0]), self.bits(operands[1]));
-                self.graph.origin = Origin::Logic;
                 let mut gate = |a: Literal, b: Literal| match op {
                     Op::And => self.graph.and(a, b, Origin::Logic),
                     Op::Or => self.graph.or(a, b, Origin::Logic),
@@ -149,7 +211,6 @@ impl Builder<'_> {
             }
             Op::Equal => {
                 let (a, b) = (self.bits(operands[0]), self.bits(operands[1]));
-                self.graph.origin = Origin::Match;
                 vec![self.graph.equal(&a, &b)]
             }
             Op::Less | Op::LessEqual => {
@@ -159,35 +220,29 @@ impl Builder<'_> {
             Op::Mux => {
                 let choice = self.bits(operands[0])[0];
                 let (a, b) = (self.bits(operands[1]), self.bits(operands[2]));
-                self.graph.origin = Origin::Choice;
                 a.iter().zip(&b).map(|(&a, &b)| self.graph.mux(choice, a, b, Origin::Logic)).collect()
             }
             Op::Select => {
                 let index = self.bits(operands[0]);
                 let items: Vec<Vec<Literal>> = operands[1..].iter().map(|&o| self.bits(o)).collect();
-                self.graph.origin = Origin::Table;
                 self.graph.select(&index, &items)
             }
             Op::ShiftLeft | Op::ShiftRight => {
                 let (word, amount) = (self.bits(operands[0]), self.bits(operands[1]));
-                self.graph.origin = Origin::Choice;
                 let sign = word.last().copied().unwrap_or(FALSE);
                 let fill = if op == Op::ShiftRight && signed(operands[0]) { sign } else { FALSE };
                 self.graph.shift(&word, &amount, op == Op::ShiftLeft, fill)
             }
             Op::ReduceAnd => {
                 let bits = self.bits(operands[0]);
-                self.graph.origin = Origin::Match;
                 vec![self.graph.all(&bits)]
             }
             Op::ReduceOr => {
                 let bits: Vec<Literal> = self.bits(operands[0]).iter().map(|bit| bit ^ 1).collect();
-                self.graph.origin = Origin::Match;
                 vec![self.graph.all(&bits) ^ 1]
             }
             Op::ReduceXor => {
                 let bits = self.bits(operands[0]);
-                self.graph.origin = Origin::Logic;
                 vec![self.graph.tree(&bits, FALSE, |graph, a, b| graph.xor(a, b, Origin::Logic))]
             }
         }
@@ -195,8 +250,10 @@ impl Builder<'_> {
 
     /// A sum with the sums and products that only it reads.
     fn sum(&mut self, id: SignalId, width: usize) -> Vec<Literal> {
-        let used = (self.analysis.used_below(id) as usize).clamp(1, width);
-        let Node::Operation(op, operands) = &self.analysis.module.signal(id).node else { return Vec::new() };
+        let used = (self.analysis().used_below(id) as usize).clamp(1, width);
+        let Node::Operation(op, operands) = &self.analysis().module.signal(id).node else {
+            return Vec::new();
+        };
         let mut terms = Vec::new();
         self.collect(*op, operands, false, &mut terms);
         let mut bits = match terms[..] {
@@ -225,7 +282,8 @@ impl Builder<'_> {
     }
 
     fn product(&mut self, columns: &mut Columns, a: SignalId, b: SignalId, width: usize, subtract: bool) {
-        let of = |id: SignalId| self.analysis.module.signal(id).shape;
+        let module = self.analysis().module;
+        let of = |id: SignalId| module.signal(id).shape;
         let (mut a, mut b) = (a, b);
         if of(a).width < of(b).width {
             (a, b) = (b, a);
@@ -251,12 +309,12 @@ impl Builder<'_> {
         for (place, &operand) in operands.iter().enumerate() {
             let subtract = subtract != (op == Op::Sub && place == 1);
             let mut at = operand;
-            while self.analysis.keeps_value(at) && self.analysis.readers(at) == 1 {
-                at = self.analysis.module.operands(at)[0];
+            while self.analysis().keeps_value(at) && self.analysis().readers(at) == 1 {
+                at = self.analysis().module.operands(at)[0];
             }
-            match &self.analysis.module.signal(at).node {
+            match &self.analysis().module.signal(at).node {
                 Node::Operation(inner @ (Op::Add | Op::Sub | Op::Mul), inner_operands)
-                    if self.analysis.readers(at) == 1 =>
+                    if self.analysis().readers(at) == 1 =>
                 {
                     self.collect(*inner, inner_operands, subtract, terms);
                 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_cost_model::{Technology, energy, estimate};
+use bitmill_cost_model::{Technology, energy};
 use bitmill_explore::Space;
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
@@ -14,8 +14,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::bundle::bundle;
+use crate::commands::cost::{self, Priced};
 use crate::commands::verify::{Tool, ToolChoice, check, sentence};
-use crate::commands::{cost, explore, generate, simulate as report};
+use crate::commands::{explore, generate, simulate as report};
 use crate::output::{Files, MANIFEST, print};
 use crate::source::request;
 use crate::workload::{Model, ModelArgs};
@@ -173,18 +174,20 @@ fn price(
     value: &mut Value,
     say: &dyn Fn(&str) -> Result<(), crate::output::OutputError>,
 ) -> Result<(), Box<dyn Error>> {
+    let mut priced = Priced::hardware(&case.design, technology)?;
     let (_, _, run) = simulate(&case.accelerator, &case.network)?;
-    let priced = estimate(&case.design, technology);
-    let clock_mhz = f64::from(case.accelerator.configuration().clock_mhz).min(priced.clock_mhz());
-    let breakdown = energy(&priced, &run.activity, clock_mhz);
+    let clock_mhz = f64::from(case.accelerator.configuration().clock_mhz).min(priced.cost.clock_mhz());
+    let breakdown = energy(&priced.cost, &run.activity, clock_mhz);
     value["cost"] = json!({
         "technology": technology.name,
-        "calibration": "uncalibrated",
-        "area_um2": priced.total.area_um2(),
+        "cells_um2": priced.all_cells_um2(),
+        "cells_median_error": priced.cells.as_ref().map(|cells| cells.calibration.held_out.median),
+        "memories_um2": priced.cost.total.memories_um2,
         "energy_pj": breakdown.total_pj(),
-        "clock_mhz": priced.clock_mhz(),
+        "clock_mhz": priced.cost.clock_mhz(),
     });
-    Ok(say(&cost::page(technology, &priced, Some(&(model.name.clone(), breakdown)), 1))?)
+    priced.inference = Some((model.name.clone(), breakdown));
+    Ok(say(&cost::page(&priced, 1))?)
 }
 
 fn epilogue(folder: &str, seconds: f64) -> String {
