@@ -12,7 +12,7 @@ mod table;
 mod workload;
 
 pub use error::ExploreError;
-pub use pareto::Goal;
+pub use pareto::{Goal, Scale};
 pub use space::{Space, Vary};
 pub use sweep::{Objective, Outcome, Point, Refusal, Sweep, evaluate, summarize, sweep};
 pub use table::{COLUMNS, Column, csv};

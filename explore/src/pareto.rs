@@ -3,9 +3,15 @@
 //! A point beats another when it is at least as good in every objective and better in one. Points with equal
 //! values do not beat each other: ties are kept.
 
+mod hypervolume;
+mod scale;
+
 use std::cmp::Ordering;
 
 use crate::ExploreError;
+
+pub use hypervolume::hypervolume;
+pub use scale::Scale;
 
 /// Which way an objective is better.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

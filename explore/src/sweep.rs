@@ -11,7 +11,7 @@ use bitmill_sim::simulate;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::pareto::{Goal, front};
+use crate::pareto::{Goal, Scale, front};
 use crate::workload::Arithmetic;
 use crate::{ExploreError, Space, Workload};
 
@@ -46,7 +46,7 @@ pub struct Refusal {
 }
 
 /// What points are compared by.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Objective {
     /// Time of one inference; less is better.
@@ -77,7 +77,7 @@ impl Objective {
 }
 
 /// A space with all its points evaluated.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Sweep {
     /// The technology of areas, energies and clocks.
     pub technology: String,
@@ -89,6 +89,22 @@ pub struct Sweep {
     pub refused: Vec<Refusal>,
     /// Positions in `points` of those that no other point beats.
     pub front: Vec<usize>,
+    /// Position in `points` of the front's knee: the point that is nearest to the best values of all objectives, each on
+    /// a scale from the best to the worst of all points.
+    pub knee: usize,
+    /// The share of the space between the best and the worst values of all points that the front dominates.
+    pub hypervolume: f64,
+}
+
+impl Sweep {
+    /// The values of every point, one for each objective.
+    pub fn values(&self) -> Vec<Vec<f64>> {
+        values(&self.points, &self.objectives)
+    }
+}
+
+fn values(points: &[Point], objectives: &[Objective]) -> Vec<Vec<f64>> {
+    points.iter().map(|point| objectives.iter().map(|objective| objective.of(point)).collect()).collect()
 }
 
 /// What became of a point.
@@ -175,9 +191,14 @@ pub fn summarize(
         objectives.push(Objective::Accuracy);
     }
     let goals: Vec<Goal> = objectives.iter().map(|o| o.goal()).collect();
-    let values: Vec<Vec<f64>> = points.iter().map(|p| objectives.iter().map(|o| o.of(p)).collect()).collect();
+    let values = values(&points, &objectives);
     let front = front(&values, &goals)?;
-    Ok(Sweep { technology: technology.to_owned(), objectives, points, refused: refusals, front })
+    let scale = Scale::of(values.iter(), &goals);
+    let on_front = || front.iter().map(|&index| &values[index]);
+    let hypervolume = scale.hypervolume(on_front());
+    let knee = front[scale.knee(on_front()).unwrap_or_default()];
+    let technology = technology.to_owned();
+    Ok(Sweep { technology, objectives, points, refused: refusals, front, knee, hypervolume })
 }
 
 fn refused(configuration: &Configuration, reason: impl ToString) -> Refusal {

@@ -109,3 +109,31 @@ fn merged_shards_are_the_whole_sweep() {
         error.contains("was not written by bitmill") && !here.path().join("precious.partial.jsonl").exists()
     );
 }
+
+#[test]
+fn fronts_are_compared_on_one_scale() {
+    let here = folder();
+    let space = text_of(here.path(), "space.yaml");
+    let int8: String =
+        space.lines().filter(|line| !line.contains("int4")).map(|l| format!("{l}\n")).collect();
+    fs::write(here.path().join("int8.yaml"), int8).expect("a file");
+    let table = succeeds(here.path(), &["explore", "space.yaml", "-o", "all"]);
+    assert!(table.contains("knee") && table.contains("% of the space between"), "{table}");
+    succeeds(here.path(), &["explore", "int8.yaml", "-o", "int8"]);
+    let compared = succeeds(here.path(), &["explore", "compare", "all", "int8/points.json", "--json"]);
+    let compared: serde_json::Value = serde_json::from_str(&compared).expect("JSON");
+    let number = |side: &str, key: &str| compared[side][key].as_f64().expect("a number");
+    assert_eq!((number("a", "points"), number("b", "points")), (12.0, 4.0));
+    assert!(number("a", "hypervolume") > number("b", "hypervolume"), "{compared}");
+    assert_eq!(
+        number("b", "covered_by_other"),
+        number("b", "front"),
+        "its points are points of the other too"
+    );
+    assert!(number("a", "covered_by_other") < number("a", "front"), "{compared}");
+    let error = fails(here.path(), &["explore", "compare", "all", "space.yaml"]);
+    assert!(error.contains("space.yaml: no points of `bitmill explore`"), "{error}");
+    succeeds(here.path(), &["explore", "int8.yaml", "-o", "asap7", "--technology", "asap7"]);
+    let error = fails(here.path(), &["explore", "compare", "int8", "asap7"]);
+    assert!(error.contains("cannot be compared") && error.contains("asap7"), "{error}");
+}

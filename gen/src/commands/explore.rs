@@ -1,5 +1,6 @@
 //! `bitmill explore`: a space of configurations, and its Pareto front.
 
+mod compare;
 mod journal;
 mod shard;
 
@@ -27,6 +28,7 @@ Examples:
   bitmill explore my_space.yaml --technology asap7 --model net.onnx --calibration inputs.npy
   bitmill explore my_space.yaml -o out/front --shard 2/4     # on the second of four machines
   bitmill explore merge out/front.shard*of4.jsonl -o out/front
+  bitmill explore compare out/before out/after
 
 A space is a configuration under `base:` and, under `vary:`, lists of values for precision, array, pe_lanes
 and vector_rows; every combination is a point. The folder gets pareto.svg, points.csv and points.json.
@@ -79,6 +81,8 @@ enum Command {
         #[command(flatten)]
         report: ReportArgs,
     },
+    /// Sets the fronts of two sweeps side by side
+    Compare(compare::CompareArgs),
 }
 
 /// Runs `bitmill explore`.
@@ -86,8 +90,10 @@ enum Command {
 /// # Errors
 /// A space, a network or data that are not legal, or a space without a legal point.
 pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
-    if let Some(Command::Merge { shards, report }) = &args.command {
-        return merge(shards, report);
+    match &args.command {
+        Some(Command::Merge { shards, report }) => return merge(shards, report),
+        Some(Command::Compare(args)) => return compare::run(args),
+        None => {}
     }
     let technology = Technology::named(&args.technology)?;
     let path = args.space.as_ref().ok_or("a space is needed")?;
@@ -255,16 +261,22 @@ pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> String {
     for (index, point) in found.points.iter().enumerate() {
         let is_front = found.front.contains(&index);
         if all || is_front {
-            let mark = if is_front { "*" } else { "" };
+            let mark = match is_front {
+                true if index == found.knee => "knee",
+                true => "*",
+                false => "",
+            };
             table.row(COLUMNS.iter().map(|c| (c.entry)(point)).chain([mark.to_owned()]));
         }
     }
     let mut text = format!(
-        "{}\n{} of {} points are on the Pareto front ({}, uncalibrated)\n",
+        "{}\n{} of {} points are on the Pareto front ({}, uncalibrated), which dominates {:.1} % of the space between the \
+         best and the worst values\n",
         table.text(),
         found.front.len(),
         found.points.len(),
-        found.technology
+        found.technology,
+        100.0 * found.hypervolume
     );
     if let Some(first) = found.refused.first() {
         text += &format!(
