@@ -6,7 +6,8 @@
 Designs are examples of the catalogue of units (at most six a unit), and modules of small accelerators, arrays among
 them; modules with memories are black boxes. Results stay in CACHE by the content of the request, so that a run
 goes on where it stopped. A design that takes longer than `--seconds` is skipped with a line. pyosys is a PyPI
-package; OpenSTA is `apt-get install opensta`.
+package; OpenSTA is `apt-get install opensta`. The library osu018 is `apt-get install qflow-tech-osu018`, so that any machine can
+measure for itself: `--only NAME` prints the designs with that name, to be compared with the table.
 """
 
 import argparse
@@ -50,10 +51,10 @@ def main():
     parser.add_argument("--seconds", type=int, default=60, help="longest time for a design")
     parser.add_argument("--only", default="", help="measure the designs whose name contains this, and print")
     arguments = parser.parse_args()
-    if not (Path(arguments.data) / "liberty").is_dir():
-        print(f"skipped: no Liberty files in {arguments.data}", file=sys.stderr)
-        return
     library = libraries.LIBRARIES[arguments.library]
+    if missing := libraries.missing(library, arguments.data):
+        print(f"skipped: {missing} is not at hand", file=sys.stderr)
+        return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(path) for path in libraries.unpack(library, arguments.data, folder)]

@@ -163,7 +163,7 @@ def pin(group, units):
         kind = timing.attributes.get("timing_type", "")
         if kind.startswith("setup"):
             setups += read_tables(timing, ("rise_constraint", "fall_constraint"), units, units.ns)
-        elif kind in ("", "combinational", "rising_edge"):
+        elif kind in ("", "combinational", "rising_edge", "falling_edge"):
             delays += read_tables(timing, ("cell_rise", "cell_fall"), units, units.ns)
     return Pin(
         name=group.argument,
@@ -186,5 +186,7 @@ def read_tables(group, kinds, units, factor):
                 loads = numbers(table.attributes[f"index_{index}"])
             text = table.attributes["values"]
             rows = [numbers(row) for row in re.findall(r'"([^"]*)"', text)] or [numbers(text)]
+            if index == 1 and len(rows) > 1:
+                rows = [list(row) for row in zip(*rows)]
             found.append(Table([units.pf * load for load in loads], [[factor * v for v in r] for r in rows]))
     return found

@@ -65,14 +65,34 @@ LIBRARIES = {
             nand="sg13g2_nand2_1",
             memory="ihp",
         ),
+        Library(
+            name="osu018",
+            summary="TSMC 180 nm, OSU standard cells, typical, 25 C, 1.80 V",
+            source="OSU 0.18 um standard cells of Oklahoma State University (Debian's package qflow-tech-osu018)",
+            files=("/usr/share/qflow/tech/osu018/osu018_stdcells.lib",),
+            dont_use=("CLKBUF*",),
+            driver="BUFX2",
+            load_ff=40.0,
+            nand="NAND2X1",
+            memory="scaled",
+        ),
     )
 }
 
 
+def missing(library, data):
+    """The first of the library's files that is not at hand; none if all are."""
+    paths = (Path(data) / "liberty" / name for name in library.files)  # an absolute name stands by itself
+    return next((path for path in paths if not path.is_file()), None)
+
+
 def unpack(library, data, folder):
-    """The library's Liberty files, decompressed into `folder`."""
+    """The library's Liberty files, decompressed into `folder`; those of a package stand where it installed them."""
     paths = []
     for name in library.files:
+        if Path(name).is_absolute():
+            paths.append(Path(name))
+            continue
         path = Path(folder) / name.removesuffix(".gz")
         path.write_bytes(gzip.decompress((Path(data) / "liberty" / name).read_bytes()))
         paths.append(path)

@@ -83,6 +83,7 @@ class Netlist:
 
 
 def function(text):
-    """Python code of a Liberty function: ! * + & | ^ and postfix '."""
+    """Python code of a Liberty function: ! * + & | ^, postfix ', and operands side by side, which are both needed."""
+    text = re.sub(r"(?<=[\w)'])\s+(?=[\w(!])", " & ", text)
     python = re.sub(r"(\w+)\s*'", r"(~\1)", text).replace("!", "~").replace("*", "&").replace("+", "|")
     return compile({"0": "0", "1": "~0"}.get(python.strip("() "), python), "function", "eval")

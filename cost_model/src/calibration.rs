@@ -54,9 +54,10 @@ pub struct Sample {
     pub area_um2: f64,
 }
 
-const EMBEDDED: [&str; 2] = [
+const EMBEDDED: [&str; 3] = [
     include_str!("../technologies/sky130hd_calibration.toml"),
     include_str!("../technologies/asap7_calibration.toml"),
+    include_str!("../technologies/sg13g2_calibration.toml"),
 ];
 
 /// Rounds of weighting anew.

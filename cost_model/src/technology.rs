@@ -134,10 +134,11 @@ impl FlipFlops {
     }
 }
 
-const EMBEDDED: [&str; 3] = [
+const EMBEDDED: [&str; 4] = [
     include_str!("../technologies/sky130hd.toml"),
     include_str!("../technologies/sg13g2.toml"),
     include_str!("../technologies/asap7.toml"),
+    include_str!("../technologies/osu018.toml"),
 ];
 
 impl Technology {

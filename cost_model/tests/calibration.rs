@@ -10,10 +10,12 @@ use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_cost_model::{Calibration, Sample, count_gates};
 use bitmill_hdl::{Design, Module};
 
-/// Technology, area of its smallest NAND2 in µm² (sky130_fd_sc_hd__nand2_1, NAND2xp5_ASAP7_75t_R), measurements.
-const MEASURED: [(&str, f64, &str); 2] = [
+/// Technology, area of its smallest NAND2 in µm² (sky130_fd_sc_hd__nand2_1, NAND2xp5_ASAP7_75t_R, sg13g2_nand2_1), and
+/// measurements.
+const MEASURED: [(&str, f64, &str); 3] = [
     ("sky130hd", 3.7536, include_str!("measured/sky130hd.tsv")),
     ("asap7", 0.05832, include_str!("measured/asap7.tsv")),
+    ("sg13g2", 7.2576, include_str!("measured/sg13g2.tsv")),
 ];
 
 const METHOD: &str = "cells before layout, flattened, mapped with pyosys 0.70 (Yosys and ABC with sizing, no delay target); memories left out";

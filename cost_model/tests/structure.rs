@@ -155,9 +155,12 @@ fn energy_is_work_clock_and_leakage() {
 #[test]
 fn technologies_are_embedded_and_refused_when_wrong() {
     let names: Vec<String> = Technology::embedded().unwrap().into_iter().map(|t| t.name).collect();
-    assert_eq!(names, ["sky130hd", "sg13g2", "asap7"]);
+    assert_eq!(names, ["sky130hd", "sg13g2", "asap7", "osu018"]);
     let unknown = Technology::named("tsmc28").unwrap_err();
-    assert_eq!(unknown.to_string(), "no technology is called `tsmc28`; there are sky130hd, sg13g2, asap7");
+    assert_eq!(
+        unknown.to_string(),
+        "no technology is called `tsmc28`; there are sky130hd, sg13g2, asap7, osu018"
+    );
     let text = include_str!("../technologies/sky130hd.toml");
     let misspelt = text.replacen("supply_v", "supply", 1);
     assert!(matches!(Technology::from_toml(&misspelt), Err(CostError::Toml(e)) if e.contains("supply")));

@@ -20,6 +20,7 @@ mod commands {
     pub mod plan;
     pub mod render;
     pub mod simulate;
+    pub mod technology;
     pub mod units;
     pub mod verify;
 }
@@ -47,6 +48,7 @@ enum Command {
     Verify(commands::verify::VerifyArgs),
     Disassemble(commands::disassemble::DisassembleArgs),
     Cost(commands::cost::CostArgs),
+    Technology(commands::technology::TechnologyArgs),
     Explore(commands::explore::ExploreArgs),
     Units(commands::units::UnitsArgs),
     /// Number formats: list, show, encode, evaluate, plot.
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args),
         Command::Disassemble(args) => commands::disassemble::run(&args),
         Command::Cost(args) => commands::cost::run(&args),
+        Command::Technology(args) => commands::technology::run(&args),
         Command::Explore(args) => commands::explore::run(&args),
         Command::Units(args) => commands::units::run(&args),
         Command::Formats(args) => commands::formats::run(&args),

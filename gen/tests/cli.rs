@@ -293,8 +293,22 @@ fn costs_are_labelled_and_add_up() {
     assert!(parts < whole * 1.02 && parts > whole * 0.98, "{parts} {whole}");
     let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "asap7"]);
     assert!(page.contains("uncalibrated") && page.contains("cells µm² ±"), "{page}");
-    let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "sg13g2"]);
+    let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "osu018"]);
     assert!(page.contains("uncalibrated") && !page.contains('±'), "{page}");
+}
+
+#[test]
+fn technologies_tell_their_sources_and_errors() {
+    let here = tempfile::tempdir().unwrap();
+    let table = succeeds(here.path(), &["technology"]);
+    assert!(table.contains("asap7") && table.contains("uncalibrated") && table.contains("± "), "{table}");
+    let all = json(&succeeds(here.path(), &["technology", "list", "--json"]));
+    let one = json(&succeeds(here.path(), &["technology", "show", "asap7", "--json"]));
+    assert!(all.as_array().unwrap().contains(&one));
+    let page = succeeds(here.path(), &["technology", "show", "sky130hd"]);
+    assert!(page.contains("flip_flop") && page.contains("Kendall") && page.contains("SkyWater"), "{page}");
+    let error = fails(here.path(), &["technology", "show", "tsmc1"]);
+    assert!(error.contains("there are sky130hd"), "{error}");
 }
 
 #[test]

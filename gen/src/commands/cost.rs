@@ -26,8 +26,8 @@ Examples:
   bitmill cost examples/digits_int8.yaml examples/digits_int4.yaml --svg costs.svg    side by side
   bitmill cost --unit pe_integer --set weight=int4 --technology sg13g2 --json
 
-Technologies: sky130hd, sg13g2, asap7. Where a technology is calibrated, areas of cells come from coefficients that were fitted
-to whole synthesised designs, and the error on others is given. Energies and delays are not calibrated: operators are measured
+Technologies: sky130hd, sg13g2, asap7, osu018. Where one is calibrated, areas of cells come from coefficients that were
+fitted to whole synthesised designs, and the error on others is given. Energies and delays are not calibrated: operators are measured
 one by one and added up, before layout (docs/cost_model.md).";
 
 /// Estimates area, energy and clock by component.

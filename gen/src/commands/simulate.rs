@@ -48,7 +48,7 @@ pub struct SimulateArgs {
     /// Write the commands of each queue over time in Chrome's trace format, for Perfetto
     #[arg(long, value_name = "FILE")]
     timeline: Option<PathBuf>,
-    /// Price the energy of every layer in this process and cell library: sky130hd, sg13g2 or asap7
+    /// Price the energy of every layer in this process and cell library, as `bitmill cost` does
     #[arg(long, value_name = "NAME", conflicts_with_all = ["topology", "layers"])]
     technology: Option<String>,
     /// Print JSON
