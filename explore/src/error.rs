@@ -1,5 +1,6 @@
 //! Why a sweep has no answer.
 
+use bitmill_cost_model::CostError;
 use bitmill_model::ModelError;
 
 /// A space or a workload that cannot be explored.
@@ -24,6 +25,9 @@ pub enum ExploreError {
         /// Why it was refused.
         reason: String,
     },
+    /// A technology that there is none of.
+    #[error(transparent)]
+    Technology(#[from] CostError),
     /// A point has no number for an objective.
     #[error("point {point} has no number for {objective}")]
     NotANumber {

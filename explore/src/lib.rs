@@ -5,6 +5,8 @@
 //! beats in every objective ([`pareto::front`]). The crate is pure: progress is a callback, results are values.
 
 mod error;
+mod evaluate;
+mod objective;
 pub mod pareto;
 mod space;
 mod sweep;
@@ -12,8 +14,10 @@ mod table;
 mod workload;
 
 pub use error::ExploreError;
+pub use evaluate::{Evaluator, Thoroughness};
+pub use objective::Objective;
 pub use pareto::{Goal, Scale};
-pub use space::{Space, Vary};
-pub use sweep::{Objective, Outcome, Point, Refusal, Sweep, evaluate, summarize, sweep};
+pub use space::{Candidate, Points, Space, Vary};
+pub use sweep::{Outcome, Point, Refusal, Sweep, objectives, summarize, sweep};
 pub use table::{COLUMNS, Column, csv};
 pub use workload::{Arithmetic, Workload};

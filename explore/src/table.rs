@@ -11,13 +11,18 @@ pub struct Column {
 }
 
 /// The columns of the table of points; `front` stands beside them in a CSV.
-pub const COLUMNS: [Column; 12] = [
+pub const COLUMNS: [Column; 17] = [
     Column { heading: "name", entry: |p| p.configuration.name.clone() },
     Column { heading: "pe", entry: |p| p.configuration.pe.kind.clone() },
     Column { heading: "activations", entry: |p| p.configuration.precision.activations.join(" ") },
     Column { heading: "weights", entry: |p| p.configuration.precision.weights.join(" ") },
     Column { heading: "rows", entry: |p| p.configuration.array.rows.to_string() },
     Column { heading: "columns", entry: |p| p.configuration.array.columns.to_string() },
+    Column { heading: "lanes", entry: |p| p.configuration.pe.lanes.to_string() },
+    Column { heading: "activations_kib", entry: |p| p.configuration.scratchpads.activations_kib.to_string() },
+    Column { heading: "weights_kib", entry: |p| p.configuration.scratchpads.weights_kib.to_string() },
+    Column { heading: "memory_bytes_per_cycle", entry: bytes_per_cycle },
+    Column { heading: "technology", entry: |p| p.technology.clone() },
     Column { heading: "cycles", entry: |p| p.cycles.to_string() },
     Column { heading: "clock_mhz", entry: |p| format!("{:.1}", p.clock_mhz) },
     Column { heading: "latency_us", entry: |p| format!("{:.3}", p.latency_us) },
@@ -28,6 +33,11 @@ pub const COLUMNS: [Column; 12] = [
         entry: |p| p.accuracy_percent.map(|a| format!("{a:.2}")).unwrap_or_default(),
     },
 ];
+
+fn bytes_per_cycle(point: &Point) -> String {
+    let memory = point.configuration.memory;
+    (f64::from(memory.width_bits) / 8.0 / f64::from(memory.beat_interval_cycles)).to_string()
+}
 
 /// All points as CSV with a heading; `front` is 1 for those that no other point beats. No entry needs quotes.
 pub fn csv(sweep: &Sweep) -> String {

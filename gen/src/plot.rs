@@ -82,16 +82,17 @@ fn panel(area: &Area, sweep: &Sweep, x: Axis, y: Axis) -> Result<(), Box<dyn Err
         .label_style(("sans-serif", 14))
         .axis_desc_style(("sans-serif", 15))
         .draw()?;
-    let precisions = precisions(sweep);
+    let (precisions, macs) = (precisions(sweep), range_of_macs(sweep));
     // The front is drawn last, so that nothing hides it.
     let (front, rest): (Vec<usize>, Vec<usize>) =
         (0..sweep.points.len()).partition(|index| sweep.front.contains(index));
-    for index in rest.into_iter().chain(front) {
+    let marks =
+        rest.into_iter().map(|index| (index, false)).chain(front.into_iter().map(|index| (index, true)));
+    for (index, is_front) in marks {
         let point = &sweep.points[index];
         let colour = colour(&precisions, point);
-        let style =
-            if sweep.front.contains(&index) { colour.filled() } else { colour.mix(0.55).stroke_width(1) };
-        chart.draw_series([Circle::new((x.place(point), y.place(point)), radius(sweep, point), style)])?;
+        let style = if is_front { colour.filled() } else { colour.mix(0.55).stroke_width(1) };
+        chart.draw_series([Circle::new((x.place(point), y.place(point)), radius(macs, point), style)])?;
     }
     Ok(())
 }
@@ -150,11 +151,15 @@ fn macs(point: &Point) -> f64 {
     f64::from(c.array.rows * c.array.columns * c.pe.lanes)
 }
 
+/// Fewest and most multiply-accumulates a cycle of the sweep's arrays.
+fn range_of_macs(sweep: &Sweep) -> (f64, f64) {
+    let macs = || sweep.points.iter().map(macs);
+    (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max))
+}
+
 /// Radius in pixels, by the array's multiply-accumulates a cycle: the logarithm, from 4 to 11.
-fn radius(sweep: &Sweep, point: &Point) -> i32 {
-    let logs = || sweep.points.iter().map(|p| macs(p).log2());
-    let (low, high) = (logs().fold(f64::INFINITY, f64::min), logs().fold(f64::NEG_INFINITY, f64::max));
-    if high > low { (4.0 + 7.0 * (macs(point).log2() - low) / (high - low)).round() as i32 } else { 6 }
+fn radius((low, high): (f64, f64), point: &Point) -> i32 {
+    if high > low { (4.0 + 7.0 * (macs(point) / low).log2() / (high / low).log2()).round() as i32 } else { 6 }
 }
 
 fn key(area: &Area, sweep: &Sweep) -> Result<(), Box<dyn Error>> {
@@ -166,9 +171,7 @@ fn key(area: &Area, sweep: &Sweep) -> Result<(), Box<dyn Error>> {
         area.draw(&Text::new(label.clone(), (at + 12, 11), font.clone()))?;
         at += 34 + 8 * label.len() as i32;
     }
-    let macs: Vec<f64> = sweep.points.iter().map(macs).collect();
-    let (low, high) =
-        (macs.iter().copied().fold(f64::INFINITY, f64::min), macs.iter().copied().fold(0.0, f64::max));
+    let (low, high) = range_of_macs(sweep);
     let note = format!(
         "filled: on the Pareto front ({} of {}).  size: {low} to {high} multiply-accumulates a cycle.  costs are uncalibrated",
         sweep.front.len(),

@@ -137,3 +137,76 @@ fn fronts_are_compared_on_one_scale() {
     let error = fails(here.path(), &["explore", "compare", "int8", "asap7"]);
     assert!(error.contains("cannot be compared") && error.contains("asap7"), "{error}");
 }
+
+#[test]
+fn ten_thousand_points_come_out_alike_whole_killed_and_in_shards() {
+    let model = Path::new(ROOT).join("../../shared/data/models/mlperf_tiny/pretrainedResnet_quant.tflite");
+    if !model.exists() {
+        println!("skipped: {} is missing", model.display());
+        return;
+    }
+    let here = tempfile::tempdir().expect("a folder");
+    let space = Path::new(ROOT).join("../examples/mlperf_tiny/resnet8_space.yaml");
+    let [space, model] = [&space, &model].map(|path| path.display().to_string());
+    let sweep = ["explore", &space, "--model", &model, "--timing-only", "--effort", "first-cut", "-o"];
+    let started = std::time::Instant::now();
+    let table = succeeds(here.path(), &[&sweep[..], &["whole"]].concat());
+    println!("{:.0} points/s", 10_800.0 / started.elapsed().as_secs_f64());
+    assert!(table.contains("of 10800 points are on the Pareto front"), "{table}");
+
+    let mut killed = Command::new(env!("CARGO_BIN_EXE_bitmill"))
+        .current_dir(here.path())
+        .args([&sweep[..], &["killed"]].concat())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let journal = here.path().join("killed.partial.jsonl");
+    while fs::metadata(&journal).map_or(0, |journal| journal.len()) < 1_000_000 {
+        assert!(killed.try_wait().expect("a child").is_none(), "it was to be killed before it ends");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    killed.kill().expect("a child to kill");
+    killed.wait().expect("a child");
+    let resumed = bitmill(here.path(), &[&sweep[..], &["killed"]].concat());
+    let message = String::from_utf8_lossy(&resumed.stderr);
+    assert!(resumed.status.success() && message.contains("of 10800 points are in"), "{message}");
+    assert_eq!(files(&here.path().join("killed")), files(&here.path().join("whole")));
+
+    for shard in ["1/2", "2/2"] {
+        succeeds(here.path(), &[&sweep[..], &["parts", "--shard", shard]].concat());
+    }
+    let shards = ["parts.shard1of2.jsonl", "parts.shard2of2.jsonl", "-o", "parts"];
+    succeeds(here.path(), &[&["explore", "merge"][..], &shards].concat());
+    assert_eq!(files(&here.path().join("parts")), files(&here.path().join("whole")));
+}
+
+#[test]
+fn an_objective_that_no_point_has_is_refused_at_once() {
+    let here = folder();
+    let error = fails(
+        here.path(),
+        &["explore", "space.yaml", "-o", "out", "--timing-only", "--objectives", "area,accuracy"],
+    );
+    assert!(error.contains("no point would have accuracy: give --test and --labels"), "{error}");
+    let unknown = bitmill(here.path(), &["explore", "space.yaml", "--objectives", "speed"]);
+    let error = String::from_utf8_lossy(&unknown.stderr);
+    assert!(error.contains("no objective is called `speed`; there are latency, energy"), "{error}");
+    assert!(!here.path().join("out.partial.jsonl").exists());
+}
+
+#[test]
+fn a_technology_is_given_or_varied() {
+    let here = folder();
+    let space = "vary:\n  technology: [sky130hd, asap7]\n";
+    let text = text_of(here.path(), "space.yaml").split("vary:").next().expect("a base").to_owned() + space;
+    fs::write(here.path().join("space.yaml"), text).expect("a file");
+    let table =
+        succeeds(here.path(), &["explore", "space.yaml", "--timing-only", "--objectives", "area", "--all"]);
+    assert!(table.contains("1 of 2 points") && table.contains("digits_sky130hd"), "{table}");
+    let error = fails(here.path(), &["explore", "space.yaml", "--technology", "asap7"]);
+    assert!(error.contains("the space varies the technology"), "{error}");
+    let text = text_of(here.path(), "space.yaml").replace("asap7", "asap9");
+    fs::write(here.path().join("space.yaml"), text).expect("a file");
+    let error = fails(here.path(), &["explore", "space.yaml"]);
+    assert!(error.contains("no technology is called `asap9`"), "{error}");
+}

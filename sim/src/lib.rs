@@ -15,7 +15,7 @@ mod report;
 
 pub use error::SimulationError;
 pub use layout::{TensorPlace, pack_tensor, tensor_bits, unpack_tensor};
-pub use lowering::{Keep, Places, Unrolling, has_formats, lower};
+pub use lowering::{Effort, Keep, Places, Unrolling, has_formats, lower, lower_with};
 pub use machine::{CommandTrace, Trace, run, run_on};
 pub use program::{MemoryTensor, PlannedCommand, Program};
 pub use report::{Bound, LayerReport, Report, Stall, activity_by_layer, report};
@@ -32,7 +32,7 @@ pub fn simulate(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
 ) -> Result<(Program, Trace, Report), SimulationError> {
-    let simulated = time(accelerator, network)?;
+    let simulated = time(accelerator, network, Effort::Search)?;
     simulated.0.check_contents(accelerator, network)?;
     Ok(simulated)
 }
@@ -65,8 +65,9 @@ pub fn simulate_on(
 pub fn time(
     accelerator: &Accelerator,
     network: &QuantizedNetwork,
+    effort: Effort,
 ) -> Result<(Program, Trace, Report), SimulationError> {
-    let program = lower(accelerator, network, Keep::Output)?;
+    let program = lower_with(accelerator, network, Keep::Output, effort)?;
     let trace = run(accelerator, &program);
     let report = report(accelerator, network, &program, &trace);
     Ok((program, trace, report))

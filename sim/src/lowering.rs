@@ -34,6 +34,7 @@ use chunk::{Chunk, ChunkCommand, ChunkWeights};
 pub(crate) use deformable::offsets;
 pub(crate) use image::ChunkContent;
 use ring::Ring;
+pub use tiling::Effort;
 use tiling::Tiling;
 pub use unroll::Unrolling;
 
@@ -57,6 +58,19 @@ pub fn lower(
     network: &QuantizedNetwork,
     keep: Keep,
 ) -> Result<Program, SimulationError> {
+    lower_with(accelerator, network, keep, Effort::Search)
+}
+
+/// The same with some effort to cut layers well.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_with(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    keep: Keep,
+    effort: Effort,
+) -> Result<Program, SimulationError> {
     check_widths(accelerator, network)?;
     let unrolled = unroll::unroll(accelerator, network);
     let unrolling = unrolled.as_ref().map(|(_, unrolling)| *unrolling);
@@ -64,7 +78,8 @@ pub fn lower(
     let takes_next = |layer: usize| fusion::takes_next(accelerator, network, keep, layer);
     let places = allocate::allocate(accelerator, network, &takes_next)?;
     let allocated = Allocated { accelerator, network, unrolling, keep, places };
-    tiling::fewest_cycles(accelerator, network.graph().layers().len(), |tiling| allocated.program(tiling))
+    let layers = network.graph().layers().len();
+    tiling::fewest_cycles(accelerator, layers, effort, |tiling| allocated.program(tiling))
 }
 
 /// A network whose tensors have their places.

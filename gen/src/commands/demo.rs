@@ -109,8 +109,9 @@ pub fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
     price(&cases[0], &technology, &model, &mut value, &say)?;
 
     say("\n6. explored: which array, at which precision?\n\n")?;
-    let space = Space::from_yaml(SPACE)?;
-    let found = explore::evaluate(&space, &model, &technology)?;
+    let mut space = Space::from_yaml(SPACE)?;
+    space.technology = technology.name.clone();
+    let found = explore::evaluate(&space, &model)?;
     value["front"] = found.front.iter().map(|&index| json!(found.points[index].configuration.name)).collect();
     files.add_all("pareto", explore::files(&found, &space, &model.name)?);
     say(&explore::page(&found, false, None))?;

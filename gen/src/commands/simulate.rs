@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use bitmill_accelerator::Accelerator;
 use bitmill_cost_model::Technology;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Program, Report, Trace, activity_by_layer, simulate_on, time};
+use bitmill_sim::{Effort, Program, Report, Trace, activity_by_layer, simulate_on, time};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     let model = Model::load(&args.model)?;
     let network = model.quantized(&accelerator)?;
     let (program, trace, report) = match args.timing_only {
-        true => time(&accelerator, &network)?,
+        true => time(&accelerator, &network, Effort::Search)?,
         false => simulate_on(&accelerator, &network, &network.quantize_input(&model.example()))?,
     };
     if let Some(path) = &args.trace {

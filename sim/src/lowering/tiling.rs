@@ -6,6 +6,8 @@
 
 use bitmill_accelerator::{Accelerator, Opcode, Queue};
 
+use serde::{Deserialize, Serialize};
+
 use crate::machine::{Timings, Trace, run_knowing};
 use crate::{Program, SimulationError};
 
@@ -15,6 +17,17 @@ const CHUNKS_AT_ONCE: [u32; 6] = [3, 2, 4, 1, 6, 8];
 
 /// The part of all cycles that a layer may wait and be left as it is: one in so many.
 const SHORTEST_WAIT: u64 = 1000;
+
+/// How long to look for the way to cut that takes the fewest cycles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effort {
+    /// Ways to cut are simulated, and the best is kept.
+    #[default]
+    Search,
+    /// The way that the search would start from: one simulation, and some more cycles where layers wait.
+    FirstCut,
+}
 
 /// How many chunks of each layer fit the scratchpads together.
 #[derive(Clone)]
@@ -31,6 +44,7 @@ impl Tiling {
 pub(super) fn fewest_cycles(
     accelerator: &Accelerator,
     layers: usize,
+    effort: Effort,
     program: impl Fn(&Tiling) -> Result<Program, SimulationError>,
 ) -> Result<Program, SimulationError> {
     let alike = |chunks_at_once: u32| Tiling(vec![chunks_at_once; layers]);
@@ -41,6 +55,9 @@ pub(super) fn fewest_cycles(
     };
     let first = alike(CHUNKS_AT_ONCE[0]);
     let of_first = program(&first)?;
+    if effort == Effort::FirstCut {
+        return Ok(of_first);
+    }
     let mut best = candidate(first, of_first);
     let mut challenge = |best: &mut Candidate, tiling: Tiling| {
         // More chunks may need more memory than there is.
@@ -103,7 +120,7 @@ mod tests {
         QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat,
     };
 
-    use super::{CHUNKS_AT_ONCE, Tiling, fewest_cycles};
+    use super::{CHUNKS_AT_ONCE, Effort, Tiling, fewest_cycles};
     use crate::lowering::Allocated;
     use crate::lowering::allocate::allocate;
     use crate::{Keep, run};
@@ -157,8 +174,16 @@ memory: {width_bits: 32, latency_cycles: 40}
             run(&accelerator, &program).cycles
         };
         let alike: Vec<u64> = CHUNKS_AT_ONCE.iter().map(|&chunks| cycles(&Tiling(vec![chunks; 4]))).collect();
-        let found = fewest_cycles(&accelerator, 4, |tiling| allocated.program(tiling)).expect("it fits");
+        let found = fewest_cycles(&accelerator, 4, Effort::Search, |tiling| allocated.program(tiling))
+            .expect("it fits");
         let found = run(&accelerator, &found).cycles;
         assert!(alike.iter().all(|&cycles| found < cycles), "{found} of {alike:?}");
+        let first =
+            fewest_cycles(&accelerator, 4, Effort::FirstCut, |t| allocated.program(t)).expect("it fits");
+        assert_eq!(
+            run(&accelerator, &first).cycles,
+            alike[0],
+            "the first cut is what the search starts from"
+        );
     }
 }

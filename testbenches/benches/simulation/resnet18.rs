@@ -9,7 +9,7 @@ use bitmill_model::{
     ActivationFormat, Arithmetic, ModelError, Multiplier, Network, Operation, Quantization, QuantizedLayer,
     QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat, Window,
 };
-use bitmill_sim::{Keep, lower, time};
+use bitmill_sim::{Effort, Keep, lower, time};
 
 use super::{Outcome, simulate};
 
@@ -138,7 +138,7 @@ pub fn alone() -> Outcome {
         Ok(())
     })?;
     let timing = least(10, &mut || {
-        std::hint::black_box(time(&accelerator, &network)?);
+        std::hint::black_box(time(&accelerator, &network, Effort::Search)?);
         Ok(())
     })?;
     println!("ResNet-18 at 224 x 224 on {} multipliers, {cycles} cycles", accelerator.peak_macs());

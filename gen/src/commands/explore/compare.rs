@@ -17,7 +17,7 @@ Examples:
   bitmill explore compare out/before out/after
   bitmill explore compare before/points.json after/points.json --json
 
-Both sweeps must have the same objectives and technology. A front covers a point that one of its own is at least as good as in
+Both sweeps must have the same objectives and technologies. A front covers a point that one of its own is at least as good as in
 every objective. Shares of space are those between the best and the worst values of all points of both sweeps.";
 
 /// Two sweeps.
@@ -51,8 +51,10 @@ struct Side {
 pub(super) fn run(args: &CompareArgs) -> Result<(), Box<dyn Error>> {
     let sweeps = [load(&args.a)?, load(&args.b)?];
     let [a, b] = &sweeps;
-    if a.objectives != b.objectives || a.technology != b.technology {
-        let what = |sweep: &Sweep| format!("{:?} in {}", sweep.objectives, sweep.technology).to_lowercase();
+    if a.objectives != b.objectives || a.technologies != b.technologies {
+        let what = |sweep: &Sweep| {
+            format!("{:?} in {}", sweep.objectives, sweep.technologies.join(", ")).to_lowercase()
+        };
         let (a, b) = (what(a), what(b));
         return Err(format!("the sweeps cannot be compared: one has {a}, the other {b}").into());
     }

@@ -9,7 +9,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use bitmill_explore::{Outcome, Space};
+use bitmill_explore::{Objective, Outcome, Space, Thoroughness};
 use serde::{Deserialize, Serialize};
 
 use super::shard::Shard;
@@ -25,10 +25,10 @@ pub struct Header {
     pub network: String,
     /// SHA-256 of the network's file and its data.
     pub fingerprint: String,
-    /// Process and cell library.
-    pub technology: String,
-    /// Whether there are test inputs.
-    pub has_accuracy: bool,
+    /// How points are evaluated.
+    pub thoroughness: Thoroughness,
+    /// What they are compared by.
+    pub objectives: Vec<Objective>,
     /// Which of the points.
     pub shard: Shard,
 }
@@ -85,7 +85,7 @@ impl Journal {
         let (found, outcomes) = parse(path, &text[..whole])?;
         if found != *header {
             return Err(format!(
-                "{}: holds outcomes of another sweep: its space, network, data, technology, version or shard differs; \
+                "{}: holds outcomes of another sweep: its space, network, data, options, version or shard differs; \
                  remove it or choose another -o",
                 path.display()
             )
@@ -143,11 +143,11 @@ fn parse(path: &Path, text: &str) -> Result<(Header, BTreeMap<usize, Outcome>), 
     let mut lines = (1..).zip(text.lines());
     let (number, first) = lines.next().unwrap_or((1, ""));
     let header: Header = serde_json::from_str(first).map_err(|error| at(number, error))?;
-    let count = header.space.points().len();
+    let count = header.space.points().count();
     let mut outcomes = BTreeMap::new();
     for (number, line) in lines {
         let Line { position, outcome } = serde_json::from_str(line).map_err(|error| at(number, error))?;
-        if position >= count || !header.shard.holds(position) {
+        if position >= count || !header.shard.part_of(count).contains(&position) {
             let problem =
                 format!("point {position} is none of its {count} points and shard {}", header.shard);
             return Err(format!("{}: line {number}: {problem}", path.display()).into());

@@ -1,6 +1,7 @@
-//! A part of a sweep: every n-th point, for one of n machines.
+//! A part of a sweep, for one of n machines: neighbouring points, which share the most work.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -21,14 +22,17 @@ impl Shard {
         self.count == 1
     }
 
-    /// The shard that the point at `position` belongs to, among as many shards.
-    pub fn of(self, position: usize) -> Shard {
-        Shard { index: position % self.count + 1, ..self }
+    /// Positions of its points among `points`.
+    pub fn part_of(self, points: usize) -> Range<usize> {
+        // The product may need twice the bits.
+        let begin = |index: usize| (index as u128 * points as u128 / self.count as u128) as usize;
+        begin(self.index - 1)..begin(self.index)
     }
 
-    /// Whether the point at `position` is one of its points.
-    pub fn holds(self, position: usize) -> bool {
-        self.of(position) == self
+    /// The shard among as many that the point at `position` of `points` belongs to.
+    pub fn of(self, position: usize, points: usize) -> Shard {
+        let mut all = (1..=self.count).map(|index| Shard { index, ..self });
+        all.find(|shard| shard.part_of(points).contains(&position)).unwrap_or(self)
     }
 
     /// What its file is called beside the sweep's folder.
@@ -66,10 +70,12 @@ mod tests {
     #[test]
     fn shards_share_the_points_among_them() {
         let shards: Vec<Shard> = ["1/3", "2/3", "3/3"].map(|text| text.parse().unwrap()).into();
-        for position in 0..10 {
-            assert_eq!(shards.iter().filter(|shard| shard.holds(position)).count(), 1, "{position}");
+        for points in 0..10 {
+            let parts: Vec<usize> = shards.iter().flat_map(|shard| shard.part_of(points)).collect();
+            assert_eq!(parts, (0..points).collect::<Vec<usize>>());
+            assert!(shards.iter().all(|s| s.part_of(points).all(|position| s.of(position, points) == *s)));
+            assert_eq!(Shard::WHOLE.part_of(points), 0..points);
         }
-        assert!((0..5).all(|position| Shard::WHOLE.holds(position)));
         assert_eq!(shards[1].to_string(), "2/3");
         for wrong in ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"] {
             assert!(wrong.parse::<Shard>().is_err(), "{wrong}");

@@ -10,7 +10,7 @@ use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_model::shapes::scale_sim::{Dataflow, closed_form_cycles, read_topology};
 use bitmill_model::shapes::{LAYER_SETS, ShapeLayer};
 use bitmill_model::{ActivationFormat, WeightFormat};
-use bitmill_sim::time;
+use bitmill_sim::{Effort, time};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ fn row(accelerator: &Accelerator, layer: ShapeLayer) -> Result<Row, Box<dyn Erro
         WeightFormat::new(weight.clone())?,
         accelerator.multiplication(activation, weight),
     )?;
-    let (.., report) = time(accelerator, &network)?;
+    let (.., report) = time(accelerator, &network, Effort::Search)?;
     let once = ShapeLayer { repeats: 1, ..layer.clone() };
     let closed_form =
         |dataflow| closed_form_cycles(&once, array.rows as usize, array.columns as usize, dataflow);
