@@ -9,6 +9,9 @@ pub enum ExploreError {
     /// The YAML of a space is malformed.
     #[error("{0}")]
     Yaml(String),
+    /// A recipe asks for a format that networks are not quantized to.
+    #[error("recipe: {0}")]
+    Recipe(String),
     /// A list of the space is empty or names a value twice.
     #[error("vary.{key}: {problem}")]
     IllegalList {

@@ -18,6 +18,7 @@ mod commands {
     pub mod formats;
     pub mod generate;
     pub mod plan;
+    pub mod quantize;
     pub mod render;
     pub mod simulate;
     pub mod technology;
@@ -42,6 +43,7 @@ enum Command {
     Generate(commands::generate::GenerateArgs),
     Simulate(commands::simulate::SimulateArgs),
     Plan(commands::plan::PlanArgs),
+    Quantize(commands::quantize::QuantizeArgs),
     Render(commands::render::RenderArgs),
     Explain(commands::explain::ExplainArgs),
     Diff(commands::diff::DiffArgs),
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(&args),
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
+        Command::Quantize(args) => commands::quantize::run(&args),
         Command::Render(args) => commands::render::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Diff(args) => commands::diff::run(&args),

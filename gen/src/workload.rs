@@ -1,5 +1,6 @@
 //! The network that is run: read from files, or the embedded digits network.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
@@ -85,6 +86,17 @@ pub enum LoadError {
     /// A float network without calibration inputs.
     #[error("{0} is a float network: give --calibration FILE.npy with some of its inputs to quantize it")]
     NoCalibration(String),
+    /// A quantized network in formats that the accelerator does not have.
+    #[error(
+        "{name} is quantized to {formats}, and the accelerator's precision has not all of them; add them there, or give \
+         --calibration FILE.npy to quantize the network again"
+    )]
+    Formats {
+        /// The network.
+        name: String,
+        /// Its formats of activations and weights.
+        formats: String,
+    },
     /// Inputs and answers differ in number.
     #[error("{inputs} test inputs but {labels} labels; there must be one label for each input")]
     Labels {
@@ -144,6 +156,9 @@ impl Model {
         if let Some(given) = self.given.as_ref().filter(|network| has_formats(accelerator, network)) {
             return Ok(given.clone());
         }
+        if let (Some(given), true) = (&self.given, self.workload.calibration.is_empty()) {
+            return Err(LoadError::Formats { name: self.name.clone(), formats: formats(given) });
+        }
         self.check_calibration()?;
         Ok(self.workload.quantized_for(accelerator)?)
     }
@@ -155,6 +170,11 @@ impl Model {
             let elements = self.workload.network.graph().shape(TensorId::INPUT).elements();
             self.workload.calibration.push((0..elements).map(|index| (index * 37 % 256) as f32).collect());
         }
+    }
+
+    /// Whether the file holds integers of its own.
+    pub fn is_quantized(&self) -> bool {
+        self.given.is_some()
     }
 
     /// Whether there are inputs to quantize with.
@@ -174,6 +194,18 @@ impl Model {
         let known = test.first().map(|(input, _)| input).or(calibration.first()).cloned();
         known.unwrap_or_else(|| vec![0.0; network.graph().shape(TensorId::INPUT).elements()])
     }
+}
+
+/// The formats of a network's activations, and those of the weights of its convolutions and fully connected layers.
+fn formats(network: &QuantizedNetwork) -> String {
+    let graph = network.graph();
+    let outputs = graph.layers().iter().map(|layer| layer.output);
+    let ids = std::iter::once(TensorId::INPUT).chain(outputs);
+    let activations: BTreeSet<String> = ids.map(|id| network.quantization(id).format.to_string()).collect();
+    let matrix = network.pairs().filter(|(layer, _)| layer.operation.is_matrix());
+    let weights: BTreeSet<String> = matrix.map(|(_, own)| own.weight_format.to_string()).collect();
+    let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    format!("activations {} and weights {}", list(activations), list(weights))
 }
 
 /// Inputs of u8 or f32, one a row.

@@ -24,6 +24,7 @@ fn every_command_has_help_with_examples() {
         "generate",
         "simulate",
         "plan",
+        "quantize",
         "render",
         "explain",
         "diff",
@@ -380,4 +381,64 @@ fn bad_input_is_refused_in_one_line_that_says_where() {
         }
     }
     assert!(!here.path().join("out").exists());
+}
+
+#[test]
+fn quantize_writes_what_simulate_runs() {
+    let here = tempfile::tempdir().unwrap();
+    let recipe = configuration("quantize_int4.yaml");
+    let page = succeeds(here.path(), &["quantize", "--config", &recipe, "-o", "int4.onnx"]);
+    assert!(
+        page.contains("int4") && page.contains("accuracy") && page.contains("written       int4.onnx"),
+        "{page}"
+    );
+    // int8 elements hold int4 weights, int4 ones hold no int8 activations.
+    let int4 = configuration("digits_int4.yaml");
+    let refused = fails(here.path(), &["simulate", &int4, "--model", "int4.onnx"]);
+    assert!(refused.contains("is quantized to activations int8 and weights int4"), "{refused}");
+    let yaml =
+        text_of(Path::new(ROOT), "../examples/digits_int8.yaml").replace("weights: int8", "weights: int4");
+    fs::write(here.path().join("w4a8.yaml"), yaml).unwrap();
+    let run = succeeds(here.path(), &["simulate", "w4a8.yaml", "--model", "int4.onnx"]);
+    assert!(run.contains("cycles"), "{run}");
+}
+
+#[test]
+fn quantize_refuses_plainly() {
+    let here = tempfile::tempdir().unwrap();
+    let float = format!("{ROOT}/../examples/digits/digits.onnx");
+    let given = format!("{ROOT}/../examples/digits/digits_qdq_int8.onnx");
+    let data = format!("{ROOT}/../examples/digits/calibration_images.npy");
+    let mut empty = b"\x93NUMPY\x01\x00".to_vec();
+    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (0, 8, 8), }";
+    let padded = format!("{header:<117}\n");
+    empty.extend((padded.len() as u16).to_le_bytes());
+    empty.extend(padded.as_bytes());
+    fs::write(here.path().join("empty.npy"), empty).unwrap();
+    let int8 = "weights: int8\nactivations: int8\n";
+    for (model, data, recipe, problem) in [
+        (&float, "empty.npy", int8.to_owned(), "calibration"),
+        (&given, data.as_str(), int8.to_owned(), "is quantized already"),
+        (
+            &float,
+            data.as_str(),
+            format!("{int8}layers: {{conv9: {{weights: int4}}}}\n"),
+            "is called `conv9`; there are",
+        ),
+        (&float, data.as_str(), "weights: int8\nactivations: int99\n".to_owned(), "int99"),
+        (&float, data.as_str(), "weights: int8\nactivations: int6\n".to_owned(), "found int6 activations"),
+        (&float, data.as_str(), "weights: fp4_e2m1\nactivations: int8\n".to_owned(), "found fp4_e2m1"),
+        (
+            &float,
+            data.as_str(),
+            "weights: fp4_e2m1\nactivations: int8\nrounding: learned\n".to_owned(),
+            "learned rounding is for integers",
+        ),
+    ] {
+        fs::write(here.path().join("recipe.yaml"), &recipe).unwrap();
+        let arguments = ["quantize", model, "--data", data, "--config", "recipe.yaml", "-o", "out.onnx"];
+        let error = fails(here.path(), &arguments);
+        assert!(error.contains(problem), "{recipe}: {error}");
+        assert!(!here.path().join("out.onnx").exists(), "{recipe}");
+    }
 }

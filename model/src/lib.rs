@@ -5,7 +5,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`network`] | the workload graph: layers, tensors, shapes |
-//! | [`onnx`] | import of ONNX files, float and QDQ |
+//! | [`onnx`] | import of ONNX files, float and QDQ; export as QDQ |
 //! | [`tflite`] | import of TFLite files with 8-bit integers, bit-exact with the reference kernels |
 //! | [`shapes`] | layers without numbers, for timing: SCALE-Sim's topologies, well-known networks |
 //! | [`npy`], [`npz`] | NumPy arrays: test sets, calibration sets, results |
@@ -38,8 +38,8 @@ pub use deformable::Taps;
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
-pub use onnx::{Imported, Rounding, import_onnx, import_onnx_with};
-pub use ptq::{Clipping, PtqConfig, quantize};
+pub use onnx::{Imported, Rounding, export_onnx, import_onnx, import_onnx_with};
+pub use ptq::{Clipping, PtqConfig, WeightRounding, WeightScales, quantize};
 pub use quantized::{
     ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,
     QuantizedWeights, WeightFormat,

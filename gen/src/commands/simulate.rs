@@ -130,7 +130,8 @@ impl Accuracy {
         }))
     }
 
-    fn text(&self) -> String {
+    /// A line for people.
+    pub fn text(&self) -> String {
         format!(
             "accuracy      {:.2} % of {} test inputs (float: {:.2} %)\n",
             self.quantized_percent, self.inputs, self.float_percent

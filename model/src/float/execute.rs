@@ -48,7 +48,7 @@ impl FloatNetwork {
     }
 
     /// Output of layer `index` before its clamp. `tensors` holds all earlier tensors.
-    fn sums(&self, index: usize, tensors: &[Vec<f32>]) -> Vec<f32> {
+    pub(crate) fn sums(&self, index: usize, tensors: &[Vec<f32>]) -> Vec<f32> {
         let layer = &self.graph().layers()[index];
         let input_id = layer.inputs[0];
         let map = Map {

@@ -83,6 +83,11 @@ impl FloatNetwork {
         &self.layers
     }
 
+    /// The real parameters of the layer at `index`, to be changed into others of the same length, finite too.
+    pub(crate) fn layer_mut(&mut self, index: usize) -> &mut FloatLayer {
+        &mut self.layers[index]
+    }
+
     /// Every layer of the graph with its real parameters.
     pub fn pairs(&self) -> impl Iterator<Item = (&Layer, &FloatLayer)> {
         self.graph.layers().iter().zip(&self.layers)

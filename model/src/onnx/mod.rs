@@ -5,6 +5,7 @@
 //! which builds the network in the importer's state (`importer`).
 
 mod constant;
+mod export;
 mod graph;
 mod importer;
 mod node;
@@ -15,6 +16,7 @@ mod qlinear;
 mod tests;
 
 use constant::{Constant, IntegerType};
+pub use export::export_onnx;
 use graph::OrderedGraph;
 use importer::{ImportedLayer, Importer, Layout, Value};
 use node::Node;

@@ -1,4 +1,4 @@
-//! The part of ONNX's protobuf schema that Bitmill reads, declared by hand.
+//! The part of ONNX's protobuf schema that Bitmill reads and writes, declared by hand.
 //!
 //! Field numbers are those of `onnx/onnx.proto` (ONNX 1.18, IR version 11). Fields that are not listed are
 //! skipped by the decoder: documentation, training information, subgraphs, shape annotations.
@@ -10,6 +10,10 @@ use crate::ModelError;
 /// A whole model file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct ModelProto {
+    #[prost(int64, tag = "1")]
+    pub ir_version: i64,
+    #[prost(string, tag = "2")]
+    pub producer_name: String,
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
     #[prost(message, repeated, tag = "8")]
@@ -74,6 +78,8 @@ pub(crate) struct AttributeProto {
     pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
+    #[prost(int32, tag = "20")]
+    pub r#type: i32,
 }
 
 /// A constant tensor. Its elements stand in `raw_data`, or in the list of its type.

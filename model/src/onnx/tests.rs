@@ -70,7 +70,7 @@ fn model(nodes: Vec<NodeProto>, initializers: Vec<TensorProto>) -> ModelProto {
         output: vec![value("y", &[])],
     };
     let own = OperatorSetIdProto { domain: String::new(), version: 13 };
-    ModelProto { graph: Some(graph), opset_import: vec![own] }
+    ModelProto { graph: Some(graph), opset_import: vec![own], ..Default::default() }
 }
 
 /// The same model after `change`.

@@ -1,7 +1,7 @@
 //! The choice of a range: what lies outside it saturates, what lies inside is rounded to a step that
 //! grows with it.
 
-use super::codebook;
+use super::{WeightScales, codebook};
 use crate::network::Operation;
 use crate::quantized::{
     ActivationFormat, Quantization, QuantizedWeights, WeightFormat, largest_integer, weight_channel,
@@ -80,16 +80,23 @@ impl Clipping {
         real: &[f32],
         [channels, input_channels]: [usize; 2],
         format: &WeightFormat,
+        scales: WeightScales,
     ) -> Result<QuantizedWeights, String> {
+        let is_per_tensor = scales == WeightScales::PerTensor;
         let Some(bits) = format.signed_bits() else {
+            if is_per_tensor {
+                return Err(format!("one scale for all weights of a layer serves integers, found {format}"));
+            }
             return codebook::weights(self, operation, real, [channels, input_channels], format);
         };
-        let mut rows = vec![Vec::new(); channels];
+        let mut rows = vec![Vec::new(); if is_per_tensor { 1 } else { channels }];
         for (index, &weight) in real.iter().enumerate() {
-            rows[weight_channel(operation, index, real.len(), channels)].push(f64::from(weight));
+            let channel = weight_channel(operation, index, real.len(), channels);
+            rows[if is_per_tensor { 0 } else { channel }].push(f64::from(weight));
         }
-        let scales = rows.iter_mut().map(|row| self.weight_step(row, bits)).collect();
-        Ok(QuantizedWeights::nearest(operation, real, scales, bits))
+        let steps: Vec<f64> = rows.iter_mut().map(|row| legal_step(self.weight_step(row, bits))).collect();
+        let of_channels = steps.iter().copied().cycle().take(channels).collect();
+        Ok(QuantizedWeights::nearest(operation, real, of_channels, bits))
     }
 
     /// The step for the weights of one output channel, which are sorted on the way.
@@ -160,9 +167,9 @@ fn float_quantization(samples: &[f32], largest: f64, unit: &Quantization) -> Qua
     best((0..BINADES).map(candidate), |quantization| squared_error(&some, &quantization))
 }
 
-/// `step`, or 1 for a tensor that is all zeros.
-fn legal_step(step: f64) -> f64 {
-    if step > f64::from(f32::MIN_POSITIVE) { step } else { 1.0 }
+/// `step` in single precision, or 1 for a tensor that is all zeros.
+pub(super) fn legal_step(step: f64) -> f64 {
+    if step > f64::from(f32::MIN_POSITIVE) { f64::from(step as f32) } else { 1.0 }
 }
 
 /// Sum of squared differences between samples and their nearest codes.

@@ -1,14 +1,22 @@
 //! Post-training quantization: from a float network and some real inputs to the integers of the hardware.
 //!
-//! Steps: observe every tensor's values on the calibration inputs (`observe`); choose a range for each
-//! tensor and a step for each output channel's weights (`clipping`); round; then walk the layers in order
-//! and correct each one for what quantization did to its mean (`correction`).
+//! Steps: where asked for, bring channels to like ranges (`equalization`); observe every tensor's values on the
+//! calibration inputs (`observe`); choose a range for each tensor and a step for each output channel's weights
+//! (`clipping`); round, to the nearest or so that the layers' outputs stay near (`learned`); then walk the layers in
+//! order and correct each one for what quantization did to its mean (`correction`).
+//!
+//! Scales are single-precision numbers, so that files of other formats hold them exactly.
 
 mod activations;
 mod clipping;
 mod codebook;
 mod correction;
+mod equalization;
+mod learned;
 mod observe;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use bitmill_formats::Multiplication;
 use bitmill_formats::deformable::MOST_FRACTION_BITS;
@@ -21,12 +29,38 @@ use crate::quantized::{ActivationFormat, QuantizedNetwork, QuantizedWeights, Wei
 pub use clipping::Clipping;
 use observe::Observations;
 
+/// Which weights share a step. Grouped and block formats have scales of their own beneath it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightScales {
+    /// All of a layer: integers only.
+    PerTensor,
+    /// Those of an output channel.
+    PerChannel,
+}
+
+/// How weights of convolutions and fully connected layers are rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightRounding {
+    /// To the nearest, each alone.
+    Nearest,
+    /// Up or down, together, so that the layer's outputs on the calibration inputs change least: integers only.
+    Learned,
+}
+
 /// How to quantize.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PtqConfig {
     /// Format of the weights of convolutions and fully connected layers. Lane layers (depthwise, pooling,
     /// addition) have int8.
     pub weights: WeightFormat,
+    /// Formats of single layers' weights in place of `weights`, by name.
+    pub layer_weights: BTreeMap<String, WeightFormat>,
+    /// How many weights share a step.
+    pub weight_scales: WeightScales,
+    /// How weights are rounded.
+    pub weight_rounding: WeightRounding,
+    /// Whether the ranges of channels are evened out between layers first (Nagel et al., 2019, section 4.1).
+    pub equalizes: bool,
     /// Format of all activations: integers, binary, or floating point.
     pub activations: ActivationFormat,
     /// How activations and weights of convolutions and fully connected layers are multiplied.
@@ -60,6 +94,10 @@ impl PtqConfig {
     pub fn new(weights: WeightFormat, activations: ActivationFormat) -> Self {
         Self {
             weights,
+            layer_weights: BTreeMap::new(),
+            weight_scales: WeightScales::PerChannel,
+            weight_rounding: WeightRounding::Nearest,
+            equalizes: false,
             activations,
             multiplication: Multiplication::EXACT,
             weight_clipping: Clipping::Mse,
@@ -82,21 +120,45 @@ pub fn quantize(
     inputs: &[Vec<f32>],
     config: &PtqConfig,
 ) -> Result<QuantizedNetwork, ModelError> {
-    for clipping in [config.weight_clipping, config.activation_clipping] {
-        clipping.check().map_err(ModelError::Input)?;
-    }
+    check(network, config)?;
+    let network = &match config.equalizes {
+        true => Cow::Owned(equalization::equalized(network)),
+        false => Cow::Borrowed(network),
+    };
     let observations = Observations::new(network, inputs)?;
     let quantizations = activations::quantizations(network, &observations, config);
     let round = |(layer, real): (&Layer, &FloatLayer)| {
         let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
         quantized_weights(layer, real, channels, config)
     };
-    let weights = network.pairs().map(round).collect::<Result<_, _>>()?;
+    let mut weights: Vec<_> = network.pairs().map(round).collect::<Result<_, _>>()?;
+    if config.weight_rounding == WeightRounding::Learned {
+        learned::learn(&mut weights, network, inputs, &quantizations, config.weight_scales)?;
+    }
     let mut quantized = QuantizedNetwork::from_float(network, quantizations, weights)?;
     if config.corrects_bias {
         correction::correct_biases(&mut quantized, network, inputs, &observations)?;
     }
     Ok(quantized)
+}
+
+/// Checks what can be told before any work.
+fn check(network: &FloatNetwork, config: &PtqConfig) -> Result<(), ModelError> {
+    for clipping in [config.weight_clipping, config.activation_clipping] {
+        clipping.check().map_err(ModelError::Input)?;
+    }
+    let layers = network.graph().layers();
+    let matrix = || layers.iter().filter(|layer| layer.operation.is_matrix());
+    if let Some(unknown) =
+        config.layer_weights.keys().find(|name| !matrix().any(|layer| layer.name == **name))
+    {
+        let names: Vec<&str> = matrix().map(|layer| layer.name.as_str()).collect();
+        return Err(ModelError::Input(format!(
+            "no convolution or fully connected layer is called `{unknown}`; there are {}",
+            names.join(", ")
+        )));
+    }
+    Ok(())
 }
 
 /// Rounded weights of a layer that has some, between so many channels of output and input.
@@ -111,10 +173,14 @@ fn quantized_weights(
         return Ok(None);
     }
     let (format, multiplication) = match layer.operation.is_matrix() {
-        true => (config.weights.clone(), config.multiplication),
+        true => {
+            let own = config.layer_weights.get(&layer.name);
+            (own.unwrap_or(&config.weights).clone(), config.multiplication)
+        }
         false => (WeightFormat::lane(), Multiplication::EXACT),
     };
-    let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, channels, &format);
+    let scales = config.weight_scales;
+    let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, channels, &format, scales);
     let rounded = rounded.map(|weights| QuantizedWeights { multiplication, ..weights });
     rounded.map(Some).map_err(|problem| ModelError::layer(&layer.name, problem))
 }

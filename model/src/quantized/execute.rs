@@ -41,14 +41,22 @@ impl QuantizedNetwork {
         }
         let mut tensors = vec![settled];
         for index in 0..self.layers().len() {
-            let output = if self.is_wide(index) || self.has_float_output(index) {
-                self.requantize(index, &self.accumulate(index, &tensors))
-            } else {
-                self.requantize_integers(index, &self.accumulate_integers(index, &tensors))
-            };
-            tensors.push(output);
+            tensors.push(self.run_layer(index, &tensors));
         }
         Ok(tensors)
+    }
+
+    /// What the layer at `index` makes of earlier tensors, which may be anybody's: how one layer of ours compares with
+    /// one of another program.
+    ///
+    /// # Panics
+    /// When a tensor that it reads is missing or has another length.
+    pub fn run_layer(&self, index: usize, tensors: &[Vec<i32>]) -> Vec<i32> {
+        if self.is_wide(index) || self.has_float_output(index) {
+            self.requantize(index, &self.accumulate(index, tensors))
+        } else {
+            self.requantize_integers(index, &self.accumulate_integers(index, tensors))
+        }
     }
 
     /// The nearest input integers for real values in `[height][width][channels]` order.
@@ -274,7 +282,7 @@ impl QuantizedNetwork {
 
 /// The input of a windowed layer, integers or numbers, and the shape of its output.
 #[derive(Clone, Copy)]
-pub(super) struct Input<'a, T = i32> {
+pub(crate) struct Input<'a, T = i32> {
     pub elements: &'a [T],
     pub shape: Shape,
     /// What a tap in the padding reads.

@@ -69,6 +69,7 @@ use bitmill_formats::{Multiplication, Multiplier, Ordered, Requantization, Rule}
 use crate::ModelError;
 use crate::network::{Layer, Network, Operation, TensorId};
 
+pub(crate) use execute::Input;
 pub use quantization::{ActivationFormat, Quantization};
 pub use weight_format::WeightFormat;
 pub use weights::QuantizedWeights;

@@ -1,0 +1,100 @@
+//! `bitmill quantize`: from a float network to a QDQ file, by a recipe.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use bitmill_explore::Recipe;
+use bitmill_model::{QuantizedNetwork, export_onnx, quantize};
+use clap::Args;
+
+use crate::commands::simulate::Accuracy;
+use crate::output::{print, write_file};
+use crate::source::in_file;
+use crate::table::{Table, grouped};
+use crate::workload::{Model, ModelArgs, read};
+
+const EXAMPLES: &str = "\
+Examples:
+  bitmill quantize --config examples/quantize_int4.yaml -o digits_int4.onnx     the embedded digits network
+  bitmill quantize net.onnx --data inputs.npy --config recipe.yaml -o net_int8.onnx
+  bitmill quantize net.onnx --data inputs.npy --config recipe.yaml -o net_int8.onnx --test x.npy --labels y.npy
+  bitmill simulate examples/digits_int8.yaml --model net_int8.onnx              runs what was written
+
+Recipes are explained in docs/quantization.md.";
+
+/// Quantizes a float network by a recipe, and writes an ONNX file that onnxruntime runs.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct QuantizeArgs {
+    /// Float network, ONNX [default: the embedded digits network with its data]
+    model: Option<PathBuf>,
+    /// Inputs to quantize with: .npy of u8 or f32, [inputs, height, width, channels]
+    #[arg(long, value_name = "FILE", requires = "model")]
+    data: Option<PathBuf>,
+    /// The recipe, YAML
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Inputs whose answers are known, as for --data
+    #[arg(long, value_name = "FILE", requires_all = ["model", "labels"])]
+    test: Option<PathBuf>,
+    /// Right answers of the test inputs: .npy of u8
+    #[arg(long, value_name = "FILE", requires = "test")]
+    labels: Option<PathBuf>,
+}
+
+/// Runs `bitmill quantize`.
+///
+/// # Errors
+/// A network, data or a recipe that are not legal, or a network that QDQ files have no form for.
+pub fn run(args: &QuantizeArgs) -> Result<(), Box<dyn Error>> {
+    let text = String::from_utf8(read(&args.config)?)
+        .map_err(|_| format!("{}: the file is not UTF-8 text", args.config.display()))?;
+    let in_recipe = |error: bitmill_explore::ExploreError| in_file(&args.config, &error.to_string());
+    let config = Recipe::from_yaml(&text).and_then(|recipe| recipe.ptq()).map_err(in_recipe)?;
+    let model = Model::load(&ModelArgs {
+        model: args.model.clone(),
+        calibration: args.data.clone(),
+        test: args.test.clone(),
+        labels: args.labels.clone(),
+    })?;
+    if model.is_quantized() {
+        return Err(format!(
+            "{} is quantized already; give the float network that it was made of",
+            model.name
+        )
+        .into());
+    }
+    if model.workload.calibration.is_empty() {
+        return Err("quantization needs calibration inputs: give --data FILE.npy with at least one".into());
+    }
+    let network = quantize(&model.workload.network, &model.workload.calibration, &config)?;
+    write_file(&args.output, &export_onnx(&network)?)?;
+    let notes: String = model.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let accuracy = Accuracy::of(&model, &network)?.map(|accuracy| accuracy.text()).unwrap_or_default();
+    let written = args.output.display();
+    Ok(print(&format!("{notes}{}\n{accuracy}written       {written}\n", layers(&network)))?)
+}
+
+/// The layers that have weights.
+fn layers(network: &QuantizedNetwork) -> String {
+    let mut table = Table::new(&["layer", "weights", "number", "bytes"]);
+    let mut bytes = 0;
+    for (layer, parameters) in network.pairs().filter(|(layer, own)| {
+        layer.operation.weight_count(network.graph().input_shape(layer)) > 0 && !own.weights.is_empty()
+    }) {
+        let count = parameters.weights.len();
+        let bits = parameters.weight_format.signed_bits().unwrap_or(16);
+        let own = (count * usize::from(bits)).div_ceil(8);
+        bytes += own;
+        table.row([
+            layer.name.clone(),
+            parameters.weight_format.to_string(),
+            grouped(count as u64),
+            grouped(own as u64),
+        ]);
+    }
+    format!("{}\nweights       {} bytes\n", table.text(), grouped(bytes as u64))
+}
