@@ -111,9 +111,15 @@ impl Recipe {
     /// How networks are quantized by it.
     ///
     /// # Errors
-    /// A format that activations or weights cannot be rounded to.
+    /// A format that activations cannot be rounded to, or weights that are no integers: QDQ files hold no others.
     pub fn ptq(&self) -> Result<PtqConfig, ExploreError> {
-        let weights = |format: &Format| WeightFormat::new(format.clone()).map_err(ExploreError::Recipe);
+        let weights = |format: &Format| {
+            let weights = WeightFormat::new(format.clone()).map_err(ExploreError::Recipe)?;
+            let is_integer = weights.signed_bits().is_some();
+            is_integer.then_some(weights).ok_or_else(|| {
+                ExploreError::Recipe(format!("weights in {format} are no integers; int2 to int16 are legal"))
+            })
+        };
         let activations = ActivationFormat::new(&self.activations).map_err(ExploreError::Recipe)?;
         let of_layer = |(name, layer): (&String, &LayerRecipe)| Ok((name.clone(), weights(&layer.weights)?));
         Ok(PtqConfig {

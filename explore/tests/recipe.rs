@@ -22,7 +22,13 @@ fn recipes_say_what_is_wrong_with_them() {
         let error = Recipe::from_yaml(text).expect_err(text).to_string();
         assert!(error.contains(problem), "{error}");
     }
-    let other = Recipe::from_yaml("weights: int4\nactivations: sherry\n").expect("formats that there are");
-    let error = other.ptq().expect_err("no activations").to_string();
-    assert!(error.contains("int2 to int16"), "{error}");
+    for text in [
+        "weights: int4\nactivations: sherry\n",
+        "weights: mxfp4\nactivations: int8\n",
+        "weights: int4\nactivations: int8\nlayers: {fc: {weights: bitmod_fp4}}\n",
+    ] {
+        let recipe = Recipe::from_yaml(text).expect("formats that there are");
+        let error = recipe.ptq().expect_err(text).to_string();
+        assert!(error.contains("int2 to int16"), "{error}");
+    }
 }

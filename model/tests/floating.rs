@@ -124,6 +124,8 @@ fn what_floating_point_cannot_do_is_refused() {
     let integers = PtqConfig { multiplication: of_blocks, ..config("int8", "int8") };
     let error = try_quantized(&integers).expect_err("integers in no blocks").to_string();
     assert!(error.contains("sums of blocks need activations in blocks"), "{error}");
+    let error = try_quantized(&config("mxfp4", "int8")).expect_err("weights alone in blocks").to_string();
+    assert!(error.contains("activations and weights need blocks"), "{error}");
     // No integer holds exact sums of bf16.
     let error = try_quantized(&config("bf16", "bf16")).expect_err("sums that no integer holds").to_string();
     assert!(error.contains("cut the products' last places"), "{error}");

@@ -46,7 +46,8 @@ impl QuantizedNetwork {
     pub(super) fn block_problem(&self, layer: &Layer, parameters: &QuantizedLayer) -> Option<String> {
         let formats = |id| self.quantization(id).format;
         let inputs = layer.inputs.iter().map(|&id| formats(id));
-        let has_blocks = inputs.chain([formats(layer.output)]).any(|format| format.block().is_some());
+        let has_blocks = inputs.chain([formats(layer.output)]).any(|format| format.block().is_some())
+            || parameters.weight_format.block().is_some();
         let blocks = parameters.arithmetic.multiplication.blocks;
         if !has_blocks {
             return blocks.map(|_| "sums of blocks need activations in blocks".to_owned());
