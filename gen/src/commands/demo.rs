@@ -194,7 +194,7 @@ fn price(
 fn epilogue(folder: &str, seconds: f64) -> String {
     format!(
         "\nwritten to {folder} in {seconds:.1} s:\n  int8/, int4/           rtl/*.v, files.f, *.core, tb/, manifest.json\n  \
-         pareto/pareto.svg      the picture; points.csv and points.json beside it\n  \
+         pareto/report.html     every point, to look at in a browser; picture and tables beside it\n  \
          digits_*.yaml          the configurations: change one and run\n\
          next: bitmill simulate {folder}/digits_int8.yaml, bitmill verify {folder}/digits_int4.yaml, bitmill --help\n"
     )

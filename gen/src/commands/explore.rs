@@ -2,6 +2,7 @@
 
 mod compare;
 mod journal;
+mod report;
 mod shard;
 
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ Examples:
 
 A space is a configuration under `base:` and, under `vary:`, lists of values for precision, pe, array, pe_lanes,
 vector_rows, scratchpads, memory_width_bits, memory_outstanding_reads, memory_latency_cycles,
-memory_beat_interval_cycles, technology and clock_mhz; every combination is a point. The folder gets pareto.svg,
+memory_beat_interval_cycles, technology and clock_mhz; every combination is a point. The folder gets report.html, pareto.svg,
 points.csv and points.json.
 
 With -o, what becomes of each point is kept beside the folder as soon as it is known, and a sweep that was stopped
@@ -317,6 +318,7 @@ pub fn files(found: &Sweep, space: &Space, network: &str) -> Result<Files, Box<d
     let mut files = Files::default();
     let title = format!("{network}: {} accelerators, {}", found.points.len(), found.technologies.join(", "));
     files.add("pareto.svg", plot::svg(found, &title)?);
+    files.add("report.html", report::html(found, &title)?);
     files.add("points.csv", csv(found));
     files.add("points.json", format!("{}\n", serde_json::to_string_pretty(found)?));
     let manifest = serde_json::json!({ "generator": "bitmill", "kind": "exploration", "network": network, "space": space });
@@ -357,7 +359,8 @@ pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> String {
         );
     }
     if let Some(folder) = folder {
-        text += &format!("written: {0}/pareto.svg, {0}/points.csv, {0}/points.json\n", folder.display());
+        let folder = folder.display();
+        text += &format!("written: {folder}/report.html, pareto.svg, points.csv and points.json\n");
     }
     text
 }

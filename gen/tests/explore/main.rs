@@ -1,6 +1,8 @@
 //! Sweeps that are stopped, go on, and are shared among machines end in the same bytes as one that runs through.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod page;
 
 use std::fs;
 use std::io::Write;
