@@ -4,6 +4,7 @@
 //! to every precision, simulates and prices every configuration, and keeps the points that no other point
 //! beats in every objective ([`pareto::front`]). The crate is pure: progress is a callback, results are values.
 
+mod accuracy;
 mod error;
 mod evaluate;
 mod objective;
@@ -14,6 +15,7 @@ mod sweep;
 mod table;
 mod workload;
 
+pub use accuracy::{TABLE, Weights};
 pub use error::ExploreError;
 pub use evaluate::{Evaluator, Thoroughness};
 pub use objective::Objective;

@@ -9,6 +9,7 @@ mod source;
 mod table;
 mod workload;
 mod commands {
+    pub mod accuracy;
     pub mod cost;
     pub mod demo;
     pub mod diff;
@@ -44,6 +45,7 @@ enum Command {
     Simulate(commands::simulate::SimulateArgs),
     Plan(commands::plan::PlanArgs),
     Quantize(commands::quantize::QuantizeArgs),
+    Accuracy(commands::accuracy::AccuracyArgs),
     Render(commands::render::RenderArgs),
     Explain(commands::explain::ExplainArgs),
     Diff(commands::diff::DiffArgs),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => commands::simulate::run(&args),
         Command::Plan(args) => commands::plan::run(&args),
         Command::Quantize(args) => commands::quantize::run(&args),
+        Command::Accuracy(args) => commands::accuracy::run(&args),
         Command::Render(args) => commands::render::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Diff(args) => commands::diff::run(&args),

@@ -313,6 +313,26 @@ fn technologies_tell_their_sources_and_errors() {
 }
 
 #[test]
+fn formats_are_compared_by_right_answers() {
+    let here = tempfile::tempdir().unwrap();
+    let table = succeeds(here.path(), &["accuracy", "--formats", "int8,int2,int3_asymmetric_g64"]);
+    let percent = |name: &str| -> Option<f64> {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().ok()
+    };
+    assert!(percent("float") > Some(98.0) && percent("int8") > Some(98.0), "{table}");
+    assert!(percent("int2 ") < percent("int8") && percent("int3_asymmetric_g64").is_none(), "{table}");
+    assert!(table.contains("zero points, which no hardware here has"), "{table}");
+    let error = fails(here.path(), &["accuracy", "--formats", "int8,int3_asymmetric_g0"]);
+    assert!(error.contains("a group of at least 1"), "{error}");
+    fs::write(here.path().join("a.bin"), "short").unwrap();
+    let language =
+        ["accuracy", "--formats", "int8", "--llama", "a.bin", "--tokenizer", "a.bin", "--text", "a.bin"];
+    let error = fails(here.path(), &language);
+    assert!(error.contains("a.bin: ") && error.contains("seven 32-bit integers"), "{error}");
+}
+
+#[test]
 fn costs_are_set_side_by_side() {
     let here = tempfile::tempdir().unwrap();
     let [a, b] = ["digits_int8.yaml", "digits_int4.yaml"].map(configuration);
@@ -427,12 +447,11 @@ fn quantize_refuses_plainly() {
         ),
         (&float, data.as_str(), "weights: int8\nactivations: int99\n".to_owned(), "int99"),
         (&float, data.as_str(), "weights: int8\nactivations: int6\n".to_owned(), "found int6 activations"),
-        (&float, data.as_str(), "weights: fp4_e2m1\nactivations: int8\n".to_owned(), "found fp4_e2m1"),
         (
             &float,
             data.as_str(),
-            "weights: fp4_e2m1\nactivations: int8\nrounding: learned\n".to_owned(),
-            "learned rounding is for integers",
+            "weights: fp4_e2m1\nactivations: int8\n".to_owned(),
+            "fp4_e2m1 are no integers",
         ),
     ] {
         fs::write(here.path().join("recipe.yaml"), &recipe).unwrap();

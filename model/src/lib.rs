@@ -9,6 +9,7 @@
 //! | [`tflite`] | import of TFLite files with 8-bit integers, bit-exact with the reference kernels |
 //! | [`shapes`] | layers without numbers, for timing: SCALE-Sim's topologies, well-known networks |
 //! | [`npy`], [`npz`] | NumPy arrays: test sets, calibration sets, results |
+//! | [`llama`] | small Llamas in real numbers, and their perplexity |
 //! | [`float`] | real parameters, run in single precision |
 //! | [`radiance_field`] | scenes of plane and line factors, cameras, and images of them |
 //! | [`ptq`] | post-training quantization of float networks |
@@ -17,6 +18,7 @@
 mod deformable;
 mod error;
 pub mod float;
+pub mod llama;
 mod moves;
 pub mod network;
 pub mod npy;
@@ -39,7 +41,7 @@ pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, Rounding, export_onnx, import_onnx, import_onnx_with};
-pub use ptq::{Clipping, PtqConfig, WeightRounding, WeightScales, quantize};
+pub use ptq::{Clipping, PtqConfig, WeightRounding, WeightScales, quantize, round_matrix};
 pub use quantized::{
     ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,
     QuantizedWeights, WeightFormat,

@@ -7,7 +7,7 @@ use bitmill_formats::{BlockSums, LMul, Minifloat, Rule};
 use bitmill_model::{
     ActivationFormat, Arithmetic, ModelError, Multiplication, Multiplier, Network, Operation, PtqConfig,
     Quantization, QuantizedLayer, QuantizedNetwork, Requantization, Shape, Tensor, TensorId, WeightFormat,
-    import, quantize,
+    WeightRounding, import, quantize,
 };
 use common::{digits, images, labels};
 
@@ -126,6 +126,9 @@ fn what_floating_point_cannot_do_is_refused() {
     assert!(error.contains("sums of blocks need activations in blocks"), "{error}");
     let error = try_quantized(&config("mxfp4", "int8")).expect_err("weights alone in blocks").to_string();
     assert!(error.contains("activations and weights need blocks"), "{error}");
+    let learned = PtqConfig { weight_rounding: WeightRounding::Learned, ..config("fp4_e2m1", "int8") };
+    let error = try_quantized(&learned).expect_err("no integers to learn").to_string();
+    assert!(error.contains("learned rounding is for integers"), "{error}");
     // No integer holds exact sums of bf16.
     let error = try_quantized(&config("bf16", "bf16")).expect_err("sums that no integer holds").to_string();
     assert!(error.contains("cut the products' last places"), "{error}");

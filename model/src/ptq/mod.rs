@@ -142,6 +142,27 @@ pub fn quantize(
     Ok(quantized)
 }
 
+/// What the weights of a matrix of `[outputs, inputs]` are worth once rounded to the nearest in `format`, with a scale for
+/// each output.
+///
+/// # Errors
+/// A setting out of range, or a format that real weights cannot be rounded to.
+pub fn round_matrix(
+    real: &[f32],
+    [outputs, inputs]: [usize; 2],
+    format: &WeightFormat,
+    clipping: Clipping,
+) -> Result<Vec<f32>, ModelError> {
+    clipping.check().map_err(ModelError::Input)?;
+    let operation = Operation::FullyConnected { out_features: outputs };
+    let scales = WeightScales::PerChannel;
+    let rounded = clipping.weights(&operation, real, [outputs, inputs], format, scales);
+    let QuantizedWeights { integers, scales, format, .. } = rounded.map_err(ModelError::Input)?;
+    let real = |q| format.real(q);
+    let rows = integers.chunks(inputs).zip(&scales);
+    Ok(rows.flat_map(|(row, scale)| row.iter().map(move |&q| (real(q) * scale) as f32)).collect())
+}
+
 /// Checks what can be told before any work.
 fn check(network: &FloatNetwork, config: &PtqConfig) -> Result<(), ModelError> {
     for clipping in [config.weight_clipping, config.activation_clipping] {

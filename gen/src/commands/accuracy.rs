@@ -1,0 +1,127 @@
+//! `bitmill accuracy`: what weights in many formats cost, in one table.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use bitmill_explore::{TABLE, Weights};
+use bitmill_model::ModelError;
+use bitmill_model::llama::{Llama, Tokenizer};
+use clap::Args;
+
+use crate::output::print;
+use crate::progress;
+use crate::source::in_file;
+use crate::table::Table;
+use crate::workload::{Model, ModelArgs, read};
+
+const EXAMPLES: &str = "\
+Examples:
+  bitmill accuracy                                                the embedded digits network
+  bitmill accuracy --formats int8,int4,bitmod_fp4_g64,int3_asymmetric_g64
+  bitmill accuracy --model net.onnx --calibration inputs.npy --test x.npy --labels y.npy
+  bitmill accuracy --llama stories260K.bin --tokenizer tok512.bin --text stories.txt
+
+Formats are those of `bitmill formats`, and intN_asymmetric_gM: a scale and a zero point for each M weights.";
+
+/// What stands between two texts.
+const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// Compares weight formats by right answers and, of a small Llama, by perplexity.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct AccuracyArgs {
+    /// Formats of weights [default: fifteen from int8 to ternary]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    formats: Vec<String>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Checkpoint of a Llama in llama2.c's layout, to compare perplexities too
+    #[arg(long, value_name = "FILE", requires_all = ["tokenizer", "text"], help_heading = "Language model")]
+    llama: Option<PathBuf>,
+    /// Its tokenizer, in llama2.c's layout
+    #[arg(long, value_name = "FILE", requires = "llama", help_heading = "Language model")]
+    tokenizer: Option<PathBuf>,
+    /// Text to foretell; `<|endoftext|>` stands between texts
+    #[arg(long, value_name = "FILE", requires = "llama", help_heading = "Language model")]
+    text: Option<PathBuf>,
+}
+
+/// A language model and the texts that it foretells.
+struct Language {
+    model: Llama,
+    texts: Vec<Vec<usize>>,
+}
+
+/// Runs `bitmill accuracy`.
+///
+/// # Errors
+/// A format, a network, a checkpoint or data that are not legal.
+pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
+    let default = || TABLE.iter().map(|name| (*name).to_owned()).collect();
+    let names: Vec<String> = if args.formats.is_empty() { default() } else { args.formats.clone() };
+    let formats = names.iter().map(|name| name.parse::<Weights>()).collect::<Result<Vec<_>, _>>()?;
+    let model = Model::load(&args.model)?;
+    model.check_calibration()?;
+    let float =
+        model.workload.float_accuracy_percent()?.ok_or("give --test and --labels: inputs with answers")?;
+    let language = match (&args.llama, &args.tokenizer, &args.text) {
+        (Some(llama), Some(tokenizer), Some(text)) => Some(language(llama, tokenizer, text)?),
+        _ => None,
+    };
+    let right = format!("{} %", model.name);
+    let mut headings = vec!["weights", &right];
+    if language.is_some() {
+        headings.extend(["perplexity", "perplexity, int8 activations"]);
+    }
+    let mut table = Table::new(&headings);
+    let mut reasons = Vec::new();
+    let bar = progress::bar("accuracy", formats.len() as u64);
+    let perplexities = |model: &Llama, texts: &[Vec<usize>]| -> Result<[String; 2], ModelError> {
+        Ok([
+            format!("{:.3}", model.perplexity(texts, false)?),
+            format!("{:.3}", model.perplexity(texts, true)?),
+        ])
+    };
+    let mut row = vec!["float".to_owned(), format!("{float:.2}")];
+    if let Some(Language { model, texts }) = &language {
+        row.extend(perplexities(model, texts)?);
+    }
+    table.row(row);
+    for format in &formats {
+        let percent = format.accuracy_percent(&model.workload).unwrap_or_else(|reason| {
+            reasons.push(format!("- {format}: {reason}\n"));
+            None
+        });
+        let mut row =
+            vec![format.to_string(), percent.map_or("-".to_owned(), |percent| format!("{percent:.2}"))];
+        if let Some(Language { model, texts }) = &language {
+            row.extend(perplexities(&format.round(model)?, texts)?);
+        }
+        table.row(row);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let inputs = model.workload.test.len();
+    let mut text = format!(
+        "{}\n{}: right answers of {inputs} test inputs, int8 activations\n",
+        table.text(),
+        model.name
+    );
+    if let Some(Language { texts, .. }) = &language {
+        let tokens: usize = texts.iter().map(|text| text.len() - 1).sum();
+        text += &format!(
+            "perplexity: per token, of {tokens} tokens; embeddings and classifier in single precision\n"
+        );
+    }
+    Ok(print(&format!("{text}{}", reasons.concat()))?)
+}
+
+fn language(llama: &Path, tokenizer: &Path, text: &Path) -> Result<Language, Box<dyn Error>> {
+    let within = |path: &Path, error: ModelError| in_file(path, &error.to_string());
+    let model = Llama::from_checkpoint(&read(llama)?).map_err(|error| within(llama, error))?;
+    let words = Tokenizer::new(&read(tokenizer)?).map_err(|error| within(tokenizer, error))?;
+    let content = String::from_utf8(read(text)?).map_err(|_| in_file(text, "the file is not UTF-8 text"))?;
+    let stories = content.split(END_OF_TEXT).map(str::trim).filter(|story| !story.is_empty());
+    let texts = stories.map(|story| words.encode(story)).collect::<Result<Vec<_>, _>>();
+    Ok(Language { model, texts: texts.map_err(|error| within(text, error))? })
+}

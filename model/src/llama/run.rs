@@ -1,0 +1,142 @@
+//! The decoder, token by token.
+
+use super::{Block, Llama, Matrix};
+use crate::{Function, ModelError};
+
+/// What is added to a mean square before its root, as in training.
+const EPSILON: f32 = 1e-5;
+/// The rotation of the slowest pair of a head's channels: 1/BASE radians a position (Su et al., 2021).
+const BASE: f32 = 10_000.0;
+
+/// Largest code of activations in integers of 8 bits.
+const LARGEST_INT8: f32 = 127.0;
+
+/// What is kept of earlier positions of one sequence, for each layer.
+#[derive(Default, Clone)]
+struct Kept {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Llama {
+    /// Perplexity per token of some sequences: exp of the mean negative logarithm of each token's probability after those
+    /// before it. With `has_int8_activations`, what matrices read is int8 with a scale a token.
+    ///
+    /// # Errors
+    /// No token to foretell, a token beyond the vocabulary, a sequence longer than the model's.
+    pub fn perplexity(
+        &self,
+        sequences: &[Vec<usize>],
+        has_int8_activations: bool,
+    ) -> Result<f64, ModelError> {
+        let vocabulary = self.embedding.len() / self.width;
+        let (mut sum, mut count) = (0.0, 0usize);
+        for sequence in sequences {
+            if sequence.len() > self.positions || sequence.iter().any(|&token| token >= vocabulary) {
+                return Err(ModelError::Input(format!(
+                    "a sequence of {} tokens must have at most {}, each below {vocabulary}",
+                    sequence.len(),
+                    self.positions
+                )));
+            }
+            let mut kept = vec![Kept::default(); self.layers.len()];
+            for (position, pair) in sequence.windows(2).enumerate() {
+                let logits = self.step(pair[0], position, &mut kept, has_int8_activations);
+                let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let total: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
+                sum += total.ln() - f64::from(logits[pair[1]] - most);
+                count += 1;
+            }
+        }
+        match count {
+            0 => Err(ModelError::Input("perplexity needs a sequence of at least two tokens".to_owned())),
+            _ => Ok((sum / count as f64).exp()),
+        }
+    }
+
+    /// The logits after one more token.
+    fn step(&self, token: usize, position: usize, kept: &mut [Kept], has_int8: bool) -> Vec<f32> {
+        let mut state = self.embedding[token * self.width..][..self.width].to_vec();
+        let read = |values: Vec<f32>| if has_int8 { in_int8(values) } else { values };
+        for (block, kept) in self.layers.iter().zip(kept) {
+            let input = read(normalized(&state, &block.attention_norm));
+            let mixed = self.attention(block, &input, position, kept);
+            add(&mut state, &block.output.times(&read(mixed)));
+            let input = read(normalized(&state, &block.feed_norm));
+            let gates = block.gate.times(&input);
+            let ups = block.up.times(&input);
+            let silu = |x: f32| Function::Silu.at(f64::from(x)) as f32;
+            let product: Vec<f32> = gates.iter().zip(ups).map(|(&gate, up)| silu(gate) * up).collect();
+            debug_assert_eq!(product.len(), self.hidden);
+            add(&mut state, &block.down.times(&read(product)));
+        }
+        let state = normalized(&state, &self.final_norm);
+        let rows = if self.classifier.is_empty() { &self.embedding } else { &self.classifier };
+        rows.chunks_exact(self.width).map(|row| dot(row, &state)).collect()
+    }
+
+    /// What the heads make of the values of this and earlier positions.
+    fn attention(&self, block: &Block, input: &[f32], position: usize, kept: &mut Kept) -> Vec<f32> {
+        let size = self.width / self.heads;
+        let key_width = size * self.key_heads;
+        let mut queries = block.query.times(input);
+        let mut keys = block.key.times(input);
+        rotate(&mut queries, size, position);
+        rotate(&mut keys, size, position);
+        kept.keys.extend(keys);
+        kept.values.extend(block.value.times(input));
+        let mut mixed = vec![0.0; self.width];
+        for (head, (mixed, query)) in mixed.chunks_exact_mut(size).zip(queries.chunks_exact(size)).enumerate()
+        {
+            let start = head * self.key_heads / self.heads * size;
+            let of_head = |at: usize| at * key_width + start..at * key_width + start + size;
+            let score = |at| dot(query, &kept.keys[of_head(at)]) / (size as f32).sqrt();
+            let scores: Vec<f32> = (0..=position).map(score).collect();
+            let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let weights: Vec<f32> = scores.iter().map(|score| (score - most).exp()).collect();
+            let total: f32 = weights.iter().sum();
+            for (at, weight) in weights.iter().enumerate() {
+                let values = &kept.values[of_head(at)];
+                mixed.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight / total * value);
+            }
+        }
+        mixed
+    }
+}
+
+impl Matrix {
+    fn times(&self, input: &[f32]) -> Vec<f32> {
+        self.elements.chunks_exact(self.inputs).map(|row| dot(row, input)).collect()
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+fn add(state: &mut [f32], change: &[f32]) {
+    state.iter_mut().zip(change).for_each(|(sum, change)| *sum += change);
+}
+
+/// RMSNorm (Zhang and Sennrich, 2019).
+fn normalized(values: &[f32], factors: &[f32]) -> Vec<f32> {
+    let mean = dot(values, values) / values.len() as f32;
+    let scale = 1.0 / (mean + EPSILON).sqrt();
+    values.iter().zip(factors).map(|(value, factor)| value * scale * factor).collect()
+}
+
+/// Turns pairs of neighbouring channels of each head by angles that grow with the position.
+fn rotate(vectors: &mut [f32], size: usize, position: usize) {
+    for (index, pair) in vectors.chunks_exact_mut(2).enumerate() {
+        let channel = (2 * index % size) as f32;
+        let (sine, cosine) = (position as f32 * BASE.powf(-channel / size as f32)).sin_cos();
+        (pair[0], pair[1]) = (pair[0] * cosine - pair[1] * sine, pair[0] * sine + pair[1] * cosine);
+    }
+}
+
+/// Rounded to int8, the largest magnitude at the end of the range.
+fn in_int8(values: Vec<f32>) -> Vec<f32> {
+    let most = values.iter().fold(0f32, |most, value| most.max(value.abs()));
+    let step = if most > 0.0 { most / LARGEST_INT8 } else { 1.0 };
+    values.into_iter().map(|value| (value / step).round_ties_even() * step).collect()
+}
