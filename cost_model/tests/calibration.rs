@@ -20,8 +20,10 @@ const MEASURED: [(&str, f64, &str); 3] = [
 
 const METHOD: &str = "cells before layout, flattened, mapped with pyosys 0.70 (Yosys and ABC with sizing, no delay target); memories left out";
 
-/// What is required of the errors on held-out designs: median, Kendall's rank correlation, and how many there must be.
+/// What is required of the errors on held-out designs: median, what nine in ten are within, Kendall's rank correlation, and
+/// how many there must be.
 const MEDIAN: f64 = 0.05;
+const PERCENTILE_90: f64 = 0.12;
 const KENDALL: f64 = 0.95;
 const HELD_OUT: usize = 60;
 
@@ -45,7 +47,10 @@ fn the_committed_calibration_is_that_of_the_measurements() {
         assert!(fitted == committed, "the calibration to commit:\n{}", toml_of(&fitted));
         let errors = committed.held_out;
         assert!(
-            errors.designs >= HELD_OUT && errors.median <= MEDIAN && errors.kendall >= KENDALL,
+            errors.designs >= HELD_OUT
+                && errors.median <= MEDIAN
+                && errors.percentile_90 <= PERCENTILE_90
+                && errors.kendall >= KENDALL,
             "{errors:?}"
         );
         assert!(held_out.iter().any(|(name, _)| name.ends_with(" array")), "whole arrays are held out");
