@@ -20,7 +20,7 @@ pub fn shared_model(name: &str) -> Option<Vec<u8>> {
     let path = workspace().join("../shared/data/models").join(name);
     let found = std::fs::read(&path).ok();
     if found.is_none() {
-        println!("SKIPPED: ../shared/data/models/{name} is not at hand");
+        println!("skipped: ../shared/data/models/{name} is not at hand");
     }
     found
 }
