@@ -35,6 +35,16 @@ impl Objective {
         }
     }
 
+    /// The column of the table of points that shows it, see [`COLUMNS`](crate::COLUMNS).
+    pub fn column(self) -> &'static str {
+        match self {
+            Objective::Latency => "latency_us",
+            Objective::Energy => "energy_uj",
+            Objective::Area => "area_mm2",
+            Objective::Accuracy => "accuracy_percent",
+        }
+    }
+
     /// Which way is better.
     pub fn goal(self) -> Goal {
         if self == Objective::Accuracy { Goal::Maximise } else { Goal::Minimise }

@@ -133,6 +133,13 @@ fn simulation_and_verification_count_the_same_cycles() {
     let simulated = json(&succeeds(here.path(), &["simulate", &config, "--json", "--trace", "trace.csv"]));
     let layers = simulated["layers"].as_array().unwrap();
     assert_eq!(layers.iter().map(|l| l["cycles"].as_u64().unwrap()).sum::<u64>(), simulated["cycles"]);
+    // Steps and stalls by cause make up every layer.
+    const CAUSES: [&str; 9] =
+        ["setup", "step", "conflict", "row", "sample", "residual", "drain", "finish", "waiting"];
+    for layer in layers {
+        let parts = CAUSES.map(|cause| layer[format!("{cause}_cycles")].as_u64().unwrap());
+        assert_eq!(parts.iter().sum::<u64>(), layer["cycles"], "{layer}");
+    }
     assert!(simulated["accuracy_percent"].as_f64() > Some(98.0));
     let verified = json(&succeeds(
         here.path(),

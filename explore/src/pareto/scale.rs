@@ -5,7 +5,6 @@ use super::{Goal, beats, hypervolume};
 /// The best and the worst value of every objective among some points.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Scale {
-    goals: Vec<Goal>,
     best: Vec<f64>,
     worst: Vec<f64>,
 }
@@ -25,7 +24,7 @@ impl Scale {
             best.push(good);
             worst.push(bad);
         }
-        Scale { goals: goals.to_vec(), best, worst }
+        Scale { best, worst }
     }
 
     /// Costs from 0 for the best value to 1 for the worst; 0 where all points are alike.
@@ -56,11 +55,6 @@ impl Scale {
             |points: &[&Vec<f64>]| points.iter().map(|point| self.costs(point)).collect::<Vec<Vec<f64>>>();
         let (a, b) = (costs(a), costs(b));
         b.iter().filter(|point| a.iter().any(|other| other == *point || beats(other, point))).count()
-    }
-
-    /// Which way each objective is better.
-    pub fn goals(&self) -> &[Goal] {
-        &self.goals
     }
 }
 

@@ -32,9 +32,7 @@ pub struct Priced {
 pub struct Cells {
     /// The coefficients with their errors.
     pub calibration: Calibration,
-    /// Area of the whole in µm², memories left out.
-    pub total_um2: f64,
-    /// The same of every module with all that is below it.
+    /// Area of every module in µm² with all that is below it, memories left out.
     by_module: BTreeMap<String, f64>,
 }
 
@@ -72,11 +70,8 @@ impl Priced {
     /// # Errors
     /// Only on our own bugs: embedded calibrations are legal.
     pub fn hardware(design: &Design, technology: &Technology) -> Result<Priced, Box<dyn Error>> {
-        let cells = Calibration::named(&technology.name)?.map(|calibration| Cells {
-            total_um2: calibration.area_um2(design),
-            by_module: calibration.module_areas_um2(design),
-            calibration,
-        });
+        let cells = Calibration::named(&technology.name)?
+            .map(|calibration| Cells { by_module: calibration.module_areas_um2(design), calibration });
         let cost = estimate(design, technology);
         Ok(Priced { technology: technology.clone(), cost, cells, inference: None, note: None })
     }
@@ -94,16 +89,21 @@ impl Priced {
 
     /// Area of the cells of all instances of a component in µm²; calibrated where the technology is.
     pub fn cells_um2(&self, component: &Component) -> f64 {
-        let calibrated = self.cells.as_ref().and_then(|cells| cells.by_module.get(&component.module));
-        calibrated.map_or(component.cost.logic_um2 + component.cost.registers_um2, |area_um2| {
-            area_um2 * f64::from(component.instances)
-        })
+        self.calibrated_um2(&component.module)
+            .map_or(component.cost.logic_um2 + component.cost.registers_um2, |area_um2| {
+                area_um2 * f64::from(component.instances)
+            })
     }
 
     /// Area of all cells in µm², calibrated where the technology is.
     pub fn all_cells_um2(&self) -> f64 {
         let total = &self.cost.total;
-        self.cells.as_ref().map_or(total.logic_um2 + total.registers_um2, |cells| cells.total_um2)
+        self.calibrated_um2(&self.cost.top).unwrap_or(total.logic_um2 + total.registers_um2)
+    }
+
+    /// Calibrated area of the cells of one instance of a module in µm².
+    fn calibrated_um2(&self, module: &str) -> Option<f64> {
+        self.cells.as_ref().and_then(|cells| cells.by_module.get(module)).copied()
     }
 
     /// Area of cells and memories in µm².
@@ -144,7 +144,7 @@ impl Priced {
         }
         if let Some(cells) = &self.cells {
             value["calibrated_area"] = json!({
-                "cells_um2": cells.total_um2,
+                "cells_um2": self.all_cells_um2(),
                 "memories_um2": self.cost.total.memories_um2,
                 "held_out": cells.calibration.held_out,
             });

@@ -10,16 +10,6 @@ use serde_json::{Value, json};
 
 const PAGE: &str = include_str!("report.html");
 
-/// The column that shows an objective.
-fn column(objective: Objective) -> &'static str {
-    match objective {
-        Objective::Latency => "latency_us",
-        Objective::Energy => "energy_uj",
-        Objective::Area => "area_mm2",
-        Objective::Accuracy => "accuracy_percent",
-    }
-}
-
 /// The text of the page.
 ///
 /// # Errors
@@ -35,7 +25,7 @@ pub(super) fn html(found: &Sweep, title: &str) -> Result<String, Box<dyn Error>>
         .iter()
         .map(|&index| Ok((index, found.points[index].configuration.to_yaml()?)))
         .collect::<Result<BTreeMap<usize, String>, Box<dyn Error>>>()?;
-    let objective = |o: &Objective| json!({ "name": o.name(), "column": column(*o) });
+    let objective = |o: &Objective| json!({ "name": o.name(), "column": o.column() });
     let first = found.refused.first().map(|refusal| format!("{}: {}", refusal.name, refusal.reason));
     let data = json!({
         "title": title,
