@@ -31,13 +31,14 @@ pub struct Thoroughness {
     pub timing_only: bool,
 }
 
-/// Evaluates points of a space. What was quantized once is kept.
+/// Evaluates points of a space. What was quantized or priced once is kept.
 pub struct Evaluator<'a> {
     space: &'a Space,
     workload: &'a Workload,
     thoroughness: Thoroughness,
     technologies: Vec<Technology>,
     networks: HashMap<Arithmetic, Network>,
+    circuits: HashMap<Configuration, Circuit>,
 }
 
 /// A network's integers, with their accuracy.
@@ -61,7 +62,8 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Evaluator<'a>, ExploreError> {
         let technologies = space.technologies().iter().map(|name| Technology::named(name));
         let technologies = technologies.collect::<Result<_, _>>()?;
-        Ok(Evaluator { space, workload, thoroughness, technologies, networks: HashMap::new() })
+        let (networks, circuits) = (HashMap::new(), HashMap::new());
+        Ok(Evaluator { space, workload, thoroughness, technologies, networks, circuits })
     }
 
     /// Evaluates the points that stand at `positions`. `found` hears what became of each as soon as it is
@@ -78,10 +80,13 @@ impl<'a> Evaluator<'a> {
         let candidates = positions.iter().map(|&position| (position, points.at(position)));
         let circuits: Vec<Group> = groups(candidates, |candidate| of_circuit(&candidate.configuration));
         self.quantize(&circuits)?;
-        circuits.into_par_iter().try_for_each(|(_, points)| {
-            let circuit = Circuit::default();
+        for (circuit, _) in &circuits {
+            self.circuits.entry(circuit.clone()).or_default();
+        }
+        circuits.into_par_iter().try_for_each(|(circuit, points)| {
+            let circuit = &self.circuits[&circuit];
             let runs: Vec<Group> = groups(points.into_iter(), |candidate| of_run(&candidate.configuration));
-            runs.into_par_iter().try_for_each(|(_, points)| self.points_of_run(points, &circuit, found))
+            runs.into_par_iter().try_for_each(|(_, points)| self.points_of_run(points, circuit, found))
         })
     }
 

@@ -50,6 +50,14 @@ impl Objective {
         if self == Objective::Accuracy { Goal::Maximise } else { Goal::Minimise }
     }
 
+    /// The point's value as a cost: less is better.
+    pub fn cost(self, point: &Point) -> f64 {
+        match self.goal() {
+            Goal::Minimise => self.of(point),
+            Goal::Maximise => -self.of(point),
+        }
+    }
+
     /// The point's value; NaN where it has none.
     pub fn of(self, point: &Point) -> f64 {
         match self {

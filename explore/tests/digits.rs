@@ -1,11 +1,12 @@
 //! A small sweep of the embedded digits network.
 
+mod common;
+
 use bitmill_explore::{
     Evaluator, ExploreError, Objective, Outcome, Space, Thoroughness, Workload, csv, sweep,
 };
-use bitmill_model::{FloatLayer, FloatNetwork, Network, Operation, Shape, Tensor, TensorId, import, npy};
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/digits");
+use bitmill_model::{FloatLayer, FloatNetwork, Network, Operation, Shape, Tensor, TensorId};
+use common::workload;
 
 const SPACE: &str = "
 base:
@@ -20,18 +21,6 @@ vary:
     - {activations: int4, weights: int4}
   array: [{rows: 4, columns: 8}, {rows: 8, columns: 8}, {rows: 4, columns: 10}]
 ";
-
-fn workload() -> Workload {
-    let file = |name: &str| std::fs::read(format!("{ROOT}/{name}")).expect("an embedded example");
-    let images = |name: &str| -> Vec<Vec<f32>> {
-        let array = npy::read::<u8>(&file(name)).expect("an array of bytes");
-        array.rows().map(|row| row.iter().map(|&pixel| f32::from(pixel)).collect()).collect()
-    };
-    let labels = npy::read::<u8>(&file("test_labels.npy")).expect("labels").elements;
-    let test = images("test_images.npy").into_iter().zip(labels.into_iter().map(usize::from)).collect();
-    let network = import(&file("digits.onnx")).expect("the embedded network").float;
-    Workload { network, calibration: images("calibration_images.npy"), test }
-}
 
 #[test]
 fn a_sweep_is_complete_deterministic_and_ordered() {

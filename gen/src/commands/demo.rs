@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_cost_model::{Technology, energy};
-use bitmill_explore::Space;
+use bitmill_explore::{Search, Space};
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Keep, simulate};
@@ -113,7 +113,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
     space.technology = technology.name.clone();
     let found = explore::evaluate(&space, &model)?;
     value["front"] = found.front.iter().map(|&index| json!(found.points[index].configuration.name)).collect();
-    files.add_all("pareto", explore::files(&found, &space, &model.name)?);
+    files.add_all("pareto", explore::files(&found, &space, Search::Grid, &model.name)?);
     say(&explore::page(&found, false, None))?;
 
     files.add(

@@ -1,6 +1,7 @@
 //! `bitmill explore`: a space of configurations, and its Pareto front.
 
 mod compare;
+mod evaluation;
 mod journal;
 mod report;
 mod shard;
@@ -8,15 +9,15 @@ mod shard;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use bitmill_cost_model::Technology;
 use bitmill_explore::{
-    COLUMNS, Evaluator, Objective, Outcome, Space, Sweep, Thoroughness, csv, objectives, summarize, sweep,
+    COLUMNS, Objective, Outcome, Search, Space, Sweep, Thoroughness, csv, objectives, summarize, sweep,
 };
 use bitmill_sim::Effort;
 use clap::{Args, Subcommand, ValueEnum};
-use journal::{Header, Journal};
+use evaluation::{beside, evaluate_missing, resume};
+use journal::Header;
 use shard::Shard;
 
 use crate::output::{Files, MANIFEST, check_folder, print};
@@ -35,6 +36,7 @@ Examples:
   bitmill explore my_space.yaml -o out/front --shard 2/4     # on the second of four machines
   bitmill explore merge out/front.shard*of4.jsonl -o out/front
   bitmill explore compare out/before out/after
+  bitmill explore large_space.yaml --search nsga2 --budget 500 --seed 7 -o out/front
 
 A space is a configuration under `base:` and, under `vary:`, lists of values for precision, pe, array, pe_lanes,
 vector_rows, scratchpads, memory_width_bits, memory_outstanding_reads, memory_latency_cycles,
@@ -65,6 +67,15 @@ pub struct ExploreArgs {
     /// What points are compared by: latency, energy, area, accuracy [default: all that points have]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     objectives: Vec<Objective>,
+    /// Which points are evaluated
+    #[arg(long, value_enum, default_value_t = Choice::Grid)]
+    search: Choice,
+    /// Most points that a search evaluates
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    budget: Option<u64>,
+    /// What a search starts from: the same seed finds the same points [default: 1]
+    #[arg(long, value_name = "S")]
+    seed: Option<u64>,
     /// Evaluate a part of the points only, for `merge`: shard I of N, from 1
     #[arg(long, value_name = "I/N", requires = "output")]
     shard: Option<Shard>,
@@ -81,6 +92,17 @@ enum Cut {
     Search,
     /// The way that the search would start from
     FirstCut,
+}
+
+/// Which points are evaluated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Choice {
+    /// Every point
+    Grid,
+    /// Points by chance
+    Random,
+    /// Points by the genetic algorithm NSGA-II
+    Nsga2,
 }
 
 /// What becomes of a sweep.
@@ -121,6 +143,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
         Some(Command::Compare(args)) => return compare::run(args),
         None => {}
     }
+    let search = args.search()?;
     let path = args.space.as_ref().ok_or("a space is needed")?;
     let text = String::from_utf8(read(path)?)
         .map_err(|_| format!("{}: the file is not UTF-8 text", path.display()))?;
@@ -153,6 +176,7 @@ pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
         fingerprint: args.model.fingerprint()?,
         thoroughness,
         objectives: compared,
+        search,
         shard: args.shard.unwrap_or(Shard::WHOLE),
         space,
     };
@@ -173,6 +197,25 @@ pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
 }
 
 impl ExploreArgs {
+    fn search(&self) -> Result<Search, &'static str> {
+        let seed = self.seed.unwrap_or(1);
+        let budget = self.budget.map(|budget| usize::try_from(budget).unwrap_or(usize::MAX));
+        match (self.search, budget) {
+            (Choice::Grid, None) if self.seed.is_none() => Ok(Search::Grid),
+            (Choice::Grid, _) => {
+                Err("the grid is every point: --budget and --seed go with --search random or --search nsga2")
+            }
+            (_, None) => {
+                Err("--search random and --search nsga2 need --budget N: how many points may be evaluated")
+            }
+            (_, Some(_)) if self.shard.is_some() => {
+                Err("--shard goes with the grid: which points a search evaluates is not known before it runs")
+            }
+            (Choice::Random, Some(budget)) => Ok(Search::Random { budget, seed }),
+            (Choice::Nsga2, Some(budget)) => Ok(Search::Nsga2 { budget, seed }),
+        }
+    }
+
     fn thoroughness(&self) -> Thoroughness {
         let effort = match self.effort {
             Cut::Search => Effort::Search,
@@ -180,63 +223,6 @@ impl ExploreArgs {
         };
         Thoroughness { effort, timing_only: self.timing_only }
     }
-}
-
-/// The file beside `folder` with its name and `suffix`.
-fn beside(folder: &Path, suffix: &str) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or(folder.as_os_str()).to_owned();
-    name.push(suffix);
-    folder.with_file_name(name)
-}
-
-/// Evaluates what the journal at `path` does not hold yet, and returns the outcomes of all its points.
-fn resume(
-    path: &Path,
-    header: &Header,
-    model: &Model,
-) -> Result<(Journal, BTreeMap<usize, Outcome>), Box<dyn Error>> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)
-            .map_err(|error| format!("cannot write {}: {error}", parent.display()))?;
-    }
-    let (journal, outcomes) = Journal::open(path, header)?;
-    if !outcomes.is_empty() {
-        let wanted = header.shard.part_of(header.space.points().count()).len();
-        eprintln!("resuming: {} of {wanted} points are in {}", outcomes.len(), path.display());
-    }
-    let journal = Mutex::new(journal);
-    let outcomes = evaluate_missing(header, model, outcomes, &|position, outcome| {
-        Ok(journal.lock().unwrap_or_else(PoisonError::into_inner).record(position, outcome.clone())?)
-    })?;
-    Ok((journal.into_inner().unwrap_or_else(PoisonError::into_inner), outcomes))
-}
-
-/// What hears of each outcome, from several threads.
-type Record<'a> = dyn Fn(usize, &Outcome) -> Result<(), Box<dyn Error + Send + Sync>> + Sync + 'a;
-
-/// Evaluates the points of the sweep that `outcomes` lack, and returns all.
-fn evaluate_missing(
-    header: &Header,
-    model: &Model,
-    outcomes: BTreeMap<usize, Outcome>,
-    record: &Record<'_>,
-) -> Result<BTreeMap<usize, Outcome>, Box<dyn Error>> {
-    let wanted = header.shard.part_of(header.space.points().count());
-    let bar = progress::bar("evaluating points", wanted.len() as u64);
-    bar.set_position(outcomes.len() as u64);
-    let missing: Vec<usize> = wanted.filter(|position| !outcomes.contains_key(position)).collect();
-    let outcomes = Mutex::new(outcomes);
-    let found = |position: usize, outcome: Outcome| -> Result<(), Box<dyn Error + Send + Sync>> {
-        record(position, &outcome)?;
-        outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(position, outcome);
-        bar.inc(1);
-        Ok(())
-    };
-    let mut evaluator = Evaluator::new(&header.space, &model.workload, header.thoroughness)?;
-    let evaluated = evaluator.evaluate(&missing, &found);
-    bar.finish_and_clear();
-    evaluated.map_err(|error| -> Box<dyn Error> { error })?;
-    Ok(outcomes.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Joins shards, whose points must be all that there are.
@@ -282,17 +268,18 @@ fn finish(
     arguments: &ReportArgs,
 ) -> Result<(), Box<dyn Error>> {
     let found = summarize(outcomes.into_values(), &header.space, header.objectives.clone())?;
-    report(&found, &header.space, &header.network, arguments)
-}
-
-fn report(found: &Sweep, space: &Space, network: &str, arguments: &ReportArgs) -> Result<(), Box<dyn Error>> {
     if let Some(folder) = &arguments.output {
-        files(found, space, network)?.write(folder)?;
+        files(&found, &header.space, header.search, &header.network)?.write(folder)?;
     }
     let text = if arguments.json {
-        format!("{}\n", serde_json::to_string_pretty(found)?)
+        format!("{}\n", serde_json::to_string_pretty(&found)?)
     } else {
-        page(found, arguments.all, arguments.output.as_deref())
+        let all = header.space.points().count();
+        let searched = match header.search {
+            Search::Grid => String::new(),
+            search => format!("{search}: {} of the {all} points of the space\n", search.count(all)),
+        };
+        searched + &page(&found, arguments.all, arguments.output.as_deref())
     };
     Ok(print(&text)?)
 }
@@ -314,14 +301,18 @@ pub fn evaluate(space: &Space, model: &Model) -> Result<Sweep, Box<dyn Error>> {
 ///
 /// # Errors
 /// Only on our own bugs.
-pub fn files(found: &Sweep, space: &Space, network: &str) -> Result<Files, Box<dyn Error>> {
+pub fn files(found: &Sweep, space: &Space, search: Search, network: &str) -> Result<Files, Box<dyn Error>> {
     let mut files = Files::default();
-    let title = format!("{network}: {} accelerators, {}", found.points.len(), found.technologies.join(", "));
+    let by = if search == Search::Grid { String::new() } else { format!(" by {search}") };
+    let title =
+        format!("{network}: {} accelerators{by}, {}", found.points.len(), found.technologies.join(", "));
     files.add("pareto.svg", plot::svg(found, &title)?);
     files.add("report.html", report::html(found, &title)?);
     files.add("points.csv", csv(found));
     files.add("points.json", format!("{}\n", serde_json::to_string_pretty(found)?));
-    let manifest = serde_json::json!({ "generator": "bitmill", "kind": "exploration", "network": network, "space": space });
+    let manifest = serde_json::json!({
+        "generator": "bitmill", "kind": "exploration", "network": network, "space": space, "search": search
+    });
     files.add(MANIFEST, format!("{manifest:#}\n"));
     Ok(files)
 }

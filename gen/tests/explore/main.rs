@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod page;
+mod search;
 
 use std::fs;
 use std::io::Write;

@@ -9,7 +9,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use bitmill_explore::{Objective, Outcome, Space, Thoroughness};
+use bitmill_explore::{Objective, Outcome, Search, Space, Thoroughness};
 use serde::{Deserialize, Serialize};
 
 use super::shard::Shard;
@@ -29,7 +29,9 @@ pub struct Header {
     pub thoroughness: Thoroughness,
     /// What they are compared by.
     pub objectives: Vec<Objective>,
-    /// Which of the points.
+    /// Which of the points are evaluated.
+    pub search: Search,
+    /// Which part of them.
     pub shard: Shard,
 }
 
