@@ -23,7 +23,7 @@ pub use objective::Objective;
 pub use pareto::{Goal, Scale};
 pub use recipe::{LayerRecipe, Recipe};
 pub use search::{Costs, Evaluate, Search};
-pub use space::{Candidate, Points, Space, Vary};
+pub use space::{Candidate, Datapath, Points, Space, Vary};
 pub use sweep::{Outcome, Point, Refusal, Sweep, objectives, summarize, sweep};
 pub use table::{COLUMNS, Column, csv};
 pub use workload::{Arithmetic, Workload};

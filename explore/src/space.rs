@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ExploreError;
 use keys::Axis;
-pub use keys::Vary;
+pub use keys::{Datapath, Vary};
 
 /// A space of configurations.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -153,6 +153,19 @@ vary:
         let untouched = Space::from_yaml(&format!("{BASE}vary: {{}}\n")).unwrap();
         assert_eq!(untouched.points().at(0).configuration, untouched.base);
         assert_eq!((untouched.points().count(), untouched.technologies()), (1, &["sky130hd".to_owned()][..]));
+    }
+
+    #[test]
+    fn a_datapath_is_a_precision_with_its_element_and_no_other_key_overrules_it() {
+        let vary = "vary:\n  datapath:\n    - {precision: {activations: int8, weights: int4}, pe: {kind: integer, lanes: 2}}\n    \
+                    - {precision: {activations: fp8_e4m3, weights: fp8_e4m3}, pe: {kind: l_mul, lanes: 4}}\n";
+        let points: Vec<Candidate> = space(vary).unwrap().points().iter().collect();
+        let names: Vec<&str> = points.iter().map(|p| p.configuration.name.as_str()).collect();
+        assert_eq!(names, ["s_a8w4_integer_l2", "s_a_fp8_e4m3_w_fp8_e4m3_l_mul_l4"]);
+        assert_eq!(points[1].configuration.pe.kind, "l_mul");
+        let both =
+            space(&format!("{vary}  precision: [{{activations: int8, weights: int8}}]\n")).unwrap_err();
+        assert_eq!(both.to_string(), "vary.precision: datapath varies it too; leave one of them out");
     }
 
     #[test]

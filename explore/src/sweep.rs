@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bitmill_accelerator::Configuration;
+use bitmill_cost_model::{Calibration, CostError};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Evaluator, Thoroughness};
@@ -27,7 +28,7 @@ pub struct Point {
     pub latency_us: f64,
     /// Energy of one inference in µJ; memory outside the accelerator is not in it. Uncalibrated.
     pub energy_uj: f64,
-    /// Area in mm². Uncalibrated.
+    /// Area of cells and memories in mm². That of the cells is calibrated where the technology is, see [`Sweep::limits`].
     pub area_mm2: f64,
     /// Right answers of the test inputs in percent; `None` without test inputs.
     pub accuracy_percent: Option<f64>,
@@ -69,6 +70,24 @@ impl Sweep {
     /// The values of every point, one for each objective.
     pub fn values(&self) -> Vec<Vec<f64>> {
         values(&self.points, &self.objectives)
+    }
+
+    /// What the figures of the points are worth, in whole sentences.
+    ///
+    /// # Errors
+    /// Only on our own bugs: embedded calibrations are legal.
+    pub fn limits(&self) -> Result<String, CostError> {
+        let area = |technology: &String| {
+            Ok(match Calibration::named(technology)? {
+                Some(Calibration { held_out, .. }) => format!(
+                    "{technology} within {:.1} % in nine of ten designs that the fit did not see",
+                    100.0 * held_out.percentile_90
+                ),
+                None => format!("{technology} uncalibrated"),
+            })
+        };
+        let areas = self.technologies.iter().map(area).collect::<Result<Vec<_>, CostError>>()?;
+        Ok(format!("Area of cells: {}. Energies and clocks are uncalibrated.", areas.join("; ")))
     }
 }
 

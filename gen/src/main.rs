@@ -6,6 +6,7 @@ mod output;
 mod plot;
 mod progress;
 mod source;
+mod svg;
 mod table;
 mod workload;
 mod commands {

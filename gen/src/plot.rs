@@ -1,149 +1,151 @@
-//! The picture of a sweep: every point, and the front among them.
+//! The picture of a sweep: every point, and the front among them. Colours follow the reader's light or dark ground.
 //!
-//! Two panels over one legend: energy against latency, and accuracy against area (energy against area where
-//! accuracy is not known). The colour is the precision, the size of the mark the array; points of the front
-//! are filled.
+//! Two panels over one legend. Where latency is no objective and accuracy is one, both show accuracy: against area
+//! and against energy. Else energy against latency, and accuracy (energy where it is not known) against area. Colour and
+//! shape of a mark are the kind of PE where there are several, and points then bear the names of their formats;
+//! else they are the precision. The size is the array. Points of the front are filled; the line is the front of the
+//! panel's two axes alone.
+
+mod axis;
+mod labels;
 
 use std::error::Error;
+use std::fmt::Write;
 
+use bitmill_explore::pareto::front;
 use bitmill_explore::{Objective, Point, Sweep};
-use plotters::coord::Shift;
-use plotters::prelude::*;
 
-const SIZE_PX: (u32, u32) = (1200, 560);
-const LEGEND_PX: u32 = 60;
+use crate::svg::{COLOURS, escaped, opened};
+use axis::Axis;
+use labels::{Label, Rectangle, placed};
 
-/// Colours that most people can tell apart (Okabe and Ito, "Color Universal Design", 2008).
-const COLOURS: [RGBColor; 7] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(0, 0, 0),
-];
+const WIDTH_PX: f64 = 1200.0;
+const PANEL_PX: (f64, f64) = (600.0, 460.0);
+/// Left, right, above and below the field of a panel.
+const MARGINS_PX: (f64, f64, f64, f64) = (74.0, 22.0, 12.0, 54.0);
+const LEGEND_ROW_PX: f64 = 24.0;
+const LINE_PX: f64 = 17.0;
+/// Points that may bear names before these hide each other.
+const MOST_NAMES: usize = 40;
+/// Letters of a line of notes.
+const NOTE_LETTERS: usize = 170;
 
-/// An axis: what it shows of a point, and whether its steps are factors.
-#[derive(Clone, Copy)]
-struct Axis {
-    objective: Objective,
-    label: &'static str,
-    is_logarithmic: bool,
-}
-
-const LATENCY: Axis =
-    Axis { objective: Objective::Latency, label: "latency of an inference, µs", is_logarithmic: true };
-const ENERGY: Axis =
-    Axis { objective: Objective::Energy, label: "energy of an inference, µJ", is_logarithmic: true };
-const AREA: Axis = Axis { objective: Objective::Area, label: "area, mm²", is_logarithmic: true };
-const ACCURACY: Axis = Axis { objective: Objective::Accuracy, label: "accuracy, %", is_logarithmic: false };
+const STYLE: &str = "\
+    text { font: 13px sans-serif; fill: #1f2328; }
+    .title { font-size: 17px; font-weight: bold; }
+    .small, .tick { fill: #59636e; font-size: 12px; }
+    .name { font-size: 11.5px; paint-order: stroke; stroke: #ffffff; stroke-width: 3px; }
+    .ground { fill: #ffffff; }
+    .grid { stroke: #d1d9e0; stroke-width: 1; }
+    .front { fill: none; stroke: #818b98; stroke-width: 1.6; stroke-dasharray: 6 4; }
+    @media (prefers-color-scheme: dark) {
+      text { fill: #f0f6fc; }
+      .small, .tick { fill: #b7bdc8; }
+      .name { stroke: #0d1117; }
+      .ground { fill: #0d1117; }
+      .grid { stroke: #2a313c; }
+    }
+";
 
 /// The SVG text.
 ///
 /// # Errors
 /// Only on our own bugs.
 pub fn svg(sweep: &Sweep, title: &str) -> Result<String, Box<dyn Error>> {
-    let mut text = String::new();
-    {
-        let root = SVGBackend::with_string(&mut text, SIZE_PX).into_drawing_area();
-        root.fill(&WHITE)?;
-        let (panels, legend) = root.split_vertically(SIZE_PX.1 - LEGEND_PX);
-        let panels = panels.titled(title, ("sans-serif", 20))?;
-        let (left, right) = panels.split_horizontally(SIZE_PX.0 / 2);
-        let has_accuracy = sweep.objectives.contains(&Objective::Accuracy);
-        panel(&left, sweep, LATENCY, ENERGY)?;
-        panel(&right, sweep, AREA, if has_accuracy { ACCURACY } else { ENERGY })?;
-        key(&legend, sweep)?;
-        root.present()?;
+    let look = Look::of(sweep);
+    let notes = wrapped(&notes(sweep, &look)?);
+    let rows = rows(&look.groups);
+    let top = 34.0 + LINE_PX * notes.len() as f64;
+    let height = top + PANEL_PX.1 + LEGEND_ROW_PX * rows.len() as f64 + 12.0;
+    let mut text = opened(WIDTH_PX, height, STYLE);
+    writeln!(text, "<rect class=\"ground\" width=\"{WIDTH_PX:.0}\" height=\"{height:.0}\"/>")?;
+    writeln!(text, "<text class=\"title\" x=\"20\" y=\"28\">{}</text>", escaped(title))?;
+    for (line, note) in notes.iter().enumerate() {
+        let y = 48.0 + LINE_PX * line as f64;
+        writeln!(text, "<text class=\"small\" x=\"20\" y=\"{y:.0}\">{}</text>", escaped(note))?;
     }
-    Ok(text)
-}
-
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-fn panel(area: &Area, sweep: &Sweep, x: Axis, y: Axis) -> Result<(), Box<dyn Error>> {
-    let (xs, ys) = (x.range(sweep), y.range(sweep));
-    let mut chart = ChartBuilder::on(area)
-        .margin(14)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(xs.0..xs.1, ys.0..ys.1)?;
-    chart
-        .configure_mesh()
-        .x_desc(x.label)
-        .y_desc(y.label)
-        .x_label_formatter(&|v| x.tick(*v))
-        .y_label_formatter(&|v| y.tick(*v))
-        .x_labels(7)
-        .y_labels(7)
-        .light_line_style(WHITE)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .label_style(("sans-serif", 14))
-        .axis_desc_style(("sans-serif", 15))
-        .draw()?;
-    let (precisions, macs) = (precisions(sweep), range_of_macs(sweep));
-    // The front is drawn last, so that nothing hides it.
-    let (front, rest): (Vec<usize>, Vec<usize>) =
-        (0..sweep.points.len()).partition(|index| sweep.front.contains(index));
-    let marks =
-        rest.into_iter().map(|index| (index, false)).chain(front.into_iter().map(|index| (index, true)));
-    for (index, is_front) in marks {
-        let point = &sweep.points[index];
-        let colour = colour(&precisions, point);
-        let style = if is_front { colour.filled() } else { colour.mix(0.55).stroke_width(1) };
-        chart.draw_series([Circle::new((x.place(point), y.place(point)), radius(macs, point), style)])?;
+    for (place, objectives) in panels(sweep).into_iter().enumerate() {
+        panel(&mut text, sweep, &look, objectives, (PANEL_PX.0 * place as f64, top))?;
     }
-    Ok(())
-}
-
-impl Axis {
-    /// Where the point stands: logarithms are taken here, so that one kind of coordinate serves all axes.
-    fn place(self, point: &Point) -> f64 {
-        let value = self.objective.of(point);
-        if self.is_logarithmic { value.log10() } else { value }
-    }
-
-    fn tick(self, place: f64) -> String {
-        let value = if self.is_logarithmic { 10f64.powf(place) } else { place };
-        let decimals = if value >= 100.0 {
-            0
-        } else if value >= 10.0 {
-            1
-        } else {
-            2 - (value.log10().floor().min(0.0) as i32)
-        };
-        format!("{value:.*}", decimals.clamp(0, 6) as usize)
-    }
-
-    /// All points with some room around them.
-    fn range(self, sweep: &Sweep) -> (f64, f64) {
-        let places = || sweep.points.iter().map(|p| self.place(p));
-        let (low, high) =
-            (places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max));
-        let room = ((high - low) * 0.08).max(if self.is_logarithmic { 0.02 } else { 0.2 });
-        (low - room, high + room)
-    }
-}
-
-/// What differs in colour: the precisions, in the order of the sweep.
-fn precisions(sweep: &Sweep) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    for label in sweep.points.iter().map(label) {
-        if !all.contains(&label) {
-            all.push(label);
+    for (row, entries) in rows.iter().enumerate() {
+        let y = top + PANEL_PX.1 + LEGEND_ROW_PX * row as f64 + 6.0;
+        for (index, x) in entries {
+            text += &mark(*index, (x + 8.0, y), 6.0, true, &look.groups[*index]);
+            writeln!(
+                text,
+                "<text x=\"{:.0}\" y=\"{:.0}\">{}</text>",
+                x + 22.0,
+                y + 4.5,
+                look.groups[*index]
+            )?;
         }
     }
-    all
+    Ok(text + "</svg>\n")
 }
 
-fn label(point: &Point) -> String {
-    point.configuration.precision.label()
+/// What each panel shows, across and upwards.
+fn panels(sweep: &Sweep) -> [[Objective; 2]; 2] {
+    use Objective::{Accuracy, Area, Energy, Latency};
+    let has = |objective| sweep.objectives.contains(&objective);
+    match (has(Accuracy), has(Latency)) {
+        (true, false) => [[Area, Accuracy], [Energy, Accuracy]],
+        (true, true) => [[Latency, Energy], [Area, Accuracy]],
+        (false, _) => [[Latency, Energy], [Area, Energy]],
+    }
 }
 
-fn colour(precisions: &[String], point: &Point) -> RGBColor {
-    let index = precisions.iter().position(|p| *p == label(point)).unwrap_or(0);
-    COLOURS[index % COLOURS.len()]
+/// What colour, shape, size and name of a mark stand for.
+struct Look {
+    /// Kinds of PE or precisions, in the order of the sweep.
+    groups: Vec<String>,
+    /// The group of each point.
+    group: Vec<usize>,
+    /// Names of the points, where they bear some.
+    names: Option<Vec<String>>,
+    /// Fewest and most multiply-accumulates a cycle.
+    macs: (f64, f64),
+}
+
+impl Look {
+    fn of(sweep: &Sweep) -> Look {
+        let by = |of: fn(&Point) -> String| -> (Vec<String>, Vec<usize>) {
+            let mut groups: Vec<String> = Vec::new();
+            let group = sweep.points.iter().map(|point| {
+                let name = of(point);
+                groups.iter().position(|known| *known == name).unwrap_or_else(|| {
+                    groups.push(name);
+                    groups.len() - 1
+                })
+            });
+            let group = group.collect();
+            (groups, group)
+        };
+        let kinds = by(|point| point.configuration.pe.kind.clone());
+        let has_kinds = kinds.0.len() > 1;
+        let (groups, group) = if has_kinds { kinds } else { by(|p| p.configuration.precision.label()) };
+        let has_names = has_kinds && sweep.points.len() <= MOST_NAMES;
+        let names = has_names.then(|| sweep.points.iter().map(formats).collect());
+        let macs = || sweep.points.iter().map(macs);
+        Look {
+            groups,
+            group,
+            names,
+            macs: (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max)),
+        }
+    }
+
+    /// Radius in pixels, by the array's multiply-accumulates a cycle: the logarithm, from 4 to 11.
+    fn radius(&self, point: &Point) -> f64 {
+        let (low, high) = self.macs;
+        if high > low { 4.0 + 7.0 * (macs(point) / low).log2() / (high / low).log2() } else { 6.5 }
+    }
+}
+
+/// The formats that a point's network has: of weights and activations where they differ.
+fn formats(point: &Point) -> String {
+    let precision = &point.configuration.precision;
+    let (activation, weight) = (precision.activations.first(), precision.weights.first());
+    if activation == weight { weight.to_string() } else { format!("{weight} × {activation}") }
 }
 
 fn macs(point: &Point) -> f64 {
@@ -151,32 +153,165 @@ fn macs(point: &Point) -> f64 {
     f64::from(c.array.rows * c.array.columns * c.pe.lanes)
 }
 
-/// Fewest and most multiply-accumulates a cycle of the sweep's arrays.
-fn range_of_macs(sweep: &Sweep) -> (f64, f64) {
-    let macs = || sweep.points.iter().map(macs);
-    (macs().fold(f64::INFINITY, f64::min), macs().fold(0.0, f64::max))
-}
-
-/// Radius in pixels, by the array's multiply-accumulates a cycle: the logarithm, from 4 to 11.
-fn radius((low, high): (f64, f64), point: &Point) -> i32 {
-    if high > low { (4.0 + 7.0 * (macs(point) / low).log2() / (high / low).log2()).round() as i32 } else { 6 }
-}
-
-fn key(area: &Area, sweep: &Sweep) -> Result<(), Box<dyn Error>> {
-    let font = ("sans-serif", 15).into_font();
-    let mut at = 70;
-    for (index, label) in precisions(sweep).into_iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
-        area.draw(&Circle::new((at, 18), 6, colour.filled()))?;
-        area.draw(&Text::new(label.clone(), (at + 12, 11), font.clone()))?;
-        at += 34 + 8 * label.len() as i32;
-    }
-    let (low, high) = range_of_macs(sweep);
-    let note = format!(
-        "filled: on the Pareto front ({} of {}).  size: {low} to {high} multiply-accumulates a cycle.  costs are uncalibrated",
+fn notes(sweep: &Sweep, look: &Look) -> Result<String, Box<dyn Error>> {
+    let (low, high) = look.macs;
+    let names = if look.names.is_some() { "names: weights × activations, or both; " } else { "" };
+    let size = match high > low {
+        true => format!("size: {low} to {high} multiply-accumulates a cycle"),
+        false => format!("{high} multiply-accumulates a cycle"),
+    };
+    let objectives: Vec<&str> = sweep.objectives.iter().map(|objective| objective.name()).collect();
+    Ok(format!(
+        "Filled: on the front of {} ({} of {}); dashed: the front of a panel alone; {names}{size}. {}",
+        objectives.join(", "),
         sweep.front.len(),
-        sweep.points.len()
-    );
-    area.draw(&Text::new(note, (64, 34), font))?;
+        sweep.points.len(),
+        sweep.limits()?
+    ))
+}
+
+/// `text` in lines.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word.to_owned(),
+            Some(line) if line.len() + word.len() < NOTE_LETTERS => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Where the groups stand in the legend: of each row, the groups and where they begin.
+fn rows(groups: &[String]) -> Vec<Vec<(usize, f64)>> {
+    let mut rows: Vec<Vec<(usize, f64)>> = vec![Vec::new()];
+    let mut x = MARGINS_PX.0;
+    for (index, group) in groups.iter().enumerate() {
+        let width = 48.0 + 7.5 * group.len() as f64;
+        if x + width > WIDTH_PX && x > MARGINS_PX.0 {
+            rows.push(Vec::new());
+            x = MARGINS_PX.0;
+        }
+        if let Some(row) = rows.last_mut() {
+            row.push((index, x));
+        }
+        x += width;
+    }
+    rows
+}
+
+/// A mark of a group around `x` and `y`, in its colour and shape.
+fn mark(group: usize, (x, y): (f64, f64), radius: f64, is_filled: bool, title: &str) -> String {
+    let colour = COLOURS[group % COLOURS.len()];
+    let (fill, width) = if is_filled { ("0.95", 0.0) } else { ("0.12", 1.4) };
+    let style =
+        format!("fill=\"{colour}\" fill-opacity=\"{fill}\" stroke=\"{colour}\" stroke-width=\"{width}\"");
+    let polygon = |corners: &[(f64, f64)]| {
+        let corners = corners.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + radius * dx, y + radius * dy));
+        format!("<polygon points=\"{}\"", corners.collect::<Vec<_>>().join(" "))
+    };
+    let shape = match group % 4 {
+        0 => format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\""),
+        1 => polygon(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
+        2 => polygon(&[(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)]),
+        _ => polygon(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
+    };
+    let tag = if group.is_multiple_of(4) { "circle" } else { "polygon" };
+    format!("{shape} {style}><title>{}</title></{tag}>\n", escaped(title))
+}
+
+/// One panel whose upper left corner is `at`.
+fn panel(
+    text: &mut String,
+    sweep: &Sweep,
+    look: &Look,
+    objectives: [Objective; 2],
+    at: (f64, f64),
+) -> Result<(), Box<dyn Error>> {
+    let (left, right, above, below) = MARGINS_PX;
+    let field = Rectangle {
+        left: at.0 + left,
+        right: at.0 + PANEL_PX.0 - right,
+        top: at.1 + above,
+        bottom: at.1 + PANEL_PX.1 - below,
+    };
+    let [across, up] = objectives;
+    let x = Axis::new(across, sweep, field.left, field.right);
+    let y = Axis::new(up, sweep, field.bottom, field.top);
+    grid(text, &field, &x, &y)?;
+    let place = |point: &Point| (x.pixel(across.of(point)), y.pixel(up.of(point)));
+    writeln!(text, "<path class=\"front\" d=\"{}\"/>", staircase(sweep, objectives, &field, &place)?)?;
+    // The front is drawn last, so that nothing hides it.
+    let mut order: Vec<usize> = (0..sweep.points.len()).collect();
+    order.sort_by_key(|index| sweep.front.contains(index));
+    for index in order {
+        let point = &sweep.points[index];
+        let is_front = sweep.front.contains(&index);
+        let name = &point.configuration.name;
+        *text += &mark(look.group[index], place(point), look.radius(point), is_front, name);
+    }
+    let Some(names) = &look.names else { return Ok(()) };
+    let marks = sweep.points.iter().map(|point| (place(point), look.radius(point)));
+    for Label { x, y, text: name } in placed(&marks.collect::<Vec<_>>(), names, &field) {
+        writeln!(text, "<text class=\"name\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>", escaped(name))?;
+    }
     Ok(())
+}
+
+/// Lines, figures and names of the axes.
+fn grid(text: &mut String, field: &Rectangle, x: &Axis, y: &Axis) -> std::fmt::Result {
+    let Rectangle { left, right, top, bottom } = *field;
+    for (pixel, figure) in x.ticks() {
+        writeln!(
+            text,
+            "<line class=\"grid\" x1=\"{pixel:.1}\" x2=\"{pixel:.1}\" y1=\"{top:.0}\" y2=\"{bottom:.0}\"/>\
+             <text class=\"tick\" x=\"{pixel:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{figure}</text>",
+            bottom + 18.0
+        )?;
+    }
+    for (pixel, figure) in y.ticks() {
+        writeln!(
+            text,
+            "<line class=\"grid\" x1=\"{left:.0}\" x2=\"{right:.0}\" y1=\"{pixel:.1}\" y2=\"{pixel:.1}\"/>\
+             <text class=\"tick\" x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{figure}</text>",
+            left - 8.0,
+            pixel + 4.0
+        )?;
+    }
+    let (centre, middle) = (f64::midpoint(left, right), f64::midpoint(top, bottom));
+    let aside = left - MARGINS_PX.0 + 20.0;
+    writeln!(
+        text,
+        "<text x=\"{centre:.0}\" y=\"{:.0}\" text-anchor=\"middle\">{}</text>\n\
+         <text x=\"{aside:.0}\" y=\"{middle:.0}\" transform=\"rotate(-90 {aside:.0} {middle:.0})\" \
+         text-anchor=\"middle\">{}</text>",
+        bottom + 40.0,
+        x.label,
+        y.label
+    )
+}
+
+/// The front of two objectives as a path of steps: what is on its worse side is beaten.
+fn staircase(
+    sweep: &Sweep,
+    objectives: [Objective; 2],
+    field: &Rectangle,
+    place: &dyn Fn(&Point) -> (f64, f64),
+) -> Result<String, Box<dyn Error>> {
+    let values: Vec<Vec<f64>> = sweep.points.iter().map(|p| objectives.map(|o| o.of(p)).to_vec()).collect();
+    let members = front(&values, &objectives.map(Objective::goal))?;
+    let mut corners: Vec<(f64, f64)> = members.iter().map(|&index| place(&sweep.points[index])).collect();
+    corners.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let is_rising = objectives[1].goal() == bitmill_explore::Goal::Maximise;
+    let start = if is_rising { field.bottom } else { field.top };
+    let mut path = String::new();
+    for (index, (x, y)) in corners.iter().enumerate() {
+        match index {
+            0 => write!(path, "M{x:.1} {start:.1} V{y:.1}")?,
+            _ => write!(path, " H{x:.1} V{y:.1}")?,
+        }
+    }
+    write!(path, " H{:.1}", field.right)?;
+    Ok(path)
 }

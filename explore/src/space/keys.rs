@@ -21,7 +21,7 @@ macro_rules! keys {
 
         impl Vary {
             /// Whether every value is listed once.
-            pub(super) fn check(&self) -> Result<(), ExploreError> {
+            fn check_lists(&self) -> Result<(), ExploreError> {
                 $(distinct(stringify!($key), &self.$key)?;)+
                 Ok(())
             }
@@ -35,7 +35,20 @@ macro_rules! keys {
     };
 }
 
+/// What is multiplied, and by what: varied together where a PE runs few of the formats.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Datapath {
+    /// Formats of the operands.
+    pub precision: Precision,
+    /// The processing element with its parameters.
+    pub pe: Pe,
+}
+
 keys! {
+    /// Formats of the operands with the processing element for them; in place of `precision` and `pe`.
+    datapath: Datapath, |p, v| (p.configuration.precision, p.configuration.pe) = (v.precision, v.pe),
+        |v| format!("{}_{}", v.precision.label(), pe_label(&v.pe));
     /// Formats of the operands.
     precision: Precision, |p, v| p.configuration.precision = v, Precision::label;
     /// The processing element with its parameters.
@@ -62,6 +75,20 @@ keys! {
     technology: String, |p, v| p.technology = v, |v| identifier(v);
     /// Clocks.
     clock_mhz: u32, |p, v| p.configuration.clock_mhz = v, |v| format!("f{v}");
+}
+
+impl Vary {
+    /// Whether every value is listed once, and no key overrules another.
+    pub(super) fn check(&self) -> Result<(), ExploreError> {
+        let overruled = [("precision", self.precision.is_empty()), ("pe", self.pe.is_empty())];
+        match overruled.into_iter().find(|(_, is_empty)| !is_empty && !self.datapath.is_empty()) {
+            Some((key, _)) => Err(ExploreError::IllegalList {
+                key,
+                problem: "datapath varies it too; leave one of them out".to_owned(),
+            }),
+            None => self.check_lists(),
+        }
+    }
 }
 
 /// Gives a point the value at an index.

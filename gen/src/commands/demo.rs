@@ -114,7 +114,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
     let found = explore::evaluate(&space, &model)?;
     value["front"] = found.front.iter().map(|&index| json!(found.points[index].configuration.name)).collect();
     files.add_all("pareto", explore::files(&found, &space, Search::Grid, &model.name)?);
-    say(&explore::page(&found, false, None))?;
+    say(&explore::page(&found, false, None)?)?;
 
     files.add(
         MANIFEST,

@@ -38,8 +38,8 @@ Examples:
   bitmill explore compare out/before out/after
   bitmill explore large_space.yaml --search nsga2 --budget 500 --seed 7 -o out/front
 
-A space is a configuration under `base:` and, under `vary:`, lists of values for precision, pe, array, pe_lanes,
-vector_rows, scratchpads, memory_width_bits, memory_outstanding_reads, memory_latency_cycles,
+A space is a configuration under `base:` and, under `vary:`, lists of values for precision, pe (or datapath,
+both at once), array, pe_lanes, vector_rows, scratchpads, memory_width_bits, memory_outstanding_reads, memory_latency_cycles,
 memory_beat_interval_cycles, technology and clock_mhz; every combination is a point. The folder gets report.html, pareto.svg,
 points.csv and points.json.
 
@@ -279,7 +279,7 @@ fn finish(
             Search::Grid => String::new(),
             search => format!("{search}: {} of the {all} points of the space\n", search.count(all)),
         };
-        searched + &page(&found, arguments.all, arguments.output.as_deref())
+        searched + &page(&found, arguments.all, arguments.output.as_deref())?
     };
     Ok(print(&text)?)
 }
@@ -318,7 +318,10 @@ pub fn files(found: &Sweep, space: &Space, search: Search, network: &str) -> Res
 }
 
 /// The table of points with what was refused.
-pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> String {
+///
+/// # Errors
+/// Only on our own bugs.
+pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> Result<String, Box<dyn Error>> {
     let headings: Vec<&str> = COLUMNS.iter().map(|c| c.heading).chain(["front"]).collect();
     let mut table = Table::new(&headings);
     for (index, point) in found.points.iter().enumerate() {
@@ -333,13 +336,13 @@ pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> String {
         }
     }
     let mut text = format!(
-        "{}\n{} of {} points are on the Pareto front ({}, uncalibrated), which dominates {:.1} % of the space between the \
-         best and the worst values\n",
+        "{}\n{} of {} points are on the Pareto front, which dominates {:.1} % of the space between the best and the worst \
+         values\n{}\n",
         table.text(),
         found.front.len(),
         found.points.len(),
-        found.technologies.join(", "),
-        100.0 * found.hypervolume
+        100.0 * found.hypervolume,
+        found.limits()?
     );
     if let Some(first) = found.refused.first() {
         text += &format!(
@@ -353,5 +356,5 @@ pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> String {
         let folder = folder.display();
         text += &format!("written: {folder}/report.html, pareto.svg, points.csv and points.json\n");
     }
-    text
+    Ok(text)
 }

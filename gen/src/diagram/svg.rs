@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::blocks::{Block, Graph};
 use super::layout::{BOX_WIDTH, LINE_HEIGHT, Layout, Place, body_lines, title_lines};
+use crate::svg::{escaped, opened};
 
 const STYLE: &str = "\
     text { font: 12px sans-serif; fill: #1f2328; }
@@ -30,14 +31,9 @@ const STYLE: &str = "\
 
 /// Draws the graph.
 pub(super) fn draw(graph: &Graph, layout: &Layout) -> String {
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w:.0} {h:.0}\" width=\"{w:.0}\" height=\"{h:.0}\">\n\
-         <style>\n{STYLE}</style>\n\
-         <defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
-         orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\"/></marker></defs>\n",
-        w = layout.width,
-        h = layout.height,
-    );
+    let mut svg = opened(layout.width, layout.height, STYLE);
+    svg += "<defs><marker id=\"head\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
+            orient=\"auto\"><path d=\"M0 0 L8 4 L0 8 z\"/></marker></defs>\n";
     for (key, way) in &layout.ways {
         arrow(&mut svg, way);
         let names: Vec<&str> = graph.arrows[key].iter().map(String::as_str).collect();
@@ -100,8 +96,4 @@ fn boxed(svg: &mut String, block: &Block, place: &Place) {
         text("place", &block.place);
     }
     body_lines(block).iter().for_each(|body| text("", body));
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

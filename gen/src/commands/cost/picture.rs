@@ -4,12 +4,10 @@
 use std::fmt::Write;
 
 use super::Priced;
+use crate::svg::{COLOURS, escaped, opened};
 
-/// Colours that most people can tell apart (Okabe and Ito, "Color Universal Design", 2008), twice, the second time paler.
-const COLOURS: [&str; 14] = [
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#6fa8cf", "#e59a6a",
-    "#6cc5ab", "#e0b0cb", "#f0c870", "#a4d4f2", "#bdbdbd",
-];
+/// Colours of the first components, and paler ones of the next.
+const PALE: [&str; 7] = ["#6fa8cf", "#e59a6a", "#6cc5ab", "#e0b0cb", "#f0c870", "#a4d4f2", "#bdbdbd"];
 /// Components below this share of every bar are put together.
 const SMALLEST_SHARE: f64 = 0.015;
 const REST: &str = "others";
@@ -55,10 +53,7 @@ pub(super) fn svg(priced: &[Priced]) -> String {
     let names = legend(&groups);
     let rows = names.len().div_ceil(LEGEND_COLUMNS) as f64;
     let height = TOP_PX + GROUP_PX * groups.len() as f64 + LEGEND_ROW_PX * rows + 18.0;
-    let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH_PX:.0} {height:.0}\" width=\"{WIDTH_PX:.0}\" \
-         height=\"{height:.0}\">\n<style>\n{STYLE}</style>\n"
-    );
+    let mut text = opened(WIDTH_PX, height, STYLE);
     let technology = priced.first().map_or("", |one| one.technology.name.as_str());
     let error = priced.first().and_then(|one| one.cells.as_ref()).map_or_else(String::new, |cells| {
         format!("; area of cells ± {:.1} % (median)", cells.calibration.held_out.median * 100.0)
@@ -130,13 +125,14 @@ fn legend(groups: &[(&str, Vec<Bar>)]) -> Vec<String> {
     }
     shares.retain(|(name, share)| name != REST && *share >= SMALLEST_SHARE);
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-    shares.truncate(COLOURS.len() - 1);
+    shares.truncate(COLOURS.len() + PALE.len() - 1);
     shares.into_iter().map(|(name, _)| name).chain([REST.to_owned()]).collect()
 }
 
 fn colour(names: &[String], name: &str) -> &'static str {
     let place = names.iter().position(|known| known == name).filter(|&place| place + 1 < names.len());
-    place.map_or(COLOURS[COLOURS.len() - 1], |place| COLOURS[place])
+    let last = COLOURS.len() + PALE.len() - 1;
+    COLOURS.iter().chain(&PALE).nth(place.unwrap_or(last)).unwrap_or(&COLOURS[0])
 }
 
 fn draw(text: &mut String, bar: &Bar, names: &[String], y: f64, px_per_unit: f64) {
@@ -172,8 +168,4 @@ fn draw(text: &mut String, bar: &Bar, names: &[String], y: f64, px_per_unit: f64
         y + BAR_PX * 0.7,
         bar.figure
     );
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -39,7 +39,7 @@ pub(super) fn html(found: &Sweep, title: &str) -> Result<String, Box<dyn Error>>
         "hypervolume": found.hypervolume,
         "refused": { "count": found.refused.len(), "first": first },
         "configurations": configurations,
-        "limits": format!("Cycles are those of the circuits. Areas, energies and clocks are {LIMITS}."),
+        "limits": format!("Cycles are those of the circuits. {} ({LIMITS}).", found.limits()?),
         "commands": [
             "bitmill explore SPACE.yaml -o DIR        # the space stands in manifest.json beside this page",
             "bitmill simulate POINT.yaml              # a point by itself: its configuration from this page",
