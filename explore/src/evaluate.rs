@@ -179,13 +179,16 @@ struct Circuit {
 }
 
 impl Circuit {
-    /// What it costs in each technology. Gates are the same in all, and counted once.
+    /// What it costs in each technology. Gates are the same in all, and counted once: in the circuit of [`of_circuit`], since
+    /// each holds the hash of its whole configuration, and what that folds to differs by a gate or two.
     fn costs(
         &self,
         accelerator: &Accelerator,
         technologies: &[Prices],
     ) -> Result<&HashMap<String, CircuitCost>, String> {
         let costs = self.costs.get_or_init(|| {
+            let configuration = of_circuit(accelerator.configuration());
+            let accelerator = Accelerator::new(configuration).map_err(|e| e.to_string())?;
             let design = accelerator.module().and_then(|top| Design::new(&top)).map_err(|e| e.to_string())?;
             let gates = technologies.iter().any(|t| t.calibration.is_some()).then(|| count_gates(&design));
             let cost = |Prices { technology, calibration }: &Prices| {

@@ -48,7 +48,8 @@ fn every_point_is_legal_and_areas_are_calibrated() {
     let design = Design::new(&accelerator.module().expect("a circuit")).expect("legal");
     let memories_um2 = estimate(&design, &Technology::named("asap7").expect("there")).total.memories_um2;
     let expected_mm2 = (calibration.area_um2(&design) + memories_um2) * 1e-6;
-    assert!((found.points[0].area_mm2 / expected_mm2 - 1.0).abs() < 1e-12);
+    // The hash of the configuration, which the circuit holds, folds to a gate more or less.
+    assert!((found.points[0].area_mm2 / expected_mm2 - 1.0).abs() < 1e-4);
     assert!(found.limits().expect("sentences").contains("asap7 within 9.7 %"));
 }
 
