@@ -98,9 +98,9 @@ impl Weights {
         match self {
             Weights::Format(format) => {
                 let format = WeightFormat::new(format.clone()).map_err(ModelError::Input)?;
-                model.rounded(|real, sizes| round_matrix(real, sizes, &format, Clipping::Mse))
+                model.rounded(|_, real, sizes| round_matrix(real, sizes, &format, Clipping::Mse))
             }
-            Weights::Asymmetric { bits, group } => model.rounded(|real, [_, inputs]| {
+            Weights::Asymmetric { bits, group } => model.rounded(|_, real, [_, inputs]| {
                 let rows = real.chunks(inputs).flat_map(|row| row.chunks(*group));
                 Ok(rows.flat_map(|group| asymmetric(group, *bits)).collect())
             }),

@@ -39,6 +39,9 @@ pub enum ExploreError {
         /// The objective, counted from 0.
         objective: usize,
     },
+    /// Precisions that cannot be assigned.
+    #[error("{0}")]
+    Assignment(String),
     /// The network cannot be quantized or run.
     #[error(transparent)]
     Model(#[from] ModelError),

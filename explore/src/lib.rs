@@ -5,6 +5,7 @@
 //! beats in every objective ([`pareto::front`]). The crate is pure: progress is a callback, results are values.
 
 mod accuracy;
+pub mod assignment;
 mod error;
 mod evaluate;
 mod objective;

@@ -125,7 +125,7 @@ fn rows(units: &Nonlinear) -> RowArithmetic {
 }
 
 /// Position of the largest value, the first of equal ones.
-fn largest<T: PartialOrd>(values: &[T]) -> usize {
+pub(crate) fn largest<T: PartialOrd>(values: &[T]) -> usize {
     (1..values.len()).fold(0, |best, index| if values[index] > values[best] { index } else { best })
 }
 

@@ -2,6 +2,7 @@
 
 mod bundle;
 mod diagram;
+mod language;
 mod output;
 mod plot;
 mod progress;
@@ -11,6 +12,7 @@ mod table;
 mod workload;
 mod commands {
     pub mod accuracy;
+    pub mod assign;
     pub mod cost;
     pub mod demo;
     pub mod diff;
@@ -47,6 +49,7 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     Quantize(commands::quantize::QuantizeArgs),
     Accuracy(commands::accuracy::AccuracyArgs),
+    Assign(commands::assign::AssignArgs),
     Render(commands::render::RenderArgs),
     Explain(commands::explain::ExplainArgs),
     Diff(commands::diff::DiffArgs),
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => commands::plan::run(&args),
         Command::Quantize(args) => commands::quantize::run(&args),
         Command::Accuracy(args) => commands::accuracy::run(&args),
+        Command::Assign(args) => commands::assign::run(&args),
         Command::Render(args) => commands::render::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Diff(args) => commands::diff::run(&args),

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
-use bitmill_explore::Workload;
-use bitmill_model::{ModelError, Network, QuantizedNetwork, TensorId, import, npy};
+use bitmill_explore::{Arithmetic, Workload};
+use bitmill_model::{ModelError, Network, PtqConfig, QuantizedNetwork, TensorId, import, npy, quantize};
 use bitmill_sim::has_formats;
 use clap::Args;
 use sha2::{Digest, Sha256};
@@ -126,7 +126,7 @@ impl Model {
         let Some(path) = &args.model else { return Model::digits() };
         let name = path.file_stem().map_or("network".into(), |stem| stem.to_string_lossy().into_owned());
         let imported = import(&read(path)?).map_err(in_file(path))?;
-        let inputs = |path: &PathBuf| images(&read(path)?).map_err(in_file(path));
+        let inputs = |path: &PathBuf| inputs(path);
         let calibration = args.calibration.as_ref().map(inputs).transpose()?.unwrap_or_default();
         let tests = args.test.as_ref().map(inputs).transpose()?.unwrap_or_default();
         let labels = args.labels.as_ref().map(|path| labels(&read(path)?).map_err(in_file(path)));
@@ -161,6 +161,22 @@ impl Model {
         }
         self.check_calibration()?;
         Ok(self.workload.quantized_for(accelerator)?)
+    }
+
+    /// The float network by a recipe of one's own, with the products and row units of the accelerator.
+    ///
+    /// # Errors
+    /// As [`Model::quantized`].
+    pub fn quantized_by(
+        &self,
+        accelerator: &Accelerator,
+        recipe: PtqConfig,
+    ) -> Result<QuantizedNetwork, LoadError> {
+        self.check_calibration()?;
+        let Arithmetic { multiplication, offset_fraction_bits, rows, .. } = Arithmetic::of(accelerator);
+        let recipe = PtqConfig { multiplication, offset_fraction_bits, ..recipe };
+        let network = self.workload.network.clone().with_rows_by(rows);
+        Ok(quantize(&network, &self.workload.calibration, &recipe)?)
     }
 
     /// Gives a network without calibration inputs one that is as good as any where only times are asked for:
@@ -206,6 +222,14 @@ fn formats(network: &QuantizedNetwork) -> String {
     let weights: BTreeSet<String> = matrix.map(|(_, own)| own.weight_format.to_string()).collect();
     let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
     format!("activations {} and weights {}", list(activations), list(weights))
+}
+
+/// The inputs of a file: u8 or f32, one a row.
+///
+/// # Errors
+/// A file that cannot be read, or that is no such array.
+pub fn inputs(path: &Path) -> Result<Vec<Vec<f32>>, LoadError> {
+    images(&read(path)?).map_err(in_file(path))
 }
 
 /// Inputs of u8 or f32, one a row.

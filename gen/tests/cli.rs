@@ -25,6 +25,8 @@ fn every_command_has_help_with_examples() {
         "simulate",
         "plan",
         "quantize",
+        "accuracy",
+        "assign",
         "render",
         "explain",
         "diff",

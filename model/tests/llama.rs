@@ -23,7 +23,9 @@ fn stories260k_has_its_perplexity() {
     let perplexity = |model: &Llama| model.perplexity(&stories, false).expect("sequences that fit");
     let rounded = |bits: u8| {
         let format = WeightFormat::signed(bits).expect("a legal width");
-        model.rounded(|real, sizes| round_matrix(real, sizes, &format, Clipping::MinMax)).expect("integers")
+        model
+            .rounded(|_, real, sizes| round_matrix(real, sizes, &format, Clipping::MinMax))
+            .expect("integers")
     };
     let (float, int8, int4) = (perplexity(&model), perplexity(&rounded(8)), perplexity(&rounded(4)));
     println!("stories260K on {tokens} tokens: float {float:.3}, int8 {int8:.3}, int4 {int4:.3}");
@@ -32,6 +34,15 @@ fn stories260k_has_its_perplexity() {
     assert!((float - 3.548).abs() < 0.001, "{float}");
     assert!((int8 - float).abs() < 0.02, "{int8}");
     assert!(int4 > float + 0.05 && int4 < 5.0, "{int4}");
+    let truth = model.distributions(&stories[..1]).expect("a sequence that fits");
+    let divergence = |model: &Llama| model.divergence(&truth, &stories[..1]).expect("a sequence that fits");
+    assert_eq!(divergence(&model), 0.0);
+    assert!(divergence(&rounded(8)) < 0.1 * divergence(&rounded(4)));
+    assert_eq!(model.matrices().count(), 35);
+    assert_eq!(
+        model.matrices().nth(12).map(|m| (m.name, m.outputs, m.inputs)),
+        Some(("1.down".to_owned(), 64, 172))
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use bitmill_model::{
     ActivationFormat, Clipping, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, WeightFormat, import,
-    quantize,
+    quantize, round_layer,
 };
 use common::{digits, images, quantized_right_answers};
 
@@ -147,5 +147,30 @@ fn wrong_settings_and_inputs_are_refused() {
     ] {
         let error = quantize(&network(), &inputs, &base).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn a_layer_alone_is_rounded_and_what_comes_before_it_is_kept() {
+    let network = network();
+    let input = &images("calibration_images.npy")[0];
+    let format = WeightFormat::signed(4).unwrap();
+    let before = network.run(input).unwrap();
+    for index in (0..network.layers().len()).filter(|&i| network.graph().layers()[i].operation.is_matrix()) {
+        let rounded = round_layer(&network, index, &format, Clipping::Mse).unwrap();
+        for (other, (old, new)) in network.layers().iter().zip(rounded.layers()).enumerate() {
+            assert_eq!(old == new, other != index, "{other}");
+        }
+        let after = rounded.run(input).unwrap();
+        assert_eq!(after[..=index], before[..=index]);
+        assert_eq!(rounded.resume(index, &before), *after.last().unwrap());
+        // Fifteen values and zero a channel.
+        let channels = network.layers()[index].bias.len();
+        let weights = &rounded.layers()[index].weights;
+        let mut row: Vec<u32> =
+            weights[..weights.len() / channels].iter().map(|w| (w + 0.0).to_bits()).collect();
+        row.sort_unstable();
+        row.dedup();
+        assert!(row.len() <= 15, "{}", row.len());
     }
 }

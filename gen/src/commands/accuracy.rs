@@ -1,18 +1,17 @@
 //! `bitmill accuracy`: what weights in many formats cost, in one table.
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
 
 use bitmill_explore::{TABLE, Weights};
 use bitmill_model::ModelError;
-use bitmill_model::llama::{Llama, Tokenizer};
+use bitmill_model::llama::Llama;
 use clap::Args;
 
+use crate::language::{Language, LanguageArgs};
 use crate::output::print;
 use crate::progress;
-use crate::source::in_file;
 use crate::table::Table;
-use crate::workload::{Model, ModelArgs, read};
+use crate::workload::{Model, ModelArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,9 +22,6 @@ Examples:
 
 Formats are those of `bitmill formats`, and intN_asymmetric_gM: a scale and a zero point for each M weights.";
 
-/// What stands between two texts.
-const END_OF_TEXT: &str = "<|endoftext|>";
-
 /// Compares weight formats by right answers and, of a small Llama, by perplexity.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -35,21 +31,8 @@ pub struct AccuracyArgs {
     formats: Vec<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Checkpoint of a Llama in llama2.c's layout, to compare perplexities too
-    #[arg(long, value_name = "FILE", requires_all = ["tokenizer", "text"], help_heading = "Language model")]
-    llama: Option<PathBuf>,
-    /// Its tokenizer, in llama2.c's layout
-    #[arg(long, value_name = "FILE", requires = "llama", help_heading = "Language model")]
-    tokenizer: Option<PathBuf>,
-    /// Text to foretell; `<|endoftext|>` stands between texts
-    #[arg(long, value_name = "FILE", requires = "llama", help_heading = "Language model")]
-    text: Option<PathBuf>,
-}
-
-/// A language model and the texts that it foretells.
-struct Language {
-    model: Llama,
-    texts: Vec<Vec<usize>>,
+    #[command(flatten)]
+    language: LanguageArgs,
 }
 
 /// Runs `bitmill accuracy`.
@@ -64,10 +47,7 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
     model.check_calibration()?;
     let float =
         model.workload.float_accuracy_percent()?.ok_or("give --test and --labels: inputs with answers")?;
-    let language = match (&args.llama, &args.tokenizer, &args.text) {
-        (Some(llama), Some(tokenizer), Some(text)) => Some(language(llama, tokenizer, text)?),
-        _ => None,
-    };
+    let language = args.language.load()?;
     let right = format!("{} %", model.name);
     let mut headings = vec!["weights", &right];
     if language.is_some() {
@@ -114,14 +94,4 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(print(&format!("{text}{}", reasons.concat()))?)
-}
-
-fn language(llama: &Path, tokenizer: &Path, text: &Path) -> Result<Language, Box<dyn Error>> {
-    let within = |path: &Path, error: ModelError| in_file(path, &error.to_string());
-    let model = Llama::from_checkpoint(&read(llama)?).map_err(|error| within(llama, error))?;
-    let words = Tokenizer::new(&read(tokenizer)?).map_err(|error| within(tokenizer, error))?;
-    let content = String::from_utf8(read(text)?).map_err(|_| in_file(text, "the file is not UTF-8 text"))?;
-    let stories = content.split(END_OF_TEXT).map(str::trim).filter(|story| !story.is_empty());
-    let texts = stories.map(|story| words.encode(story)).collect::<Result<Vec<_>, _>>();
-    Ok(Language { model, texts: texts.map_err(|error| within(text, error))? })
 }

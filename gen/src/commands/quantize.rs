@@ -1,10 +1,10 @@
 //! `bitmill quantize`: from a float network to a QDQ file, by a recipe.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bitmill_explore::Recipe;
-use bitmill_model::{QuantizedNetwork, export_onnx, quantize};
+use bitmill_model::{PtqConfig, QuantizedNetwork, export_onnx, quantize};
 use clap::Args;
 
 use crate::commands::simulate::Accuracy;
@@ -50,10 +50,7 @@ pub struct QuantizeArgs {
 /// # Errors
 /// A network, data or a recipe that are not legal, or a network that QDQ files have no form for.
 pub fn run(args: &QuantizeArgs) -> Result<(), Box<dyn Error>> {
-    let text = String::from_utf8(read(&args.config)?)
-        .map_err(|_| format!("{}: the file is not UTF-8 text", args.config.display()))?;
-    let in_recipe = |error: bitmill_explore::ExploreError| in_file(&args.config, &error.to_string());
-    let config = Recipe::from_yaml(&text).and_then(|recipe| recipe.ptq()).map_err(in_recipe)?;
+    let config = recipe(&args.config)?;
     let model = Model::load(&ModelArgs {
         model: args.model.clone(),
         calibration: args.data.clone(),
@@ -76,6 +73,17 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Box<dyn Error>> {
     let accuracy = Accuracy::of(&model, &network)?.map(|accuracy| accuracy.text()).unwrap_or_default();
     let written = args.output.display();
     Ok(print(&format!("{notes}{}\n{accuracy}written       {written}\n", layers(&network)))?)
+}
+
+/// How networks are quantized by the recipe in a file.
+///
+/// # Errors
+/// A file that cannot be read, or a recipe that is not legal.
+pub fn recipe(path: &Path) -> Result<PtqConfig, Box<dyn Error>> {
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| format!("{}: the file is not UTF-8 text", path.display()))?;
+    let config = Recipe::from_yaml(&text).and_then(|recipe| recipe.ptq());
+    Ok(config.map_err(|error| in_file(path, &error.to_string()))?)
 }
 
 /// The layers that have weights.

@@ -14,6 +14,7 @@ use bitmill_sim::{Effort, Program, Report, Trace, activity_by_layer, simulate_on
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::commands::quantize::recipe;
 use crate::output::{print, write_file};
 use crate::source::accelerator;
 use crate::table::{Table, grouped, short};
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   bitmill simulate examples/digits_int8.yaml
   bitmill simulate my.yaml --model net.onnx --calibration inputs.npy --json
+  bitmill simulate examples/digits_mixed.yaml --recipe recipe.yaml      layers in precisions of their own
   bitmill simulate my.yaml --timing-only --trace commands.csv
   bitmill simulate my.yaml --technology asap7               with the energy of every layer
   bitmill simulate my.yaml --timeline run.json              open it in https://ui.perfetto.dev
@@ -51,6 +53,9 @@ pub struct SimulateArgs {
     /// Price the energy of every layer in this process and cell library, as `bitmill cost` does
     #[arg(long, value_name = "NAME", conflicts_with_all = ["topology", "layers"])]
     technology: Option<String>,
+    /// Quantize the float network by this recipe, as `bitmill quantize` does: layers may differ in precision
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["topology", "layers"])]
+    recipe: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -71,7 +76,10 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     }
     let technology = args.technology.as_deref().map(Technology::named).transpose()?;
     let model = Model::load(&args.model)?;
-    let network = model.quantized(&accelerator)?;
+    let network = match &args.recipe {
+        Some(path) => model.quantized_by(&accelerator, recipe(path)?)?,
+        None => model.quantized(&accelerator)?,
+    };
     let (program, trace, report) = match args.timing_only {
         true => time(&accelerator, &network, Effort::Search)?,
         false => simulate_on(&accelerator, &network, &network.quantize_input(&model.example()))?,

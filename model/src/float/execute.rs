@@ -27,6 +27,17 @@ impl FloatNetwork {
         self.run_with_sums(input).map(|run| run.tensors)
     }
 
+    /// The output of this network where all layers before `first` are those of a network that computed `tensors`, as
+    /// [`FloatNetwork::run`] returns them.
+    pub fn resume(&self, first: usize, tensors: &[Vec<f32>]) -> Vec<f32> {
+        let mut tensors = tensors[..=first].to_vec();
+        for index in first..self.layers().len() {
+            let FloatLayer { low, high, .. } = self.layers()[index];
+            tensors.push(self.sums(index, &tensors).iter().map(|sum| sum.max(low).min(high)).collect());
+        }
+        tensors.pop().unwrap_or_default()
+    }
+
     /// Like [`FloatNetwork::run`]; also returns every layer's output before its clamp.
     pub(crate) fn run_with_sums(&self, input: &[f32]) -> Result<FloatRun, ModelError> {
         let elements = self.graph().shape(TensorId::INPUT).elements();

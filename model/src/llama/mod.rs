@@ -10,6 +10,7 @@ mod tokenizer;
 
 use crate::ModelError;
 
+pub use run::Distributions;
 pub use tokenizer::Tokenizer;
 
 /// Most numbers of one dimension: far above any checkpoint that is read here.
@@ -53,8 +54,27 @@ struct Block {
     up: Matrix,
 }
 
+/// A matrix of a layer, without its elements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedMatrix {
+    /// The layer's number, from 0, and what the matrix makes: `0.query`.
+    pub name: String,
+    /// Rows.
+    pub outputs: usize,
+    /// Columns.
+    pub inputs: usize,
+}
+
+/// What the matrices of a layer make, in their order.
+const NAMES: [&str; 7] = ["query", "key", "value", "output", "gate", "down", "up"];
+
 impl Block {
-    fn matrices(&mut self) -> [&mut Matrix; 7] {
+    fn matrices(&self) -> [&Matrix; 7] {
+        let Block { query, key, value, output, gate, down, up, .. } = self;
+        [query, key, value, output, gate, down, up]
+    }
+
+    fn matrices_mut(&mut self) -> [&mut Matrix; 7] {
         let Block { query, key, value, output, gate, down, up, .. } = self;
         [query, key, value, output, gate, down, up]
     }
@@ -146,15 +166,30 @@ impl Llama {
         Ok(Llama { width, hidden, heads, key_heads, positions, embedding, layers, final_norm, classifier })
     }
 
-    /// The same model with every matrix of its layers as `round` makes it, from its elements and its outputs and inputs.
+    /// The matrices of all layers, in order.
+    pub fn matrices(&self) -> impl Iterator<Item = NamedMatrix> {
+        self.layers.iter().enumerate().flat_map(|(number, block)| {
+            NAMES.iter().zip(block.matrices()).map(move |(name, matrix)| NamedMatrix {
+                name: format!("{number}.{name}"),
+                outputs: matrix.elements.len() / matrix.inputs,
+                inputs: matrix.inputs,
+            })
+        })
+    }
+
+    /// The same model with every matrix of its layers as `round` makes it, from its number in [`Llama::matrices`], its
+    /// elements, and its outputs and inputs.
     ///
     /// # Errors
     /// Those of `round`.
-    pub fn rounded<E>(&self, round: impl Fn(&[f32], [usize; 2]) -> Result<Vec<f32>, E>) -> Result<Llama, E> {
+    pub fn rounded<E>(
+        &self,
+        round: impl Fn(usize, &[f32], [usize; 2]) -> Result<Vec<f32>, E>,
+    ) -> Result<Llama, E> {
         let mut rounded = self.clone();
-        for matrix in rounded.layers.iter_mut().flat_map(Block::matrices) {
+        for (number, matrix) in rounded.layers.iter_mut().flat_map(Block::matrices_mut).enumerate() {
             let outputs = matrix.elements.len() / matrix.inputs;
-            matrix.elements = round(&matrix.elements, [outputs, matrix.inputs])?;
+            matrix.elements = round(number, &matrix.elements, [outputs, matrix.inputs])?;
         }
         Ok(rounded)
     }

@@ -11,6 +11,10 @@ const BASE: f32 = 10_000.0;
 /// Largest code of activations in integers of 8 bits.
 const LARGEST_INT8: f32 = 127.0;
 
+/// What a model foretells: for each token the logarithms of the probabilities of all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Distributions(Vec<Vec<f64>>);
+
 /// What is kept of earlier positions of one sequence, for each layer.
 #[derive(Default, Clone)]
 struct Kept {
@@ -29,8 +33,49 @@ impl Llama {
         sequences: &[Vec<usize>],
         has_int8_activations: bool,
     ) -> Result<f64, ModelError> {
-        let vocabulary = self.embedding.len() / self.width;
         let (mut sum, mut count) = (0.0, 0usize);
+        self.foretell(sequences, has_int8_activations, &mut |logits, next| {
+            sum -= log_probabilities(logits)[next];
+            count += 1;
+        })?;
+        match count {
+            0 => Err(ModelError::Input("perplexity needs a sequence of at least two tokens".to_owned())),
+            _ => Ok((sum / count as f64).exp()),
+        }
+    }
+
+    /// How far this model foretells otherwise than `truth`: the Kullback-Leibler divergence of its distribution of the next
+    /// token from the one of `truth`, in nats, mean over all tokens of some sequences that others come before.
+    ///
+    /// # Errors
+    /// As [`Llama::perplexity`].
+    pub fn divergence(&self, truth: &Distributions, sequences: &[Vec<usize>]) -> Result<f64, ModelError> {
+        let (mut sum, mut expected) = (0.0, truth.0.iter());
+        self.foretell(sequences, false, &mut |logits, _| {
+            let pairs = expected.next().into_iter().flatten().zip(log_probabilities(logits));
+            sum += pairs.map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+        })?;
+        Ok(sum / truth.0.len().max(1) as f64)
+    }
+
+    /// What this model foretells for each token of some sequences that others come before.
+    ///
+    /// # Errors
+    /// As [`Llama::perplexity`].
+    pub fn distributions(&self, sequences: &[Vec<usize>]) -> Result<Distributions, ModelError> {
+        let mut all = Vec::new();
+        self.foretell(sequences, false, &mut |logits, _| all.push(log_probabilities(logits)))?;
+        Ok(Distributions(all))
+    }
+
+    /// Gives `hear` the logits and the token that comes, for each token that others come before.
+    fn foretell(
+        &self,
+        sequences: &[Vec<usize>],
+        has_int8_activations: bool,
+        hear: &mut dyn FnMut(&[f32], usize),
+    ) -> Result<(), ModelError> {
+        let vocabulary = self.embedding.len() / self.width;
         for sequence in sequences {
             if sequence.len() > self.positions || sequence.iter().any(|&token| token >= vocabulary) {
                 return Err(ModelError::Input(format!(
@@ -41,17 +86,10 @@ impl Llama {
             }
             let mut kept = vec![Kept::default(); self.layers.len()];
             for (position, pair) in sequence.windows(2).enumerate() {
-                let logits = self.step(pair[0], position, &mut kept, has_int8_activations);
-                let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let total: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
-                sum += total.ln() - f64::from(logits[pair[1]] - most);
-                count += 1;
+                hear(&self.step(pair[0], position, &mut kept, has_int8_activations), pair[1]);
             }
         }
-        match count {
-            0 => Err(ModelError::Input("perplexity needs a sequence of at least two tokens".to_owned())),
-            _ => Ok((sum / count as f64).exp()),
-        }
+        Ok(())
     }
 
     /// The logits after one more token.
@@ -102,6 +140,13 @@ impl Llama {
         }
         mixed
     }
+}
+
+/// Natural logarithms of what a softmax makes of `logits`.
+fn log_probabilities(logits: &[f32]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let total: f64 = logits.iter().map(|&logit| f64::from(logit - most).exp()).sum();
+    logits.iter().map(|&logit| f64::from(logit - most) - total.ln()).collect()
 }
 
 impl Matrix {

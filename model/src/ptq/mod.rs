@@ -24,7 +24,7 @@ use bitmill_formats::deformable::MOST_FRACTION_BITS;
 use crate::ModelError;
 use crate::float::{FloatLayer, FloatNetwork};
 use crate::network::{Layer, Operation};
-use crate::quantized::{ActivationFormat, QuantizedNetwork, QuantizedWeights, WeightFormat};
+use crate::quantized::{ActivationFormat, QuantizedNetwork, QuantizedWeights, WeightFormat, weight_channel};
 
 pub use clipping::Clipping;
 use observe::Observations;
@@ -157,10 +157,36 @@ pub fn round_matrix(
     let operation = Operation::FullyConnected { out_features: outputs };
     let scales = WeightScales::PerChannel;
     let rounded = clipping.weights(&operation, real, [outputs, inputs], format, scales);
-    let QuantizedWeights { integers, scales, format, .. } = rounded.map_err(ModelError::Input)?;
-    let real = |q| format.real(q);
-    let rows = integers.chunks(inputs).zip(&scales);
-    Ok(rows.flat_map(|(row, scale)| row.iter().map(move |&q| (real(q) * scale) as f32)).collect())
+    Ok(worth(&operation, &rounded.map_err(ModelError::Input)?))
+}
+
+/// What rounded weights are worth.
+fn worth(operation: &Operation, weights: &QuantizedWeights) -> Vec<f32> {
+    let QuantizedWeights { integers, scales, format, .. } = weights;
+    let scale = |index| scales[weight_channel(operation, index, integers.len(), scales.len())];
+    integers.iter().enumerate().map(|(index, &q)| (format.real(q) * scale(index)) as f32).collect()
+}
+
+/// `network` with the weights of layer `index`, a convolution or a fully connected layer, as they are worth once rounded to
+/// the nearest in `format`, with a scale for each output channel.
+///
+/// # Errors
+/// A setting out of range, or a format that the layer's weights cannot be rounded to.
+pub fn round_layer(
+    network: &FloatNetwork,
+    index: usize,
+    format: &WeightFormat,
+    clipping: Clipping,
+) -> Result<FloatNetwork, ModelError> {
+    clipping.check().map_err(ModelError::Input)?;
+    let (layer, real) = (&network.graph().layers()[index], &network.layers()[index]);
+    let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
+    let rounded =
+        clipping.weights(&layer.operation, &real.weights, channels, format, WeightScales::PerChannel);
+    let weights = rounded.map_err(|problem| ModelError::layer(&layer.name, problem))?;
+    let mut changed = network.clone();
+    changed.layer_mut(index).weights = worth(&layer.operation, &weights);
+    Ok(changed)
 }
 
 /// Checks what can be told before any work.

@@ -1,0 +1,57 @@
+//! The language model that is measured: a small Llama with texts, read from files.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use bitmill_model::ModelError;
+use bitmill_model::llama::{Llama, Tokenizer};
+use clap::Args;
+
+use crate::source::in_file;
+use crate::workload::read;
+
+/// What stands between two texts.
+const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// Where a language model comes from.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Language model")]
+pub struct LanguageArgs {
+    /// Checkpoint of a Llama in llama2.c's layout
+    #[arg(long, value_name = "FILE", requires_all = ["tokenizer", "text"])]
+    pub llama: Option<PathBuf>,
+    /// Its tokenizer, in llama2.c's layout
+    #[arg(long, value_name = "FILE", requires = "llama")]
+    tokenizer: Option<PathBuf>,
+    /// Text to foretell; `<|endoftext|>` stands between texts
+    #[arg(long, value_name = "FILE", requires = "llama")]
+    text: Option<PathBuf>,
+}
+
+/// A language model and the texts that it foretells, as tokens.
+pub struct Language {
+    /// The model.
+    pub model: Llama,
+    /// The texts.
+    pub texts: Vec<Vec<usize>>,
+}
+
+impl LanguageArgs {
+    /// The model with its texts; `None` where none was asked for.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not legal.
+    pub fn load(&self) -> Result<Option<Language>, Box<dyn Error>> {
+        let (Some(llama), Some(tokenizer), Some(text)) = (&self.llama, &self.tokenizer, &self.text) else {
+            return Ok(None);
+        };
+        let within = |path: &Path, error: ModelError| in_file(path, &error.to_string());
+        let model = Llama::from_checkpoint(&read(llama)?).map_err(|error| within(llama, error))?;
+        let words = Tokenizer::new(&read(tokenizer)?).map_err(|error| within(tokenizer, error))?;
+        let content =
+            String::from_utf8(read(text)?).map_err(|_| in_file(text, "the file is not UTF-8 text"))?;
+        let stories = content.split(END_OF_TEXT).map(str::trim).filter(|story| !story.is_empty());
+        let texts = stories.map(|story| words.encode(story)).collect::<Result<Vec<_>, _>>();
+        Ok(Some(Language { model, texts: texts.map_err(|error| within(text, error))? }))
+    }
+}
