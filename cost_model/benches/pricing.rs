@@ -4,7 +4,7 @@
 //! `cargo bench -p bitmill-cost-model --bench pricing`
 
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_cost_model::{Calibration, Technology, estimate};
+use bitmill_cost_model::{Technology, estimate};
 use bitmill_hdl::Design;
 use divan::Bencher;
 
@@ -20,22 +20,22 @@ fn design() -> Design {
     Design::new(&top).expect("distinct names")
 }
 
-/// Every component, uncalibrated.
+/// Every component: gates, toggles and paths, with coefficients that were fitted to whole designs.
 #[divan::bench]
-fn components(bencher: Bencher) {
+fn calibrated(bencher: Bencher) {
     let (design, technology) = (design(), Technology::named("sky130hd").expect("embedded"));
     bencher.bench(|| estimate(&design, &technology));
 }
 
-/// The area of all cells from coefficients that were fitted to whole designs.
+/// Every component by operators that were measured one by one.
 #[divan::bench]
-fn calibrated_area(bencher: Bencher) {
-    let design = design();
-    let calibration = Calibration::named("sky130hd").expect("embedded").expect("calibrated");
-    bencher.bench(|| calibration.area_um2(&design));
+fn uncalibrated(bencher: Bencher) {
+    let (design, mut technology) = (design(), Technology::named("sky130hd").expect("embedded"));
+    technology.calibration = None;
+    bencher.bench(|| estimate(&design, &technology));
 }
 
-/// Describing the circuits, which precedes both.
+/// Describing the circuits, which precedes pricing.
 #[divan::bench]
 fn circuits(bencher: Bencher) {
     bencher.bench(design);

@@ -1,6 +1,6 @@
-"""Synthesises whole designs and writes their areas and longest paths to cost_model/tests/measured.
+"""Synthesises whole designs and writes their areas, longest paths and energies to cost_model/tests/measured.
 
-    cargo build -p bitmill && cargo build -p bitmill-testbenches --example unit_verilog
+    cargo build -p bitmill --bins --examples && cargo build -p bitmill-testbenches --example unit_verilog
     python3 cost_model/measure/designs.py sky130hd --data ../shared/data --cache CACHE
 
 Designs are examples of the catalogue of units (at most six a unit), and modules of small accelerators, arrays among
@@ -21,11 +21,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import buffers
 import liberty
 import libraries
+import timing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BITMILL = ROOT / "target" / "debug" / "bitmill"
+NETLIST_POWER = ROOT / "target" / "debug" / "examples" / "netlist_power"
 UNIT_VERILOG = ROOT / "target" / "debug" / "examples" / "unit_verilog"
 MOST_OF_A_UNIT = 6
 # By name t_WEIGHTS_ROWSxCOLUMNSxLANES: the kind of PE, activations, weights; of the first one all modules are measured.
@@ -55,27 +58,35 @@ def main():
     if missing := libraries.missing(library, arguments.data):
         print(f"skipped: {missing} is not at hand", file=sys.stderr)
         return
-    rows = []
+    found = []
     with tempfile.TemporaryDirectory() as folder:
         paths = [str(path) for path in libraries.unpack(library, arguments.data, folder)]
         cells, _ = liberty.read(paths)
         for name, top, files in designs(Path(folder)):
             if arguments.only not in name:
                 continue
-            found = measure(library, paths, top, files, Path(arguments.cache), arguments.seconds)
-            if found is None:
+            kept = [mapped(library, paths, cells, top, files, goal, arguments) for goal in ("area", "speed")]
+            if None in kept:
                 print(f"skipped: {name} took longer than {arguments.seconds} s", file=sys.stderr)
                 continue
-            area_um2 = sum(cells[kind].area_um2 for kind, _ in found["cells"] if kind in cells)
-            if area_um2:
-                rows.append(f"{name}\t{area_um2:.4g}\t{found['delay_ns']:.4g}")
-                print(rows[-1], file=sys.stderr, flush=True)
-    if not arguments.only:
-        out = ROOT / "cost_model" / "tests" / "measured" / f"{library.name}.tsv"
-        out.write_text("\n".join([HEADER, *sorted(rows)]) + "\n", encoding="utf-8")
+            areas_um2 = [area_um2(cells, netlist) for netlist in kept]
+            if areas_um2[0]:
+                delay_ns = delay(library, paths, kept[1])
+                found.append((name, kept[0], f"{areas_um2[0]:.4g}\t{areas_um2[1]:.4g}\t{delay_ns:.4g}"))
+                print(f"{name}\t{found[-1][2]}", file=sys.stderr, flush=True)
+        energies = run([NETLIST_POWER, *paths], "".join(f"{kept}\n" for _, kept, _ in found)).splitlines()
+    rows = [f"{name}\t{first}\t" + "\t".join(f"{float(n):.4g}" for n in energy.split()) for (name, _, first), energy in zip(found, energies)]
+    text = "\n".join([HEADER, *sorted(rows)]) + "\n"
+    if arguments.only:
+        print(text, end="")
+    else:
+        (ROOT / "cost_model" / "tests" / "measured" / f"{library.name}.tsv").write_text(text, encoding="utf-8")
 
 
-HEADER = "# design, area in um2, longest path in ns (OpenSTA, the library's default wire load); cost_model/measure/designs.py"
+HEADER = (
+    "# design; area in um2, mapped for area and mapped for speed; longest path in ns of the latter (OpenSTA, the library's default wire load); of the "
+    "former, energy in pJ of a cycle with random inputs and of one in which only the clock moves, and leakage in nW; cost_model/measure/designs.py"
+)
 
 
 def designs(folder):
@@ -115,17 +126,16 @@ def has_memory(file):
     return bool(re.search(r"^\s*reg\b[^;=]*\w+\s*\[[^\]]+\]\s*;", file.read_text(encoding="ascii"), re.MULTILINE))
 
 
-def measure(library, paths, top, files, cache, seconds):
-    """What synthesise.py makes of a design; `None` if it takes too long."""
+def mapped(library, paths, cells, top, files, goal, arguments):
+    """The file with what synthesise.py and buffers.py make of a design; `None` if it takes too long."""
+    cache = Path(arguments.cache)
     script = Path(__file__).with_name("synthesise.py")
     boxes = [file for file in files if has_memory(file)]
-    content = [script, *files, *map(Path, paths)]
-    digest = hashlib.sha256(f"{library} {top}".encode())
-    for file in content:
-        digest.update(file.read_bytes())
-    kept = cache / f"{digest.hexdigest()}.json"
+    settings = f"{goal} {top} {library.dont_use} {library.driver} {library.buffer} {library.load_ff}"
+    kept = cache / f"{digest(settings, [script, Path(buffers.__file__), *files, *map(Path, paths)])}.json"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
+        raw = kept.with_suffix(".raw")
         request = {
             "top": top,
             "verilog": [str(file) for file in files if file not in boxes],
@@ -134,11 +144,12 @@ def measure(library, paths, top, files, cache, seconds):
             "dont_use": library.dont_use,
             "driver": library.driver,
             "load_ff": library.load_ff,
-            "result": str(kept),
+            "goal": goal,
+            "result": str(raw),
         }
         process = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, text=True)
         try:
-            process.communicate(json.dumps(request), timeout=seconds)
+            process.communicate(json.dumps(request), timeout=arguments.seconds)
         except subprocess.TimeoutExpired:
             # ABC is a process of its own in the same session.
             os.killpg(process.pid, signal.SIGKILL)
@@ -146,7 +157,39 @@ def measure(library, paths, top, files, cache, seconds):
             return None
         if process.returncode:
             raise RuntimeError(f"synthesise.py failed on {top}")
+        found = netlist(raw)
+        fixed = {*timing.port(found, "clk_i"), *timing.port(found, "rst_ni")}
+        found["cells"] = buffers.insert(found, cells, library.buffer, fixed)
+        raw.write_text(json.dumps(found, separators=(",", ":")), encoding="ascii")
+        raw.rename(kept)
+    return kept
+
+
+def area_um2(cells, kept):
+    """The area of a netlist's cells."""
+    return sum(cells[kind].area_um2 for kind, _ in netlist(kept)["cells"] if kind in cells)
+
+
+def netlist(kept):
+    """What a file holds."""
     return json.loads(kept.read_text(encoding="ascii"))
+
+
+def delay(library, paths, kept):
+    """The longest path of a netlist in ns, which is kept beside it."""
+    settings = f"{library.driver} {library.load_ff}"
+    result = kept.with_suffix(f".{digest(settings, [Path(timing.__file__)])[:16]}.delay")
+    if not result.exists():
+        result.write_text(str(timing.longest_path_ns(library, paths, netlist(kept))), encoding="ascii")
+    return float(result.read_text(encoding="ascii"))
+
+
+def digest(settings, files):
+    """What changes when settings or the content of files do."""
+    found = hashlib.sha256(settings.encode())
+    for file in files:
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def run(command, text=None):

@@ -15,6 +15,7 @@ class Library:
     files: tuple
     dont_use: tuple
     driver: str  # the cell that ABC assumes at inputs
+    buffer: str  # of which trees behind nets with many sinks are made
     load_ff: float  # the load that ABC assumes at outputs, about four inputs of a small gate
     nand: str  # the reference gate for scaling
     memory: str  # "sky130" for its own macros' area, "scaled" for foundry macros of 130 nm, scaled
@@ -30,6 +31,7 @@ LIBRARIES = {
             files=("sky130hd_tt.lib.gz",),
             dont_use=("*lpflow*", "*probe*"),
             driver="sky130_fd_sc_hd__buf_2",
+            buffer="sky130_fd_sc_hd__buf_4",
             load_ff=10.0,
             nand="sky130_fd_sc_hd__nand2_1",
             memory="sky130",
@@ -50,6 +52,7 @@ LIBRARIES = {
             ),
             dont_use=(),
             driver="BUFx2_ASAP7_75t_R",
+            buffer="BUFx4_ASAP7_75t_R",
             load_ff=2.0,
             nand="NAND2xp5_ASAP7_75t_R",
             memory="scaled",
@@ -61,6 +64,7 @@ LIBRARIES = {
             files=("sg13g2_stdcell_typ_1p20V_25C.lib.gz",),
             dont_use=(),
             driver="sg13g2_buf_2",
+            buffer="sg13g2_buf_4",
             load_ff=12.0,
             nand="sg13g2_nand2_1",
             memory="ihp",
@@ -72,6 +76,7 @@ LIBRARIES = {
             files=("/usr/share/qflow/tech/osu018/osu018_stdcells.lib",),
             dont_use=("CLKBUF*",),
             driver="BUFX2",
+            buffer="BUFX4",
             load_ff=40.0,
             nand="NAND2X1",
             memory="scaled",

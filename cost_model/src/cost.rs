@@ -30,7 +30,27 @@ pub struct Cost {
 impl Cost {
     /// Area in µm².
     pub fn area_um2(&self) -> f64 {
-        self.logic_um2 + self.registers_um2 + self.memories_um2
+        self.cells_um2() + self.memories_um2
+    }
+
+    /// Area of cells in µm²: operators and registers.
+    pub fn cells_um2(&self) -> f64 {
+        self.logic_um2 + self.registers_um2
+    }
+
+    /// What is left of it beyond `parts`; nothing where they come to more.
+    pub(crate) fn beyond(self, parts: Cost) -> Cost {
+        let left = |all: f64, parts: f64| (all - parts).max(0.0);
+        Cost {
+            logic_um2: left(self.logic_um2, parts.logic_um2),
+            registers_um2: left(self.registers_um2, parts.registers_um2),
+            memories_um2: left(self.memories_um2, parts.memories_um2),
+            active_pj: left(self.active_pj, parts.active_pj),
+            idle_pj: left(self.idle_pj, parts.idle_pj),
+            leakage_nw: left(self.leakage_nw, parts.leakage_nw),
+            register_bits: self.register_bits.saturating_sub(parts.register_bits),
+            memory_bits: self.memory_bits.saturating_sub(parts.memory_bits),
+        }
     }
 }
 
@@ -101,7 +121,7 @@ pub struct LongestPath {
     pub signals: Vec<String>,
 }
 
-/// What a design costs in a technology: uncalibrated, see [`crate::LIMITS`].
+/// What a design costs in a technology, see [`crate::Technology::limits`].
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct DesignCost {
     /// The technology.
@@ -122,5 +142,10 @@ impl DesignCost {
     /// The fastest clock in MHz that the longest path allows; 0 for a design without any path.
     pub fn clock_mhz(&self) -> f64 {
         if self.longest_path.delay_ns > 0.0 { 1e3 / self.longest_path.delay_ns } else { 0.0 }
+    }
+
+    /// The clock in MHz that it runs at where so many are wished for: no more than the longest path allows.
+    pub fn clock_within_mhz(&self, wished_mhz: u32) -> f64 {
+        self.clock_mhz().min(wished_mhz.into())
     }
 }

@@ -28,7 +28,7 @@ impl ComponentEnergy {
     }
 }
 
-/// Energy of a run by component: uncalibrated, see [`crate::LIMITS`]. Memory outside the design is not in it.
+/// Energy of a run by component: see [`crate::Technology::limits`]. Memory outside the design is not in it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct EnergyBreakdown {
     /// Length of the run in clock cycles.

@@ -1,37 +1,48 @@
 //! Prices every module of a design once, children before parents, and puts the tree together.
+//!
+//! Cells are priced by gates and steps of paths that were fitted to whole designs where the technology is calibrated, and by
+//! operators that were measured one by one where it is not; memories by the technology's macros in either case.
 
 mod memory;
 mod operator;
 mod sum;
 mod timing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bitmill_hdl::{Design, Module};
 
 use crate::analysis::Analysis;
 use crate::cost::{Component, Cost, DesignCost, LongestPath};
+use crate::gates::Circuits;
 use crate::technology::Technology;
-use timing::ModuleTiming;
+pub(crate) use timing::ModuleTiming;
 
 /// What one instance of a module costs.
 struct Priced {
     own: Cost,
     total: Cost,
+    /// Of the total, what memories cost.
+    memories: Cost,
     timing: ModuleTiming,
     parts: Vec<Component>,
 }
 
 /// What `design` costs in `technology`, by component.
 ///
-/// Operators are priced by the bits that are read and that carry information; wiring, constants and what
+/// Only bits that are read and that carry information are priced; wiring, constants and what
 /// nothing reads are free. Sums of products share one carry propagation, as synthesis builds them. The
-/// longest path is found through instances.
+/// longest path is found through instances. In calibrated technologies a component without registers may cost more by itself
+/// than where it stands, since synthesis joins it with what is around it.
 pub fn estimate(design: &Design, technology: &Technology) -> DesignCost {
     let mut priced = BTreeMap::new();
+    let cells = Cells::of(design, technology);
     for module in &design.modules {
-        let cost = price(module, technology, &priced);
+        let mut cost = price(module, technology, &priced);
+        if let Some(cells) = &cells {
+            cells.calibrate(module, &mut cost);
+        }
         priced.insert(module.name.clone(), cost);
     }
     let top = &design.top;
@@ -47,6 +58,38 @@ pub fn estimate(design: &Design, technology: &Technology) -> DesignCost {
     }
 }
 
+/// What fitted coefficients make of the cells of each module, all that is below included.
+struct Cells<'d> {
+    costs: HashMap<&'d str, Cost>,
+    timings: HashMap<&'d str, ModuleTiming>,
+}
+
+impl<'d> Cells<'d> {
+    /// `None` where the technology is not calibrated.
+    fn of(design: &'d Design, technology: &Technology) -> Option<Cells<'d>> {
+        let calibration = technology.calibration.as_ref()?;
+        let circuits = Circuits::of(design);
+        let gates = circuits.count_modules();
+        let access_ns =
+            |module: &Module, number: usize| memory::price(technology, &module.memories[number]).access_ns;
+        Some(Cells {
+            costs: gates.into_iter().map(|(name, gates)| (name, calibration.cells(&gates))).collect(),
+            timings: circuits.timings(&calibration.step_ns(), access_ns),
+        })
+    }
+
+    /// Puts these figures in place of those of operators.
+    fn calibrate(&self, module: &Module, priced: &mut Priced) {
+        let name = module.name.as_str();
+        if let (Some(&cells), Some(timing)) = (self.costs.get(name), self.timings.get(name)) {
+            priced.total = cells + priced.memories;
+            priced.own = priced.total.beyond(priced.parts.iter().map(|part| part.cost).sum());
+            let longest = std::mem::take(&mut priced.timing.longest);
+            priced.timing = ModuleTiming { longest, ..timing.clone() };
+        }
+    }
+}
+
 fn price(module: &Module, technology: &Technology, priced: &BTreeMap<String, Priced>) -> Priced {
     let analysis = Analysis::of(module);
     let mut own = Cost::default();
@@ -58,12 +101,14 @@ fn price(module: &Module, technology: &Technology, priced: &BTreeMap<String, Pri
         own.active_pj += figures.energy_pj;
         own.leakage_nw += figures.leakage_nw;
     }
-    own = module.memories.iter().fold(own, |own, m| own + memory::price(technology, m).cost);
-    own = own + registers(&analysis, technology);
+    let own_memories: Cost = module.memories.iter().map(|m| memory::price(technology, m).cost).sum();
+    own = own + own_memories + registers(&analysis, technology);
     let timing = timing::of(&analysis, technology, &delays, |child| priced.get(child).map(|p| &p.timing));
     let parts = parts(module, priced);
     let total = own + parts.iter().map(|part| part.cost).sum();
-    Priced { own, total, timing, parts }
+    let below = module.instances.iter().filter_map(|instance| priced.get(&instance.module.name));
+    let memories = own_memories + below.map(|child| child.memories).sum();
+    Priced { own, total, memories, timing, parts }
 }
 
 /// Cost of the registers whose bits are read.

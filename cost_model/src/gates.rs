@@ -7,15 +7,20 @@
 //! and-exclusive-or-multiplexer graph follows a mapped netlist much closer than the widths of operators do: a
 //! constant operand, a repeated sign or a shared term costs what it costs.
 
+mod activity;
 mod arithmetic;
 mod build;
+mod circuit;
+pub(crate) mod delay;
 mod patterns;
 
 use std::collections::HashMap;
+use std::ops::AddAssign;
 
 use bitmill_hdl::{Design, Module};
 use rustc_hash::FxHashMap;
 
+use circuit::Circuit;
 use patterns::{Patterns, fingerprint};
 
 /// A signal of the graph or its complement: the node's number times two, plus one for the complement.
@@ -50,9 +55,21 @@ enum Gate {
     Mux(Literal, Literal, Literal),
 }
 
+impl Gate {
+    /// What it reads within the same cycle.
+    fn operands(self) -> impl Iterator<Item = Literal> {
+        let operands = match self {
+            Gate::Leaf | Gate::Register(..) => [None; 3],
+            Gate::And(a, b) | Gate::Xor(a, b) => [Some(a), Some(b), None],
+            Gate::Mux(choice, a, b) => [Some(choice), Some(a), Some(b)],
+        };
+        operands.into_iter().flatten()
+    }
+}
+
 /// The kinds of gates that are told apart: what they do, some by the network that they are part of, and registers with
 /// their controls.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 11] = [
     "and",
     "carry_and",
     "tree_and",
@@ -63,14 +80,34 @@ pub const KINDS: [&str; 10] = [
     "table_mux",
     "flip_flop",
     "enable",
+    "buffer",
 ];
+
+/// The place of flip-flops among [`KINDS`].
+pub(crate) const FLIP_FLOP: usize = 8;
 
 /// About what each kind takes of area in any library, in its smallest NAND2: where measurements say little of a kind,
 /// this stands.
-pub(crate) const TYPICAL_NANDS: Counts = [1.0, 1.0, 1.0, 1.0, 2.4, 2.4, 2.3, 2.1, 5.3, 3.0];
+pub(crate) const TYPICAL_NANDS: Counts = [1.0, 1.0, 1.0, 1.0, 2.4, 2.4, 2.3, 2.1, 5.3, 3.0, 1.6];
 
-/// How many gates of each of [`KINDS`] a module has by itself, without its instances and memories.
+/// A number for each of [`KINDS`].
 pub type Counts = [f64; KINDS.len()];
+
+/// The gates of a module, without memories.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Gates {
+    /// How many there are of each of [`KINDS`].
+    pub counts: Counts,
+    /// Toggles of all of a kind in a cycle in which every input is random.
+    pub toggles: Counts,
+}
+
+impl AddAssign for Gates {
+    fn add_assign(&mut self, other: Gates) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(sum, part)| *sum += part);
+        self.toggles.iter_mut().zip(other.toggles).for_each(|(sum, part)| *sum += part);
+    }
+}
 
 /// A conjunction that needs no gate, or another one.
 enum Absorbed {
@@ -85,6 +122,8 @@ struct Graph {
     patterns: Patterns,
     /// Gates by their values.
     alike: FxHashMap<u128, Literal>,
+    /// Bits of a sum through which a carry comes to a gate, by the literal without its complement.
+    carried_bits: FxHashMap<Literal, u32>,
 }
 
 impl Graph {
@@ -94,7 +133,14 @@ impl Graph {
             known: FxHashMap::default(),
             patterns: Patterns::new(),
             alike: FxHashMap::default(),
+            carried_bits: FxHashMap::default(),
         }
+    }
+
+    /// Notes that a carry comes to `literal` through so many bits.
+    fn carries(&mut self, literal: Literal, bits: u32) {
+        let most = self.carried_bits.entry(literal & !1).or_default();
+        *most = bits.max(*most);
     }
 
     fn leaf(&mut self) -> Literal {
@@ -236,30 +282,48 @@ impl Graph {
     }
 }
 
-/// Counts the gates of `design`, instances as often as they stand in it; memories are left out.
-pub fn count(design: &Design) -> Counts {
-    let is_needed = |module: &Module| !is_combinational(module) || module.name == design.top.name;
-    totals(design, is_needed).remove(design.top.name.as_str()).unwrap_or_default()
+/// The gates of a design, module by module.
+pub struct Circuits<'d> {
+    design: &'d Design,
+    /// Children stand before their parents.
+    circuits: Vec<(&'d Module, Circuit)>,
 }
 
-/// Counts the gates of every module of `design` with all that is below it, by its name. A module without registers may
-/// take more by itself than where it stands, since there it meets what drives and reads it.
-pub(crate) fn count_modules(design: &Design) -> HashMap<&str, Counts> {
-    totals(design, |_| true)
-}
-
-fn totals(design: &Design, is_needed: impl Fn(&Module) -> bool) -> HashMap<&str, Counts> {
-    let mut totals: HashMap<&str, Counts> = HashMap::new();
-    // Children stand before their parents.
-    for module in design.modules.iter().filter(|module| is_needed(module)) {
-        let mut total = build::count(module);
-        let kept = module.instances.iter().filter(|instance| !is_combinational(&instance.module));
-        for child in kept.filter_map(|instance| totals.get(instance.module.name.as_str())) {
-            total.iter_mut().zip(child).for_each(|(sum, part)| *sum += part);
-        }
-        totals.insert(&module.name, total);
+impl<'d> Circuits<'d> {
+    /// Takes every module of `design` apart. A module without registers is taken apart by itself, too.
+    pub fn of(design: &'d Design) -> Circuits<'d> {
+        Circuits::of_modules(design, |_| true)
     }
-    totals
+
+    /// Only what the whole is made of.
+    pub fn of_whole(design: &'d Design) -> Circuits<'d> {
+        Circuits::of_modules(design, |module| !is_combinational(module) || module.name == design.top.name)
+    }
+
+    fn of_modules(design: &'d Design, is_needed: impl Fn(&Module) -> bool) -> Circuits<'d> {
+        let modules = design.modules.iter().map(|module| &**module).filter(|module| is_needed(module));
+        Circuits { design, circuits: modules.map(|module| (module, build::build(module))).collect() }
+    }
+
+    /// Counts the gates of the whole; memories are left out.
+    pub fn count(&self) -> Gates {
+        self.count_modules().remove(self.design.top.name.as_str()).unwrap_or_default()
+    }
+
+    /// Counts the gates of every module with all that is below it, by its name. A module without registers may take more
+    /// by itself than where it stands, since there it meets what drives and reads it.
+    pub(crate) fn count_modules(&self) -> HashMap<&'d str, Gates> {
+        let mut totals: HashMap<&str, Gates> = HashMap::new();
+        for (module, circuit) in &self.circuits {
+            let mut total = circuit.count();
+            let kept = module.instances.iter().filter(|instance| !is_combinational(&instance.module));
+            for child in kept.filter_map(|instance| totals.get(instance.module.name.as_str())) {
+                total += *child;
+            }
+            totals.insert(&module.name, total);
+        }
+        totals
+    }
 }
 
 /// Whether a module keeps nothing from one cycle to the next.
@@ -273,7 +337,7 @@ fn is_combinational(module: &Module) -> bool {
 mod tests {
     use bitmill_hdl::{Design, ModuleBuilder, Signal, unsigned};
 
-    use super::{KINDS, count};
+    use super::{Circuits, KINDS};
 
     /// The gates of a module with inputs of 4 bits, by kind.
     fn gates(
@@ -284,8 +348,8 @@ mod tests {
         m.output("y_o", body(&m, a, b));
         m.ignore(a);
         m.ignore(b);
-        let counts = count(&Design::new(&m.finish().expect("a legal case")).expect("distinct names"));
-        KINDS.into_iter().zip(counts).filter(|(_, n)| *n > 0.0).collect()
+        let design = Design::new(&m.finish().expect("a legal case")).expect("distinct names");
+        KINDS.into_iter().zip(Circuits::of(&design).count().counts).filter(|(_, n)| *n > 0.0).collect()
     }
 
     #[test]
@@ -296,13 +360,45 @@ mod tests {
             gates(|m, a, b| m.delay_data("a_q", b.bit(0).mux(a, b)).slice(1, 3)),
             [("mux", 3.0), ("flip_flop", 3.0)]
         );
-        // A full adder is two exclusive ors and three ands; three words of one bit leave a sum and a carry.
-        let sum = gates(|_, a, _| a.bit(0).add(a.bit(1)).add(a.bit(2)));
+        // Three bits are one too many for two rows: a half adder, and then the rows are added.
         assert_eq!(
-            sum.iter().filter(|(kind, _)| kind.starts_with("tree")).map(|k| k.1).sum::<f64>(),
-            5.0,
-            "{sum:?}"
+            gates(|_, a, _| a.bit(0).add(a.bit(1)).add(a.bit(2))),
+            [("carry_and", 2.0), ("tree_and", 1.0), ("xor", 2.0), ("tree_xor", 1.0)]
         );
+    }
+
+    #[test]
+    fn gates_toggle_as_often_as_chance_has_it() {
+        let toggles = |body: fn(&ModuleBuilder) -> Signal<'_>| {
+            let m = ModuleBuilder::new("bitmill_case", "a case.");
+            m.output("y_o", body(&m));
+            let design = Design::new(&m.finish().expect("a legal case")).expect("distinct names");
+            Circuits::of(&design).count().toggles.iter().sum::<f64>()
+        };
+        for (expected, body) in [
+            // One in four times both inputs are set.
+            (
+                2.0 * 0.25 * 0.75,
+                (|m| m.input("a_i", unsigned(1)).and(m.input("b_i", unsigned(1))))
+                    as fn(&ModuleBuilder) -> Signal<'_>,
+            ),
+            (0.5, |m| m.input("a_i", unsigned(1)).xor(m.input("b_i", unsigned(1)))),
+            // A flip-flop, and the choice in front of it, which take a new value every other cycle.
+            (2.0 * 0.25, |m| {
+                let register = m.register("kept_q", unsigned(1)).without_reset();
+                register.set_when(m.input("a_i", unsigned(1)), m.input("b_i", unsigned(1)));
+                register.q()
+            }),
+            // A counter of two bits: flip-flops, and the sum of both.
+            (1.0 + 0.5 + 0.5, |m| {
+                let register = m.register("count_q", unsigned(2)).without_reset();
+                register.set(register.q().increment());
+                register.q()
+            }),
+        ] {
+            let found = toggles(body);
+            assert!((found - expected).abs() < 0.05, "{found} {expected}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::CostError;
+use crate::{Calibration, CostError, Fit};
 
 pub use curve::{Curve, Figures};
 pub use memory::MemoryModel;
@@ -34,6 +34,9 @@ pub struct Technology {
     pub(crate) compressor: Figures,
     pub(crate) flip_flop: FlipFlops,
     pub(crate) memory: MemoryModel,
+    /// What cells cost, fitted to whole designs; where there is none, operators are added up.
+    #[serde(default)]
+    pub calibration: Option<Calibration>,
     /// Circuits that were measured but took no part in the coefficients: the estimate must predict them.
     #[serde(rename = "check")]
     pub checks: Vec<Check>,
@@ -158,7 +161,11 @@ impl Technology {
     /// # Errors
     /// Only on our own bugs: the tests read every embedded file.
     pub fn embedded() -> Result<Vec<Technology>, CostError> {
-        EMBEDDED.iter().map(|text| Technology::from_toml(text)).collect()
+        let embedded = |text: &&str| {
+            let technology = Technology::from_toml(text)?;
+            Ok(Technology { calibration: Calibration::named(&technology.name)?, ..technology })
+        };
+        EMBEDDED.iter().map(embedded).collect()
     }
 
     /// The embedded technology called `name`.
@@ -174,6 +181,33 @@ impl Technology {
                 Err(CostError::UnknownTechnology { name: name.to_owned(), legal: legal.join(", ") })
             }
         }
+    }
+
+    /// The error of half of the designs that the fit of a figure did not see, in words for a report.
+    pub fn error_of(&self, fit: impl Fn(&Calibration) -> &Fit) -> String {
+        self.calibration.as_ref().map_or("uncalibrated".to_owned(), |calibration| {
+            format!("± {:.1} %", 100.0 * fit(calibration).held_out.median)
+        })
+    }
+
+    /// What figures in this technology are worth, and what they leave out, in words for a report.
+    pub fn limits(&self) -> String {
+        let left_out = "before layout: no wires and no clock tree; random operands, glitches not counted";
+        let Some(calibration) = &self.calibration else {
+            return format!("uncalibrated: operators measured one by one and added up; {left_out}");
+        };
+        let errors = |figure: &str, fit: &Fit| {
+            let [half, most] = [fit.held_out.median, fit.held_out.percentile_90].map(|share| 100.0 * share);
+            format!("{figure} ± {half:.1} % ({most:.0} %)")
+        };
+        format!(
+            "error of half (nine in ten) of the designs that the fit did not see: {}, {}, {}; {left_out}; \
+             cells that reach the clock are {:.0} % larger",
+            errors("area", &calibration.area),
+            errors("energy", &calibration.energy),
+            errors("longest path", &calibration.delay),
+            100.0 * (calibration.speed_area - 1.0)
+        )
     }
 
     fn check(&self) -> Result<(), CostError> {

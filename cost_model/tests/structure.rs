@@ -18,7 +18,11 @@ fn cost(body: impl for<'m> Fn(&'m ModuleBuilder, Signal<'m>, Signal<'m>) -> Sign
 }
 
 fn priced(module: &Arc<Module>) -> DesignCost {
-    let technology = Technology::named("sky130hd").expect("an embedded technology");
+    priced_in("sky130hd", module)
+}
+
+fn priced_in(technology: &str, module: &Arc<Module>) -> DesignCost {
+    let technology = Technology::named(technology).expect("an embedded technology");
     estimate(&Design::new(module).expect("distinct names"), &technology)
 }
 
@@ -107,9 +111,10 @@ fn chain() -> Arc<Module> {
 #[test]
 fn paths_run_through_instances() {
     let design = chain();
-    let whole = priced(&design);
-    let one = priced(&design.instances[0].module);
-    let overhead = priced(&{
+    let uncalibrated = |module: &Arc<Module>| priced_in("osu018", module);
+    let whole = uncalibrated(&design);
+    let one = uncalibrated(&design.instances[0].module);
+    let overhead = uncalibrated(&{
         let m = ModuleBuilder::new("bitmill_shift", "a register after the other.");
         let a_q = m.delay_data("a_q", m.input("a_i", unsigned(1)));
         m.output("y_o", m.delay_data("y_q", a_q));
@@ -128,12 +133,59 @@ fn paths_run_through_instances() {
 
 #[test]
 fn the_total_is_the_sum_of_the_parts() {
-    let whole = priced(&chain());
+    let whole = priced_in("osu018", &chain());
     let parts: f64 = whole.components.iter().map(|c| c.cost.area_um2()).sum();
     assert_eq!(whole.components.len(), 2);
     assert!((whole.total.area_um2() - parts - whole.own.area_um2()).abs() < 1e-9);
     assert_eq!(whole.components[1].name, "i_adder_1");
     assert_eq!(whole.total.register_bits, 32);
+}
+
+/// A word that is kept, and another that is not.
+fn body<'m>(m: &'m ModuleBuilder, a: Signal<'m>, b: Signal<'m>) -> [Signal<'m>; 2] {
+    [m.delay_data("kept_q", a.and(b)), a.xor(b)]
+}
+
+/// Registers, a gate, [`body`] as an instance or in place, and a gate behind what it does not keep.
+fn around(is_instance: bool) -> Arc<Module> {
+    let word = unsigned(8);
+    let child = {
+        let m = ModuleBuilder::new("bitmill_child", "keeps a word.");
+        let (a, b) = (m.input("a_i", word), m.input("b_i", word));
+        let [kept, other] = body(&m, a, b);
+        m.output("kept_o", kept);
+        m.output("other_o", other);
+        m.finish().expect("a legal module")
+    };
+    let m = ModuleBuilder::new("bitmill_parent", "a child between registers.");
+    let a = m.delay_data("a_q", m.input("a_i", word));
+    let b = m.delay_data("b_q", m.input("b_i", word));
+    let c = m.delay_data("c_q", m.input("c_i", word));
+    let first = a.xor(b);
+    let [kept, other] = if is_instance {
+        let child = m.instance("i_child", &child, &[("a_i", first), ("b_i", c)]);
+        ["kept_o", "other_o"].map(|port| child.output(port))
+    } else {
+        body(&m, first, c)
+    };
+    m.output("kept_o", kept);
+    m.output("last_o", m.delay_data("last_q", other.and(a)));
+    m.finish().expect("a legal module")
+}
+
+#[test]
+fn calibrated_paths_are_those_of_the_flat_circuit() {
+    let [flat, nested] = [false, true].map(|is_instance| priced(&around(is_instance)));
+    assert!(flat.longest_path.delay_ns > 0.0);
+    assert!(
+        (nested.longest_path.delay_ns / flat.longest_path.delay_ns - 1.0).abs() < 1e-9,
+        "{:?} {:?}",
+        nested.longest_path,
+        flat.longest_path
+    );
+    // The instance is a start, an end, and something in between: without any of these the path would be shorter.
+    let child = nested.components[0].delay_ns;
+    assert!(child < nested.longest_path.delay_ns, "{child}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::hash::Hash;
 use std::sync::OnceLock;
 
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_cost_model::{Calibration, CostError, DesignCost, Technology, count_gates, energy, estimate};
+use bitmill_cost_model::{DesignCost, Technology, energy, estimate};
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Effort, Program, Report, time};
@@ -36,28 +36,9 @@ pub struct Evaluator<'a> {
     space: &'a Space,
     workload: &'a Workload,
     thoroughness: Thoroughness,
-    technologies: Vec<Prices>,
+    technologies: Vec<Technology>,
     networks: HashMap<Arithmetic, Network>,
     circuits: HashMap<Configuration, Circuit>,
-}
-
-/// A technology, with what its areas were fitted to where that was done.
-struct Prices {
-    technology: Technology,
-    calibration: Option<Calibration>,
-}
-
-impl Prices {
-    fn named(name: &str) -> Result<Prices, CostError> {
-        Ok(Prices { technology: Technology::named(name)?, calibration: Calibration::named(name)? })
-    }
-}
-
-/// What a circuit costs.
-struct CircuitCost {
-    design: DesignCost,
-    /// Area of cells and memories in µm².
-    area_um2: f64,
 }
 
 /// A network's integers, with their accuracy.
@@ -79,7 +60,7 @@ impl<'a> Evaluator<'a> {
         workload: &'a Workload,
         thoroughness: Thoroughness,
     ) -> Result<Evaluator<'a>, ExploreError> {
-        let technologies = space.technologies().iter().map(|name| Prices::named(name));
+        let technologies = space.technologies().iter().map(|name| Technology::named(name));
         let technologies = technologies.collect::<Result<_, _>>()?;
         let (networks, circuits) = (HashMap::new(), HashMap::new());
         Ok(Evaluator { space, workload, thoroughness, technologies, networks, circuits })
@@ -174,31 +155,23 @@ impl<'a> Evaluator<'a> {
 /// What points with one circuit have in common, once it is known.
 #[derive(Default)]
 struct Circuit {
-    costs: OnceLock<Result<HashMap<String, CircuitCost>, String>>,
+    costs: OnceLock<Result<HashMap<String, DesignCost>, String>>,
     contents: OnceLock<Result<(), String>>,
 }
 
 impl Circuit {
-    /// What it costs in each technology. Gates are the same in all, and counted once: in the circuit of [`of_circuit`], since
+    /// What it costs in each technology: that of the circuit of [`of_circuit`], since
     /// each holds the hash of its whole configuration, and what that folds to differs by a gate or two.
     fn costs(
         &self,
         accelerator: &Accelerator,
-        technologies: &[Prices],
-    ) -> Result<&HashMap<String, CircuitCost>, String> {
+        technologies: &[Technology],
+    ) -> Result<&HashMap<String, DesignCost>, String> {
         let costs = self.costs.get_or_init(|| {
             let configuration = of_circuit(accelerator.configuration());
             let accelerator = Accelerator::new(configuration).map_err(|e| e.to_string())?;
             let design = accelerator.module().and_then(|top| Design::new(&top)).map_err(|e| e.to_string())?;
-            let gates = technologies.iter().any(|t| t.calibration.is_some()).then(|| count_gates(&design));
-            let cost = |Prices { technology, calibration }: &Prices| {
-                let design = estimate(&design, technology);
-                let cells_um2 = calibration.as_ref().zip(gates.as_ref()).map(|(c, gates)| c.predict(gates));
-                let area_um2 =
-                    cells_um2.map_or(design.total.area_um2(), |cells| cells + design.total.memories_um2);
-                (technology.name.clone(), CircuitCost { design, area_um2 })
-            };
-            Ok(technologies.iter().map(cost).collect())
+            Ok(technologies.iter().map(|t| (t.name.clone(), estimate(&design, t))).collect())
         });
         costs.as_ref().map_err(Clone::clone)
     }
@@ -222,9 +195,9 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn priced(&self, candidate: &Candidate, cost: &CircuitCost) -> Point {
+    fn priced(&self, candidate: &Candidate, cost: &DesignCost) -> Point {
         let (configuration, report) = (&candidate.configuration, &self.report);
-        let clock_mhz = f64::from(configuration.clock_mhz).min(cost.design.clock_mhz());
+        let clock_mhz = cost.clock_within_mhz(configuration.clock_mhz);
         Point {
             configuration: configuration.clone(),
             technology: candidate.technology.clone(),
@@ -232,8 +205,8 @@ impl Run<'_> {
             utilization: report.utilization,
             clock_mhz,
             latency_us: report.cycles as f64 / clock_mhz,
-            energy_uj: energy(&cost.design, &report.activity, clock_mhz).total_pj() * 1e-6,
-            area_mm2: cost.area_um2 * 1e-6,
+            energy_uj: energy(cost, &report.activity, clock_mhz).total_pj() * 1e-6,
+            area_mm2: cost.total.area_um2() * 1e-6,
             accuracy_percent: self.network.accuracy_percent,
         }
     }

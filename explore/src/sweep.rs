@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bitmill_accelerator::Configuration;
-use bitmill_cost_model::{Calibration, CostError};
+use bitmill_cost_model::{CostError, Technology};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Evaluator, Thoroughness};
@@ -26,9 +26,9 @@ pub struct Point {
     pub clock_mhz: f64,
     /// Time of one inference in µs.
     pub latency_us: f64,
-    /// Energy of one inference in µJ; memory outside the accelerator is not in it. Uncalibrated.
+    /// Energy of one inference in µJ; memory outside the accelerator is not in it.
     pub energy_uj: f64,
-    /// Area of cells and memories in mm². That of the cells is calibrated where the technology is, see [`Sweep::limits`].
+    /// Area of cells and memories in mm²; for its error, and that of the energy and of the clock, see [`Sweep::limits`].
     pub area_mm2: f64,
     /// Right answers of the test inputs in percent; `None` without test inputs.
     pub accuracy_percent: Option<f64>,
@@ -75,19 +75,10 @@ impl Sweep {
     /// What the figures of the points are worth, in whole sentences.
     ///
     /// # Errors
-    /// Only on our own bugs: embedded calibrations are legal.
+    /// Only on our own bugs: the technologies have priced the points.
     pub fn limits(&self) -> Result<String, CostError> {
-        let area = |technology: &String| {
-            Ok(match Calibration::named(technology)? {
-                Some(Calibration { held_out, .. }) => format!(
-                    "{technology} within {:.1} % in nine of ten designs that the fit did not see",
-                    100.0 * held_out.percentile_90
-                ),
-                None => format!("{technology} uncalibrated"),
-            })
-        };
-        let areas = self.technologies.iter().map(area).collect::<Result<Vec<_>, CostError>>()?;
-        Ok(format!("Area of cells: {}. Energies and clocks are uncalibrated.", areas.join("; ")))
+        let limits = |name: &String| Ok(format!("Costs in {name}: {}.", Technology::named(name)?.limits()));
+        Ok(self.technologies.iter().map(limits).collect::<Result<Vec<_>, CostError>>()?.join(" "))
     }
 }
 

@@ -166,7 +166,7 @@ fn energies_of_layers_add_up_to_the_run() {
     let run_nj = cost["inference"]["energy_pj"].as_f64().unwrap() * 1e-3;
     assert!(run_nj > 0.0 && (sum_nj / run_nj - 1.0).abs() < 1e-9, "{sum_nj} {run_nj}");
     let table = succeeds(here.path(), &["simulate", &config, "--timing-only", "--technology", "asap7"]);
-    assert!(table.contains("energy nJ") && table.contains("uncalibrated"), "{table}");
+    assert!(table.contains("energy nJ") && table.contains("µJ (± "), "{table}");
     let error = fails(here.path(), &["simulate", &config, "--technology", "tsmc1"]);
     assert!(error.contains("no technology is called `tsmc1`; there are sky130hd"), "{error}");
 }
@@ -287,7 +287,7 @@ fn costs_are_labelled_and_add_up() {
     let here = tempfile::tempdir().unwrap();
     let config = configuration("digits_int8.yaml");
     let cost = json(&succeeds(here.path(), &["cost", &config, "--json", "--csv", "cost.csv"]));
-    assert_eq!(cost["calibration"], "uncalibrated");
+    assert!(cost["calibration"]["energy"]["median"].as_f64() > Some(0.0));
     let area = |v: &Value| {
         ["logic_um2", "registers_um2", "memories_um2"].map(|k| v[k].as_f64().unwrap()).iter().sum::<f64>()
     };
@@ -296,13 +296,8 @@ fn costs_are_labelled_and_add_up() {
     assert!((parts + area(&cost["own"]) - whole).abs() < 1e-6 * whole);
     assert!(cost["inference"]["energy_pj"].as_f64() > Some(0.0));
     assert!(text_of(here.path(), "cost.csv").contains("i_array/i_row_*/i_pe_*,"));
-    // Cells of components add up to those of the whole, but for what joins them.
-    let cells = |v: &Value| v["calibrated_cells_um2"].as_f64().unwrap();
-    let parts: f64 = cost["components"].as_array().unwrap().iter().map(cells).sum();
-    let whole = cost["calibrated_area"]["cells_um2"].as_f64().unwrap();
-    assert!(parts < whole * 1.02 && parts > whole * 0.98, "{parts} {whole}");
     let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "asap7"]);
-    assert!(page.contains("uncalibrated") && page.contains("cells µm² ±"), "{page}");
+    assert!(page.contains("path ns ±") && page.contains("cells µm² ±"), "{page}");
     let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "osu018"]);
     assert!(page.contains("uncalibrated") && !page.contains('±'), "{page}");
 }

@@ -16,15 +16,15 @@ use crate::technology::Technology;
 
 /// Longest paths of one module, in ns; ports are numbered as in the module.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct ModuleTiming {
+pub(crate) struct ModuleTiming {
     /// From clock edge to clock edge, within the module and all below it.
     pub inside_ns: f64,
     /// From each input port to the next register, setup included.
-    to_register: Vec<Option<f64>>,
+    pub to_register: Vec<Option<f64>>,
     /// From the clock edge to each output port.
-    from_register: Vec<Option<f64>>,
+    pub from_register: Vec<Option<f64>>,
     /// From an input port to an output port.
-    through: Vec<(usize, usize, f64)>,
+    pub through: Vec<(usize, usize, f64)>,
     /// Named signals on the longest path of the module itself.
     pub longest: Vec<String>,
 }

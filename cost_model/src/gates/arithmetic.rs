@@ -2,6 +2,10 @@
 
 use super::{FALSE, Graph, Literal, Origin, TRUE};
 
+/// Heights of columns, each of which full adders bring to the one before (Dadda, "Some schemes for parallel multipliers", 1965).
+const DADDA: [usize; 20] =
+    [2, 3, 4, 6, 9, 13, 19, 28, 42, 63, 94, 141, 211, 316, 474, 711, 1066, 1599, 2398, 3597];
+
 /// Addends by column, lowest first.
 #[derive(Default)]
 pub(super) struct Columns {
@@ -54,9 +58,14 @@ impl Graph {
         }
     }
 
-    /// The sum of all columns: three bits of a column become one and a carry until two are left, which are added.
+    /// The sum of all columns: full adders bring them to ever lower heights, and the two rows that are left are added.
     pub fn total(&mut self, mut columns: Columns) -> Vec<Literal> {
-        let width = columns.bits.len();
+        // A one that is left over in the first column is the carry into the last sum: as a third bit there it would
+        // ripple through all columns.
+        let carry_in = Literal::from(columns.constant.first().is_some_and(|ones| ones & 1 == 1));
+        if let Some(ones) = columns.constant.first_mut() {
+            *ones -= carry_in;
+        }
         let mut carry = 0;
         for (column, ones) in columns.constant.iter().enumerate() {
             let sum = ones + carry;
@@ -65,29 +74,41 @@ impl Graph {
             }
             carry = sum >> 1;
         }
-        while columns.bits.iter().any(|bits| bits.len() > 2) {
-            let mut next = vec![Vec::new(); width];
-            for (column, bits) in columns.bits.iter().enumerate() {
-                let mut triples = bits.chunks_exact(3);
-                for triple in &mut triples {
-                    let half = self.xor(triple[0], triple[1], Origin::Tree);
-                    next[column].push(self.xor(half, triple[2], Origin::Tree));
-                    let both = self.and(triple[0], triple[1], Origin::Tree);
-                    let other = self.and(triple[2], half, Origin::Tree);
-                    let carry = self.or(both, other, Origin::Tree);
-                    if column + 1 < width {
-                        next[column + 1].push(carry);
-                    }
-                }
-                next[column].extend(triples.remainder());
-            }
-            next.iter_mut().for_each(|bits| bits.retain(|&bit| bit != FALSE));
-            columns.bits = next;
+        while let Some(&height) =
+            columns.bits.iter().map(Vec::len).max().and_then(|most| DADDA.iter().rfind(|h| **h < most))
+        {
+            self.compress(&mut columns.bits, height);
         }
         let row = |k: usize| -> Vec<Literal> {
             columns.bits.iter().map(|bits| bits.get(k).copied().unwrap_or(FALSE)).collect()
         };
-        self.carry_propagate(&row(0), &row(1), FALSE).0
+        self.carry_propagate(&row(0), &row(1), carry_in).0
+    }
+
+    /// Brings every column to at most `height` bits, by full and half adders side by side, no more than that takes.
+    fn compress(&mut self, columns: &mut [Vec<Literal>], height: usize) {
+        let mut carries: Vec<Literal> = Vec::new();
+        for column in columns {
+            let mut sums = std::mem::take(&mut carries);
+            let mut bits = std::mem::take(column).into_iter();
+            while bits.len() + sums.len() > height {
+                let (Some(a), Some(b)) = (bits.next(), bits.next()) else { break };
+                // One bit too many takes a half adder.
+                let c = if bits.len() + 2 + sums.len() > height + 1 {
+                    bits.next().unwrap_or(FALSE)
+                } else {
+                    FALSE
+                };
+                let half = self.xor(a, b, Origin::Tree);
+                sums.push(self.xor(half, c, Origin::Tree));
+                let both = self.and(a, b, Origin::Tree);
+                let other = self.and(c, half, Origin::Tree);
+                carries.push(self.or(both, other, Origin::Tree));
+            }
+            carries.retain(|&bit| bit != FALSE);
+            sums.extend(bits);
+            *column = sums;
+        }
     }
 
     /// Sum and carry out of two words of one width.
@@ -120,13 +141,19 @@ impl Graph {
             reach /= 2;
             (3 * reach - 1..width).step_by(2 * reach).for_each(|i| combine(self, i, i - reach));
         }
-        let sum = (0..width)
-            .map(|i| {
-                let carry = if i == 0 { carry_in } else { generate[i - 1] };
-                self.xor(half[i], carry, Origin::Carry)
-            })
-            .collect();
-        (sum, generate.last().copied().unwrap_or(carry_in))
+        let mut sum = Vec::new();
+        // Constants let a carry pass through gates that synthesis puts in a tree.
+        let mut carried_bits = 0;
+        for i in 0..width {
+            let carry = if i == 0 { carry_in } else { generate[i - 1] };
+            let bit = self.xor(half[i], carry, Origin::Carry);
+            self.carries(bit, carried_bits);
+            sum.push(bit);
+            carried_bits += u32::from(a[i] > TRUE && b[i] > TRUE);
+        }
+        let carry_out = generate.last().copied().unwrap_or(carry_in);
+        self.carries(carry_out, carried_bits);
+        (sum, carry_out)
     }
 
     /// Whether `a < b`, or `a <= b`.

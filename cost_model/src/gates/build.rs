@@ -1,11 +1,13 @@
-//! From the signals of a module to bits, and the count of the gates that something reads.
+//! From the signals of a module to gates.
 
 use std::collections::HashMap;
 
-use bitmill_hdl::{Instance, Module, Node, Op, SignalId};
+use bitmill_hdl::{Direction, Instance, Module, Node, Op, SignalId};
+use rustc_hash::FxHashMap;
 
 use super::arithmetic::Columns;
-use super::{Counts, FALSE, Gate, Graph, KINDS, Literal, Origin, is_combinational};
+use super::circuit::{Circuit, End, Start, Step};
+use super::{FALSE, Gate, Graph, Literal, Origin, is_combinational};
 use crate::analysis::Analysis;
 
 /// A module, or an instance that is taken apart within it.
@@ -23,26 +25,38 @@ struct Builder<'m> {
     /// The scope whose signals are being taken apart.
     at: usize,
     graph: Graph,
+    starts: FxHashMap<usize, Start>,
 }
 
-/// Counts the gates of `module` and of the instances that are taken apart within it.
-pub(super) fn count(module: &Module) -> Counts {
-    let mut builder = Builder { scopes: Vec::new(), at: 0, graph: Graph::new() };
+/// The gates of `module` and of the instances that are taken apart within it.
+pub(super) fn build(module: &Module) -> Circuit {
+    let mut builder =
+        Builder { scopes: Vec::new(), at: 0, graph: Graph::new(), starts: FxHashMap::default() };
     builder.enter(module, None);
-    let mut sinks: Vec<Literal> = Vec::new();
-    for port in module.outputs() {
-        sinks.extend(builder.bits(port.signal));
+    let mut ends = Vec::new();
+    let mut end = |builder: &mut Builder, id: SignalId, end: End| {
+        ends.extend(builder.bits(id).into_iter().map(|bit| (bit, end)));
+    };
+    for (number, port) in module.ports.iter().enumerate() {
+        if port.direction == Direction::Output {
+            end(&mut builder, port.signal, End::Output(number));
+        }
     }
     for m in &module.memories {
         for id in [m.write_enable, m.write_address, m.write_data, m.read_enable, m.read_address] {
-            sinks.extend(builder.bits(id));
+            end(&mut builder, id, End::Memory);
         }
     }
-    let kept = module.instances.iter().filter(|instance| !is_combinational(&instance.module));
-    for id in kept.flat_map(Instance::reads) {
-        sinks.extend(builder.bits(id));
+    for (number, instance) in module.instances.iter().enumerate() {
+        if !is_combinational(&instance.module) {
+            for (port, id) in instance.inputs.iter().enumerate() {
+                if let Some(id) = id {
+                    end(&mut builder, *id, End::Instance(number, port));
+                }
+            }
+        }
     }
-    builder.count(sinks)
+    builder.circuit(ends)
 }
 
 impl<'m> Builder<'m> {
@@ -72,7 +86,10 @@ impl<'m> Builder<'m> {
         });
         match driver {
             Some((outer, driver)) => self.bits_of(outer, driver),
-            None => self.leaves(width),
+            None => {
+                let port = self.analysis().module.ports.iter().position(|port| port.signal == id);
+                self.leaves(width, port.map(Start::Input))
+            }
         }
     }
 
@@ -80,7 +97,12 @@ impl<'m> Builder<'m> {
     fn instance_output(&mut self, number: usize, port: usize, width: usize) -> Vec<Literal> {
         let instance = &self.analysis().module.instances[number];
         if !is_combinational(&instance.module) {
-            return self.leaves(width);
+            // Gates stand behind what they read, and so do outputs behind the inputs that lead to them.
+            let through = instance.module.paths.iter().filter(|path| path.1 == port);
+            for id in through.filter_map(|path| instance.inputs[path.0]) {
+                self.bits(id);
+            }
+            return self.leaves(width, Some(Start::Instance(number, port)));
         }
         let inner = match self.scopes[self.at].instances.get(&number) {
             Some(&inner) => inner,
@@ -93,63 +115,41 @@ impl<'m> Builder<'m> {
         self.bits_of(inner, instance.module.ports[port].signal)
     }
 
-    fn leaves(&mut self, width: usize) -> Vec<Literal> {
-        (0..width).map(|_| self.graph.leaf()).collect()
+    fn leaves(&mut self, width: usize, start: Option<Start>) -> Vec<Literal> {
+        let leaves: Vec<Literal> = (0..width).map(|_| self.graph.leaf()).collect();
+        if let Some(start) = start {
+            self.starts.extend(leaves.iter().map(|leaf| ((leaf >> 1) as usize, start)));
+        }
+        leaves
     }
 
-    fn count(mut self, mut work: Vec<Literal>) -> Counts {
+    /// What `ends` read, directly or not.
+    fn circuit(mut self, ends: Vec<(Literal, End)>) -> Circuit {
         let module = self.analysis().module;
-        let mut seen = vec![false; self.graph.gates.len()];
-        let mut counts = [0.0; KINDS.len()];
-        let mut add = |kind: &str| {
-            let at = KINDS.iter().position(|k| *k == kind).expect("a kind of the table");
-            counts[at] += 1.0;
-        };
+        let mut work: Vec<Literal> = ends.iter().map(|end| end.0).collect();
+        let mut is_needed = vec![false; self.graph.gates.len()];
+        let mut registers = Vec::new();
         while let Some(literal) = work.pop() {
             let node = (literal >> 1) as usize;
-            seen.resize(self.graph.gates.len().max(seen.len()), false);
-            if std::mem::replace(&mut seen[node], true) {
+            is_needed.resize(self.graph.gates.len().max(is_needed.len()), false);
+            if std::mem::replace(&mut is_needed[node], true) {
                 continue;
             }
-            match self.graph.gates[node] {
-                (Gate::Leaf, _) => {}
-                (Gate::Register(number, bit), _) => {
-                    let register = &module.registers[number as usize];
-                    add("flip_flop");
-                    if register.enable.is_some() {
-                        add("enable");
-                    }
-                    for id in register.next.iter().chain(&register.enable) {
-                        let bits = self.bits(*id);
-                        work.push(bits[(bit as usize).min(bits.len() - 1)]);
-                    }
-                }
-                (Gate::And(a, b), origin) => {
-                    add(match origin {
-                        Origin::Logic | Origin::Table => "and",
-                        Origin::Carry => "carry_and",
-                        Origin::Tree => "tree_and",
-                        Origin::Product => "product_and",
-                    });
-                    work.extend([a, b]);
-                }
-                (Gate::Xor(a, b), origin) => {
-                    add(match origin {
-                        Origin::Tree => "tree_xor",
-                        _ => "xor",
-                    });
-                    work.extend([a, b]);
-                }
-                (Gate::Mux(s, a, b), origin) => {
-                    add(match origin {
-                        Origin::Table => "table_mux",
-                        _ => "mux",
-                    });
-                    work.extend([s, a, b]);
-                }
+            let gate = self.graph.gates[node].0;
+            work.extend(gate.operands());
+            if let Gate::Register(number, bit) = gate {
+                let register = &module.registers[number as usize];
+                let [next, enable] = [register.next, register.enable].map(|id| {
+                    let bits = self.bits(id?);
+                    Some(bits[(bit as usize).min(bits.len() - 1)])
+                });
+                work.extend(next.into_iter().chain(enable));
+                registers.push(Step { node, next, enable });
             }
         }
-        counts
+        let Graph { gates, carried_bits, .. } = self.graph;
+        is_needed.resize(gates.len(), false);
+        Circuit { gates, is_needed, carried_bits, registers, starts: self.starts, ends }
     }
 
     fn bits(&mut self, id: SignalId) -> Vec<Literal> {
@@ -182,7 +182,8 @@ impl<'m> Builder<'m> {
             Node::Operation(op, operands) => self.operation(id, *op, operands, width),
             Node::Input => self.input(id, width),
             Node::InstanceOutput { instance, port } => self.instance_output(*instance, *port, width),
-            Node::Wire { driver: None } | Node::MemoryRead(_) => self.leaves(width),
+            Node::MemoryRead(number) => self.leaves(width, Some(Start::Memory(*number))),
+            Node::Wire { driver: None } => self.leaves(width, None),
         }
     }
 

@@ -18,14 +18,32 @@ type Pattern = [u64; WORDS];
 /// The values of every gate, by its number.
 pub(super) struct Patterns {
     values: Vec<Pattern>,
-    /// State of the generator of input values: the same graph gets the same values.
-    random: u64,
+    /// Of input values: the same graph gets the same values.
+    random: Random,
+}
+
+/// SplitMix64.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub fn new() -> Random {
+        Random(0)
+    }
+
+    /// 64 random bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
 }
 
 impl Patterns {
     /// Of a graph with one gate, the constant 0.
     pub fn new() -> Patterns {
-        Patterns { values: vec![[0; WORDS]], random: 0 }
+        Patterns { values: vec![[0; WORDS]], random: Random::new() }
     }
 
     /// Values of an input. A quarter are at random; in a half each bit is mostly that of the input before, so that
@@ -34,24 +52,15 @@ impl Patterns {
         let before = self.values.last().copied().unwrap_or([0; WORDS]);
         let mut pattern = before;
         for (index, word) in pattern.iter_mut().enumerate() {
-            let eighth = self.next() & self.next() & self.next();
+            let eighth = self.random.next() & self.random.next() & self.random.next();
             *word = match index % 4 {
-                0 => self.next(),
+                0 => self.random.next(),
                 1 => before[index] ^ eighth,
-                2 => before[index] ^ (eighth & self.next() & self.next()),
+                2 => before[index] ^ (eighth & self.random.next() & self.random.next()),
                 _ => eighth,
             };
         }
         pattern
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 
     /// Values of the next gate.

@@ -77,7 +77,7 @@ impl<'a> Hardware<'a> {
         let design = accelerator.module().and_then(|top| Design::new(&top));
         let design = design.map_err(|error| ExploreError::Assignment(error.to_string()))?;
         let cost = estimate(&design, technology);
-        let clock_mhz = f64::from(accelerator.configuration().clock_mhz).min(cost.clock_mhz());
+        let clock_mhz = cost.clock_within_mhz(accelerator.configuration().clock_mhz);
         Ok(Hardware { accelerator, cost, clock_mhz })
     }
 

@@ -26,9 +26,9 @@ Examples:
   bitmill cost examples/digits_int8.yaml examples/digits_int4.yaml --svg costs.svg    side by side
   bitmill cost --unit pe_integer --set weight=int4 --technology sg13g2 --json
 
-Technologies: sky130hd, sg13g2, asap7, osu018. Where one is calibrated, areas of cells come from coefficients that were
-fitted to whole synthesised designs, and the error on others is given. Energies and delays are not calibrated: operators are measured
-one by one and added up, before layout (docs/cost_model.md).";
+Technologies: sky130hd, sg13g2, asap7 (calibrated), osu018. In a calibrated one, areas, energies and paths of cells come from
+coefficients that were fitted to whole synthesised designs, and the error on others is given; elsewhere operators that were
+measured one by one are added up. All before layout (docs/cost_model.md).";
 
 /// Estimates area, energy and clock by component.
 #[derive(Debug, Args)]

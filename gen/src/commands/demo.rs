@@ -175,14 +175,14 @@ fn price(
     value: &mut Value,
     say: &dyn Fn(&str) -> Result<(), crate::output::OutputError>,
 ) -> Result<(), Box<dyn Error>> {
-    let mut priced = Priced::hardware(&case.design, technology)?;
+    let mut priced = Priced::hardware(&case.design, technology);
     let (_, _, run) = simulate(&case.accelerator, &case.network)?;
-    let clock_mhz = f64::from(case.accelerator.configuration().clock_mhz).min(priced.cost.clock_mhz());
+    let clock_mhz = priced.cost.clock_within_mhz(case.accelerator.configuration().clock_mhz);
     let breakdown = energy(&priced.cost, &run.activity, clock_mhz);
     value["cost"] = json!({
         "technology": technology.name,
-        "cells_um2": priced.all_cells_um2(),
-        "cells_median_error": priced.cells.as_ref().map(|cells| cells.calibration.held_out.median),
+        "cells_um2": priced.cost.total.cells_um2(),
+        "cells_median_error": technology.calibration.as_ref().map(|calibration| calibration.area.held_out.median),
         "memories_um2": priced.cost.total.memories_um2,
         "energy_pj": breakdown.total_pj(),
         "clock_mhz": priced.cost.clock_mhz(),

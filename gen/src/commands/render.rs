@@ -137,11 +137,11 @@ pub fn run(args: &RenderArgs) -> Result<(), Box<dyn Error>> {
         }
         None => None,
     };
-    let energy_pj = match &args.technology {
-        Some(name) => Some(stage.array_energy_pj(name, &frames)?),
+    let energy = match &args.technology {
+        Some(name) => Some(stage.array_energy(name, &frames)?),
         None => None,
     };
-    let summary = report::Summary { stage: &stage, frames: &frames, reference, comparison, energy_pj };
+    let summary = report::Summary { stage: &stage, frames: &frames, reference, comparison, energy };
     Ok(print(&if args.json { summary.json() } else { summary.text(&args.output) })?)
 }
 
@@ -171,13 +171,15 @@ impl Stage {
         Ok(Frame { rendering, report, psnr_db })
     }
 
-    /// Energy of the accelerator in the mean frame.
-    fn array_energy_pj(&self, technology: &str, frames: &[Frame]) -> Result<f64, Box<dyn Error>> {
-        let cost = estimate(&Design::new(&self.accelerator.module()?)?, &Technology::named(technology)?);
-        let clock_mhz = f64::from(self.accelerator.configuration().clock_mhz).min(cost.clock_mhz());
+    /// Energy in pJ of the accelerator in the mean frame, and its error.
+    fn array_energy(&self, technology: &str, frames: &[Frame]) -> Result<(f64, String), Box<dyn Error>> {
+        let technology = Technology::named(technology)?;
+        let cost = estimate(&Design::new(&self.accelerator.module()?)?, &technology);
+        let clock_mhz = cost.clock_within_mhz(self.accelerator.configuration().clock_mhz);
         let of_batch = energy(&cost, &frames[0].report.batch.activity, clock_mhz).total_pj();
         let batches: usize = frames.iter().map(|frame| frame.report.batches).sum();
-        Ok(of_batch * batches as f64 / frames.len() as f64)
+        let error = technology.error_of(|calibration| &calibration.energy);
+        Ok((of_batch * batches as f64 / frames.len() as f64, error))
     }
 }
 

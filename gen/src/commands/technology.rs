@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use bitmill_cost_model::{Calibration, ErrorStatistics, Technology};
+use bitmill_cost_model::Technology;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::output::print;
-use crate::table::{Table, short};
+use crate::table::Table;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,75 +47,83 @@ pub fn run(args: &TechnologyArgs) -> Result<(), Box<dyn Error>> {
     let text = match &args.command {
         Some(Command::Show { name }) => {
             let technology = Technology::named(name)?;
-            if args.json { format!("{:#}\n", value(&technology)?) } else { page(&technology)? }
+            if args.json { format!("{:#}\n", value(&technology)) } else { page(&technology) }
         }
         Some(Command::List) | None => {
             let all = Technology::embedded()?;
-            if args.json {
-                let values = all.iter().map(value).collect::<Result<Vec<Value>, _>>()?;
-                format!("{:#}\n", Value::from(values))
-            } else {
-                list(&all)?
-            }
+            if args.json { format!("{:#}\n", all.iter().map(value).collect::<Value>()) } else { list(&all) }
         }
     };
     Ok(print(&text)?)
 }
 
-fn list(all: &[Technology]) -> Result<String, Box<dyn Error>> {
-    let mut table =
-        Table::new(&["technology", "process, library and corner", "area of cells", "nine in ten", "designs"]);
+fn list(all: &[Technology]) -> String {
+    let mut table = Table::new(&[
+        "technology",
+        "process, library and corner",
+        "area of cells",
+        "energy",
+        "longest path",
+        "designs",
+    ]);
     for technology in all {
-        let held_out = Calibration::named(&technology.name)?.map(|calibration| calibration.held_out);
-        let told = |figure: fn(&ErrorStatistics) -> String| held_out.as_ref().map_or("-".to_owned(), figure);
+        let designs = technology.calibration.as_ref().map(|calibration| calibration.area.held_out.designs);
         table.row([
             technology.name.clone(),
             technology.summary.clone(),
-            held_out.as_ref().map_or("uncalibrated".to_owned(), |e| format!("± {:.1} %", 100.0 * e.median)),
-            told(|e| format!("± {:.1} %", 100.0 * e.percentile_90)),
-            told(|e| e.designs.to_string()),
+            technology.error_of(|calibration| &calibration.area),
+            technology.error_of(|calibration| &calibration.energy),
+            technology.error_of(|calibration| &calibration.delay),
+            designs.map_or("-".to_owned(), |designs| designs.to_string()),
         ]);
     }
-    Ok(format!(
-        "{}\nErrors are those of areas before layout on synthesised designs that no fit saw: the median, and what nine in ten are \
-         within.\nEnergies and delays are uncalibrated.\n",
-        table.text()
-    ))
+    format!("{}\nErrors are medians before layout, on synthesised designs that no fit saw.\n", table.text())
 }
 
-fn page(technology: &Technology) -> Result<String, Box<dyn Error>> {
+fn page(technology: &Technology) -> String {
     let source = &technology.source;
     let mut text = format!(
         "{}: {}\n\ncells      {}\nmethod     {}\nenergy     {}\nmemories   {}\n",
         technology.name, technology.summary, source.cells, source.method, source.energy, source.memory
     );
-    let Some(calibration) = Calibration::named(&technology.name)? else {
-        return Ok(text + "\nareas, energies and delays are uncalibrated\n");
+    let Some(calibration) = &technology.calibration else {
+        return text + &format!("\n{}\n", technology.limits());
     };
     let mut errors =
-        Table::new(&["area of cells", "designs", "median %", "nine in ten %", "worst %", "Kendall"]);
-    for (name, e) in [("held out", &calibration.held_out), ("training", &calibration.training)] {
-        let percent = |share: f64| format!("{:.1}", 100.0 * share);
-        errors.row([
-            name.to_owned(),
-            e.designs.to_string(),
-            percent(e.median),
-            percent(e.percentile_90),
-            percent(e.worst),
-            format!("{:.3}", e.kendall),
-        ]);
+        Table::new(&["figure", "", "designs", "median %", "nine in ten %", "worst %", "Kendall"]);
+    let figures = [
+        ("area", "µm² a gate", &calibration.area),
+        ("energy", "pJ a toggle", &calibration.energy),
+        ("clock", "pJ a cycle", &calibration.clock),
+        ("leakage", "nW a gate", &calibration.leakage),
+        ("longest path", "ns a step", &calibration.delay),
+    ];
+    for (figure, _, fit) in figures {
+        for (name, e) in [("held out", &fit.held_out), ("training", &fit.training)] {
+            let percent = |share: f64| format!("{:.1}", 100.0 * share);
+            errors.row([
+                figure.to_owned(),
+                name.to_owned(),
+                e.designs.to_string(),
+                percent(e.median),
+                percent(e.percentile_90),
+                percent(e.worst),
+                format!("{:.3}", e.kendall),
+            ]);
+        }
     }
-    let mut gates = Table::new(&["gate", "µm²"]);
-    for (kind, area_um2) in &calibration.gate_um2 {
-        gates.row([kind.clone(), short(*area_um2)]);
+    let mut gates = Table::new(&["figure", "unit", "gate or step", "coefficient"]);
+    for (figure, unit, fit) in figures {
+        for (kind, value) in &fit.coefficients {
+            gates.row([figure.to_owned(), unit.to_owned(), kind.clone(), format!("{value:.4}")]);
+        }
     }
     text += &format!("\n{}\n{}\nmeasured: {}\n", errors.text(), gates.text(), calibration.method);
-    Ok(text + "energies and delays are uncalibrated\n")
+    text + &format!("{}\n", technology.limits())
 }
 
-fn value(technology: &Technology) -> Result<Value, Box<dyn Error>> {
-    let calibration = Calibration::named(&technology.name)?;
-    Ok(json!({
+fn value(technology: &Technology) -> Value {
+    json!({
         "name": technology.name,
         "summary": technology.summary,
         "supply_v": technology.supply_v,
@@ -123,6 +131,6 @@ fn value(technology: &Technology) -> Result<Value, Box<dyn Error>> {
         "method": technology.source.method,
         "energy": technology.source.energy,
         "memories": technology.source.memory,
-        "calibration": calibration,
-    }))
+        "calibration": technology.calibration,
+    })
 }

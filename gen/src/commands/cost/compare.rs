@@ -1,7 +1,7 @@
 //! Several accelerators side by side, a line each.
 
 use super::Priced;
-use super::page::{errors, limits, wrapped};
+use super::page::wrapped;
 use crate::table::{Table, grouped, short};
 
 /// What is told of each.
@@ -21,8 +21,8 @@ impl Line<'_> {
         let run = priced.inference.as_ref().map(|(_, run)| run);
         Line {
             name: priced.cost.top.trim_start_matches("bitmill_"),
-            area_mm2: priced.area_um2() * 1e-6,
-            cells_mm2: priced.all_cells_um2() * 1e-6,
+            area_mm2: priced.cost.total.area_um2() * 1e-6,
+            cells_mm2: priced.cost.total.cells_um2() * 1e-6,
             memories_mm2: priced.cost.total.memories_um2 * 1e-6,
             clock_mhz: run.map_or(priced.cost.clock_mhz(), |run| run.clock_mhz),
             cycles: run.map(|run| run.cycles),
@@ -64,8 +64,7 @@ pub(super) fn page(priced: &[Priced]) -> String {
     let network = first.inference.as_ref().map_or("no network", |(network, _)| network);
     let mut text = format!("{network} in {} ({})\n\n", first.technology.name, first.technology.summary);
     text += &format!("{}\n", table.text());
-    text += &first.cells.as_ref().map_or_else(String::new, errors);
-    text += &format!("{}\n", wrapped(&limits(first)));
+    text += &format!("{}\n", wrapped(&first.technology.limits()));
     for one in priced {
         text +=
             &one.note.as_ref().map_or_else(String::new, |note| format!("note: {}: {note}\n", one.cost.top));
@@ -80,7 +79,7 @@ pub(super) fn csv(priced: &[Priced]) -> String {
             .to_owned();
     for one in priced {
         let line = Line::of(one);
-        let error = one.cells.as_ref().map(|cells| cells.calibration.held_out.median);
+        let error = one.technology.calibration.as_ref().map(|calibration| calibration.area.held_out.median);
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.6}"));
         text += &format!(
             "{},{:.6},{:.6},{},{:.6},{:.6},{},{},{}\n",

@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use bitmill_cost_model::{Calibration, Fit};
+
 use super::Priced;
 use crate::svg::{COLOURS, escaped, opened};
 
@@ -55,13 +57,14 @@ pub(super) fn svg(priced: &[Priced]) -> String {
     let height = TOP_PX + GROUP_PX * groups.len() as f64 + LEGEND_ROW_PX * rows + 18.0;
     let mut text = opened(WIDTH_PX, height, STYLE);
     let technology = priced.first().map_or("", |one| one.technology.name.as_str());
-    let error = priced.first().and_then(|one| one.cells.as_ref()).map_or_else(String::new, |cells| {
-        format!("; area of cells ± {:.1} % (median)", cells.calibration.held_out.median * 100.0)
-    });
+    let error = |fit: fn(&Calibration) -> &Fit| {
+        priced.first().map_or_else(String::new, |one| one.technology.error_of(fit))
+    };
+    let (area, energy) = (error(|calibration| &calibration.area), error(|calibration| &calibration.energy));
     let _ = write!(
         text,
         "<text class=\"title\" x=\"12\" y=\"22\">Area and energy of an inference by component, {technology}</text>\n\
-         <text class=\"small\" x=\"12\" y=\"40\">energies uncalibrated{error}</text>\n"
+         <text class=\"small\" x=\"12\" y=\"40\">area of cells {area}, energy {energy} (median)</text>\n"
     );
     let longest = |what: &str| {
         let totals = groups.iter().flat_map(|(_, bars)| bars).filter(|bar| bar.what == what).map(Bar::total);
@@ -93,16 +96,15 @@ pub(super) fn svg(priced: &[Priced]) -> String {
 }
 
 fn bars(priced: &Priced) -> Vec<Bar> {
-    let mut area: Vec<(String, f64)> = priced
-        .cost
-        .components
-        .iter()
-        .map(|c| (c.name.clone(), priced.cells_um2(c) + c.cost.memories_um2))
-        .collect();
+    let mut area: Vec<(String, f64)> =
+        priced.cost.components.iter().map(|c| (c.name.clone(), c.cost.area_um2())).collect();
     let components: f64 = area.iter().map(|(_, size)| size).sum();
-    area.push((REST.to_owned(), (priced.area_um2() - components).max(0.0)));
-    let mut bars =
-        vec![Bar { what: "area", figure: format!("{:.3} mm²", priced.area_um2() * 1e-6), parts: area }];
+    area.push((REST.to_owned(), (priced.cost.total.area_um2() - components).max(0.0)));
+    let mut bars = vec![Bar {
+        what: "area",
+        figure: format!("{:.3} mm²", priced.cost.total.area_um2() * 1e-6),
+        parts: area,
+    }];
     if let Some((_, run)) = &priced.inference {
         let parts = run.components.iter().map(|c| (c.name.clone(), c.total_pj())).collect();
         bars.push(Bar { what: "energy", figure: format!("{:.3} µJ", run.total_pj() * 1e-6), parts });

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use bitmill_cost_model::LIMITS;
 use bitmill_explore::{COLUMNS, Objective, Sweep};
 use serde_json::{Value, json};
 
@@ -39,7 +38,7 @@ pub(super) fn html(found: &Sweep, title: &str) -> Result<String, Box<dyn Error>>
         "hypervolume": found.hypervolume,
         "refused": { "count": found.refused.len(), "first": first },
         "configurations": configurations,
-        "limits": format!("Cycles are those of the circuits. {} ({LIMITS}).", found.limits()?),
+        "limits": format!("Cycles are those of the circuits. {}", found.limits()?),
         "commands": [
             "bitmill explore SPACE.yaml -o DIR        # the space stands in manifest.json beside this page",
             "bitmill simulate POINT.yaml              # a point by itself: its configuration from this page",

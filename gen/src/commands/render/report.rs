@@ -19,8 +19,8 @@ pub struct Summary<'s> {
     pub reference: Option<f64>,
     /// The frame beside another.
     pub comparison: Option<Compared>,
-    /// Energy of the accelerator in the mean frame.
-    pub energy_pj: Option<f64>,
+    /// Energy in pJ of the accelerator in the mean frame, and its error.
+    pub energy: Option<(f64, String)>,
 }
 
 impl Summary<'_> {
@@ -84,9 +84,9 @@ impl Summary<'_> {
             mean(|frame| frame.report.traffic.network),
             mean(|frame| frame.report.traffic.pixels),
         );
-        if let Some(energy_pj) = self.energy_pj {
+        if let Some((energy_pj, error)) = &self.energy {
             text += &format!(
-                "energy        {} µJ a frame of the accelerator alone, uncalibrated\n",
+                "energy        {} µJ a frame of the accelerator alone ({error}, memory outside not counted)\n",
                 short(energy_pj * 1e-6)
             );
         }
@@ -132,7 +132,7 @@ impl Summary<'_> {
             "frames_a_second": self.frames_a_second(),
             "frames": self.frames.iter().map(frame).collect::<Value>(),
             "reference_psnr_db": self.reference,
-            "array_energy_pj": self.energy_pj,
+            "array_energy_pj": self.energy.as_ref().map(|energy| energy.0),
             "comparison": comparison,
         });
         format!("{value:#}\n")

@@ -10,6 +10,8 @@ use crate::table::short;
 /// Energies of a run; memory outside the accelerator is not in them. Uncalibrated.
 pub struct Energies {
     technology: String,
+    /// What is known of their error.
+    error: String,
     /// The configuration's clock, or the fastest that the longest path allows.
     clock_mhz: f64,
     /// Of each layer, in nJ: they add up to the run's.
@@ -27,10 +29,15 @@ impl Energies {
         layers: &[Activity],
     ) -> Result<Energies, HdlError> {
         let cost = estimate(&Design::new(&accelerator.module()?)?, technology);
-        let clock_mhz = f64::from(accelerator.configuration().clock_mhz).min(cost.clock_mhz());
+        let clock_mhz = cost.clock_within_mhz(accelerator.configuration().clock_mhz);
         let nanojoules = |activity: &Activity| energy(&cost, activity, clock_mhz).total_pj() * 1e-3;
         let layers_nj = layers.iter().map(nanojoules).collect();
-        Ok(Energies { technology: technology.name.clone(), clock_mhz, layers_nj })
+        Ok(Energies {
+            technology: technology.name.clone(),
+            error: technology.error_of(|calibration| &calibration.energy),
+            clock_mhz,
+            layers_nj,
+        })
     }
 
     fn total_nj(&self) -> f64 {
@@ -40,8 +47,9 @@ impl Energies {
     /// The run's energy, for people.
     pub fn text(&self) -> String {
         format!(
-            "energy        {} µJ in {} at {} MHz, memory outside not counted; uncalibrated, see `bitmill cost`\n",
+            "energy        {} µJ ({}) in {} at {} MHz, memory outside not counted; see `bitmill cost`\n",
             short(self.total_nj() * 1e-3),
+            self.error,
             self.technology,
             short(self.clock_mhz)
         )

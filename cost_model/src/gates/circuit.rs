@@ -1,0 +1,121 @@
+//! The gates of one module that something reads, and how many there are.
+
+use rustc_hash::FxHashMap;
+
+use super::{Gate, Gates, KINDS, Literal, Origin, TRUE, activity};
+
+/// Gates, each behind what it reads.
+pub(crate) struct Circuit {
+    pub(super) gates: Vec<(Gate, Origin)>,
+    /// Whether anything reads the gate.
+    pub(super) is_needed: Vec<bool>,
+    /// Bits of a sum through which a carry comes to a gate, where there are any.
+    pub(super) carried_bits: FxHashMap<Literal, u32>,
+    pub(super) registers: Vec<Step>,
+    /// What stands behind gates that are inputs, by their number.
+    pub(super) starts: FxHashMap<usize, Start>,
+    /// What is read from outside.
+    pub(super) ends: Vec<(Literal, End)>,
+}
+
+/// What a bit of a register does at the clock's edge.
+pub(super) struct Step {
+    /// The gate that stands for the bit.
+    pub node: usize,
+    /// What it takes, if it ever takes anything.
+    pub next: Option<Literal>,
+    /// When it takes it; in every cycle if there is none.
+    pub enable: Option<Literal>,
+}
+
+/// Where a value comes from that no gate makes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// A port of the module.
+    Input(usize),
+    /// A memory's read data.
+    Memory(usize),
+    /// An output of an instance, by number and port.
+    Instance(usize, usize),
+}
+
+/// Where a value goes that no gate and no register of the module reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// A port of the module.
+    Output(usize),
+    Memory,
+    /// An input of an instance, by number and port.
+    Instance(usize, usize),
+}
+
+/// Most readers of a gate; beyond, there are trees of buffers.
+pub(super) const MOST_READERS: u32 = 16;
+
+impl Circuit {
+    /// How many gates there are of each kind, and how often they toggle.
+    pub fn count(&self) -> Gates {
+        let toggles = activity::toggles(self);
+        let mut found = Gates::default();
+        let mut add = |node: usize, kind: usize, count: f64| {
+            found.counts[kind] += count;
+            found.toggles[kind] += count * toggles[node];
+        };
+        for (node, readers) in self.readers().into_iter().enumerate() {
+            if let Some(kind) = self.kind(node).filter(|_| self.is_needed[node]) {
+                add(node, kind, 1.0);
+            }
+            add(node, BUFFER, buffers(readers));
+        }
+        for step in self.registers.iter().filter(|step| step.enable.is_some()) {
+            add(step.node, ENABLE, 1.0);
+        }
+        found
+    }
+
+    /// The kind of a gate, as a place among [`KINDS`]; `None` for inputs.
+    pub(super) fn kind(&self, node: usize) -> Option<usize> {
+        let (gate, origin) = self.gates[node];
+        let name = match (gate, origin) {
+            (Gate::Leaf, _) => return None,
+            (Gate::Register(..), _) => "flip_flop",
+            (Gate::And(..), Origin::Logic | Origin::Table) => "and",
+            (Gate::And(..), Origin::Carry) => "carry_and",
+            (Gate::And(..), Origin::Tree) => "tree_and",
+            (Gate::And(..), Origin::Product) => "product_and",
+            (Gate::Xor(..), Origin::Tree) => "tree_xor",
+            (Gate::Xor(..), _) => "xor",
+            (Gate::Mux(..), Origin::Table) => "table_mux",
+            (Gate::Mux(..), _) => "mux",
+        };
+        KINDS.iter().position(|kind| *kind == name)
+    }
+
+    /// How many gates, registers and ends read each gate; none read constants.
+    pub(super) fn readers(&self) -> Vec<u32> {
+        let mut readers = vec![0; self.gates.len()];
+        let mut read = |literal: Literal| readers[(literal >> 1) as usize] += u32::from(literal > TRUE);
+        for (node, (gate, _)) in self.gates.iter().enumerate() {
+            if self.is_needed[node] {
+                gate.operands().for_each(&mut read);
+            }
+        }
+        let steps = self.registers.iter().flat_map(|step| step.next.into_iter().chain(step.enable));
+        steps.chain(self.ends.iter().map(|end| end.0)).for_each(read);
+        readers
+    }
+}
+
+/// Places among [`KINDS`] of what is no gate of the graph.
+const ENABLE: usize = 9;
+const BUFFER: usize = 10;
+
+/// Buffers of a tree in front of so many readers.
+fn buffers(mut readers: u32) -> f64 {
+    let mut buffers = 0;
+    while readers > MOST_READERS {
+        readers = readers.div_ceil(MOST_READERS);
+        buffers += readers;
+    }
+    f64::from(buffers)
+}
