@@ -6,7 +6,8 @@ use std::str::FromStr;
 use bitmill_formats::Format;
 use bitmill_model::llama::Llama;
 use bitmill_model::{
-    ActivationFormat, Clipping, ModelError, PtqConfig, WeightFormat, quantize, round_matrix,
+    ActivationFormat, Clipping, FloatNetwork, ModelError, PtqConfig, WeightFormat, quantize, round_matrix,
+    round_weights,
 };
 
 use crate::Workload;
@@ -78,16 +79,30 @@ impl Weights {
     /// # Errors
     /// Weights or layers that no such network has.
     pub fn accuracy_percent(&self, workload: &Workload) -> Result<Option<f64>, ModelError> {
-        let Weights::Format(format) = self else {
-            return Err(ModelError::Input(format!(
-                "{self} weights have zero points, which no hardware here has"
-            )));
-        };
-        let weights = WeightFormat::new(format.clone()).map_err(ModelError::Input)?;
+        let weights = self.format()?;
         let activations = ActivationFormat::signed(8).map_err(ModelError::Input)?;
         let network =
             quantize(&workload.network, &workload.calibration, &PtqConfig::new(weights, activations))?;
         workload.quantized_accuracy_percent(&network)
+    }
+
+    /// The network with its weights in this format and all else in real numbers, each channel's range with the least squared
+    /// error. Depthwise layers have int8, as in the hardware.
+    ///
+    /// # Errors
+    /// A format that the weights of such networks cannot be rounded to.
+    pub fn round_network(&self, network: &FloatNetwork) -> Result<FloatNetwork, ModelError> {
+        round_weights(network, &self.format()?, Clipping::Mse)
+    }
+
+    /// The format of networks of integers.
+    fn format(&self) -> Result<WeightFormat, ModelError> {
+        match self {
+            Weights::Format(format) => WeightFormat::new(format.clone()).map_err(ModelError::Input),
+            Weights::Asymmetric { .. } => {
+                Err(ModelError::Input(format!("{self} weights have zero points, which no hardware here has")))
+            }
+        }
     }
 
     /// The language model with the matrices of its layers in this format, each channel's range with the least squared error.

@@ -7,6 +7,7 @@ use bitmill_model::{
     ActivationFormat, Exponential, FloatNetwork, ModelError, PtqConfig, QuantizedNetwork, RowArithmetic,
     WeightFormat, quantize,
 };
+use rayon::prelude::*;
 
 /// A network with data.
 #[derive(Clone, Debug)]
@@ -43,7 +44,28 @@ impl Workload {
     /// # Errors
     /// A test input of another shape.
     pub fn float_accuracy_percent(&self) -> Result<Option<f64>, ModelError> {
-        self.accuracy_percent(|input| Ok(largest(&self.network.run(input)?.pop().unwrap_or_default())))
+        self.real_accuracy_percent(&self.network)
+    }
+
+    /// The same of another network of real numbers.
+    ///
+    /// # Errors
+    /// A test input of another shape.
+    pub fn real_accuracy_percent(&self, network: &FloatNetwork) -> Result<Option<f64>, ModelError> {
+        self.accuracy_percent(|input| answer(network, input))
+    }
+
+    /// Replaces the right answers of the test inputs by those of the float network, so that accuracies tell how often a network
+    /// agrees with it.
+    ///
+    /// # Errors
+    /// A test input of another shape.
+    pub fn expect_own_answers(&mut self) -> Result<(), ModelError> {
+        let network = &self.network;
+        self.test.par_iter_mut().try_for_each(|(input, label)| {
+            *label = answer(network, input)?;
+            Ok(())
+        })
     }
 
     /// How many percent of the test inputs `network` answers right; `None` without test inputs.
@@ -59,14 +81,18 @@ impl Workload {
 
     fn accuracy_percent(
         &self,
-        answer: impl Fn(&[f32]) -> Result<usize, ModelError>,
+        answer: impl Fn(&[f32]) -> Result<usize, ModelError> + Sync,
     ) -> Result<Option<f64>, ModelError> {
-        let mut right = 0u32;
-        for (input, label) in &self.test {
-            right += u32::from(answer(input)? == *label);
-        }
+        let is_right =
+            |(input, label): &(Vec<f32>, usize)| answer(input).map(|answer| u32::from(answer == *label));
+        let right: u32 = self.test.par_iter().map(is_right).sum::<Result<u32, ModelError>>()?;
         Ok((!self.test.is_empty()).then(|| 100.0 * f64::from(right) / self.test.len() as f64))
     }
+}
+
+/// The output that `network` makes largest.
+fn answer(network: &FloatNetwork, input: &[f32]) -> Result<usize, ModelError> {
+    Ok(largest(&network.run(input)?.pop().unwrap_or_default()))
 }
 
 /// What a network is quantized for.

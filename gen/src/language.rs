@@ -45,6 +45,16 @@ impl LanguageArgs {
         let (Some(llama), Some(tokenizer), Some(text)) = (&self.llama, &self.tokenizer, &self.text) else {
             return Ok(None);
         };
+        Language::load(llama, tokenizer, text).map(Some)
+    }
+}
+
+impl Language {
+    /// The model of a checkpoint with the texts of a file.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not legal.
+    pub fn load(llama: &Path, tokenizer: &Path, text: &Path) -> Result<Language, Box<dyn Error>> {
         let within = |path: &Path, error: ModelError| in_file(path, &error.to_string());
         let model = Llama::from_checkpoint(&read(llama)?).map_err(|error| within(llama, error))?;
         let words = Tokenizer::new(&read(tokenizer)?).map_err(|error| within(tokenizer, error))?;
@@ -52,6 +62,6 @@ impl LanguageArgs {
             String::from_utf8(read(text)?).map_err(|_| in_file(text, "the file is not UTF-8 text"))?;
         let stories = content.split(END_OF_TEXT).map(str::trim).filter(|story| !story.is_empty());
         let texts = stories.map(|story| words.encode(story)).collect::<Result<Vec<_>, _>>();
-        Ok(Some(Language { model, texts: texts.map_err(|error| within(text, error))? }))
+        Ok(Language { model, texts: texts.map_err(|error| within(text, error))? })
     }
 }

@@ -139,6 +139,20 @@ impl Model {
         Ok(Model { name, workload, notes: imported.notes, given: imported.quantized })
     }
 
+    /// The network of a file, without data.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose content is not legal.
+    pub fn of_file(path: &Path) -> Result<Model, LoadError> {
+        Model::load(&ModelArgs { model: Some(path.to_owned()), ..ModelArgs::default() })
+    }
+
+    /// Real values of raw numbers of the input, by the quantization that the file has for it.
+    pub fn dequantized_input(&self, raw: &[i32]) -> Option<Vec<f32>> {
+        let real = self.given.as_ref()?.dequantize(TensorId::INPUT, raw);
+        Some(real.into_iter().map(|value| value as f32).collect())
+    }
+
     /// The embedded network: digits of 8 × 8 pixels, with calibration and held-out images.
     fn digits() -> Result<Model, LoadError> {
         let [network, calibration, tests, answers] = DIGITS;

@@ -41,7 +41,9 @@ pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, Rounding, export_onnx, import_onnx, import_onnx_with};
-pub use ptq::{Clipping, PtqConfig, WeightRounding, WeightScales, quantize, round_layer, round_matrix};
+pub use ptq::{
+    Clipping, PtqConfig, WeightRounding, WeightScales, quantize, round_layer, round_matrix, round_weights,
+};
 pub use quantized::{
     ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,
     QuantizedWeights, WeightFormat,

@@ -1,6 +1,9 @@
 //! `bitmill accuracy`: what weights in many formats cost, in one table.
 
+mod suite;
+
 use std::error::Error;
+use std::path::PathBuf;
 
 use bitmill_explore::{TABLE, Weights};
 use bitmill_model::ModelError;
@@ -19,6 +22,7 @@ Examples:
   bitmill accuracy --formats int8,int4,bitmod_fp4_g64,int3_asymmetric_g64
   bitmill accuracy --model net.onnx --calibration inputs.npy --test x.npy --labels y.npy
   bitmill accuracy --llama stories260K.bin --tokenizer tok512.bin --text stories.txt
+  bitmill accuracy --suite examples/accuracy.yaml --data ../shared/data/models      many networks, weights alone
 
 Formats are those of `bitmill formats`, and intN_asymmetric_gM: a scale and a zero point for each M weights.";
 
@@ -29,10 +33,26 @@ pub struct AccuracyArgs {
     /// Formats of weights [default: fifteen from int8 to ternary]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     formats: Vec<String>,
+    /// Networks with their data, YAML: weights alone are rounded, and two rows of integers stand below
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "llama"])]
+    suite: Option<PathBuf>,
+    /// The folder that the suite's files lie in [default: that of the suite]
+    #[arg(long, value_name = "DIR", requires = "suite")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     language: LanguageArgs,
+}
+
+impl Language {
+    /// What `model` makes of the texts, with real or int8 activations.
+    ///
+    /// # Errors
+    /// A text that is too long for it.
+    fn perplexity(&self, model: &Llama, has_int8_activations: bool) -> Result<String, ModelError> {
+        Ok(format!("{:.3}", model.perplexity(&self.texts, has_int8_activations)?))
+    }
 }
 
 /// Runs `bitmill accuracy`.
@@ -43,6 +63,9 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
     let default = || TABLE.iter().map(|name| (*name).to_owned()).collect();
     let names: Vec<String> = if args.formats.is_empty() { default() } else { args.formats.clone() };
     let formats = names.iter().map(|name| name.parse::<Weights>()).collect::<Result<Vec<_>, _>>()?;
+    if let Some(path) = &args.suite {
+        return suite::run(path, args.data.as_deref(), &formats);
+    }
     let model = Model::load(&args.model)?;
     model.check_calibration()?;
     let float =
@@ -56,15 +79,12 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(&headings);
     let mut reasons = Vec::new();
     let bar = progress::bar("accuracy", formats.len() as u64);
-    let perplexities = |model: &Llama, texts: &[Vec<usize>]| -> Result<[String; 2], ModelError> {
-        Ok([
-            format!("{:.3}", model.perplexity(texts, false)?),
-            format!("{:.3}", model.perplexity(texts, true)?),
-        ])
+    let perplexities = |language: &Language, model: &Llama| -> Result<[String; 2], ModelError> {
+        Ok([language.perplexity(model, false)?, language.perplexity(model, true)?])
     };
     let mut row = vec!["float".to_owned(), format!("{float:.2}")];
-    if let Some(Language { model, texts }) = &language {
-        row.extend(perplexities(model, texts)?);
+    if let Some(language) = &language {
+        row.extend(perplexities(language, &language.model)?);
     }
     table.row(row);
     for format in &formats {
@@ -74,8 +94,8 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
         });
         let mut row =
             vec![format.to_string(), percent.map_or("-".to_owned(), |percent| format!("{percent:.2}"))];
-        if let Some(Language { model, texts }) = &language {
-            row.extend(perplexities(&format.round(model)?, texts)?);
+        if let Some(language) = &language {
+            row.extend(perplexities(language, &format.round(&language.model)?)?);
         }
         table.row(row);
         bar.inc(1);

@@ -189,6 +189,28 @@ pub fn round_layer(
     Ok(changed)
 }
 
+/// `network` in real numbers with its weights worth what they are once rounded to the nearest in `format`, as
+/// [`quantize`] rounds them: depthwise layers have int8. Activations and biases stay real.
+///
+/// # Errors
+/// A setting out of range, or a format that real weights cannot be rounded to.
+pub fn round_weights(
+    network: &FloatNetwork,
+    format: &WeightFormat,
+    clipping: Clipping,
+) -> Result<FloatNetwork, ModelError> {
+    let activations = ActivationFormat::signed(8).map_err(ModelError::Input)?;
+    let config = PtqConfig { weight_clipping: clipping, ..PtqConfig::new(format.clone(), activations) };
+    check(network, &config)?;
+    let mut rounded = network.clone();
+    for (index, (layer, real)) in network.pairs().enumerate() {
+        let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
+        let Some(own) = quantized_weights(layer, real, channels, &config)? else { continue };
+        rounded.layer_mut(index).weights = worth(&layer.operation, &own);
+    }
+    Ok(rounded)
+}
+
 /// Checks what can be told before any work.
 fn check(network: &FloatNetwork, config: &PtqConfig) -> Result<(), ModelError> {
     for clipping in [config.weight_clipping, config.activation_clipping] {
