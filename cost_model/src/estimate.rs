@@ -15,7 +15,7 @@ use bitmill_hdl::{Design, Module};
 
 use crate::analysis::Analysis;
 use crate::cost::{Component, Cost, DesignCost, LongestPath};
-use crate::gates::Circuits;
+use crate::gates::{Circuits, Gates};
 use crate::technology::Technology;
 pub(crate) use timing::ModuleTiming;
 
@@ -36,8 +36,20 @@ struct Priced {
 /// longest path is found through instances. In calibrated technologies a component without registers may cost more by itself
 /// than where it stands, since synthesis joins it with what is around it.
 pub fn estimate(design: &Design, technology: &Technology) -> DesignCost {
+    let gates = technology.calibration.as_ref().map(|_| ModuleGates::of(design));
+    in_technology(design, technology, gates.as_ref())
+}
+
+/// The same in several technologies: gates are those of all, and taken apart once.
+pub fn estimate_in_all(design: &Design, technologies: &[Technology]) -> Vec<DesignCost> {
+    let are_needed = technologies.iter().any(|technology| technology.calibration.is_some());
+    let gates = are_needed.then(|| ModuleGates::of(design));
+    technologies.iter().map(|technology| in_technology(design, technology, gates.as_ref())).collect()
+}
+
+fn in_technology(design: &Design, technology: &Technology, gates: Option<&ModuleGates>) -> DesignCost {
     let mut priced = BTreeMap::new();
-    let cells = Cells::of(design, technology);
+    let cells = gates.and_then(|gates| Cells::of(gates, technology));
     for module in &design.modules {
         let mut cost = price(module, technology, &priced);
         if let Some(cells) = &cells {
@@ -58,6 +70,20 @@ pub fn estimate(design: &Design, technology: &Technology) -> DesignCost {
     }
 }
 
+/// The gates of a design.
+struct ModuleGates<'d> {
+    circuits: Circuits<'d>,
+    /// Of each module, all that is below included.
+    counts: HashMap<&'d str, Gates>,
+}
+
+impl<'d> ModuleGates<'d> {
+    fn of(design: &'d Design) -> ModuleGates<'d> {
+        let circuits = Circuits::of(design);
+        ModuleGates { counts: circuits.count_modules(), circuits }
+    }
+}
+
 /// What fitted coefficients make of the cells of each module, all that is below included.
 struct Cells<'d> {
     costs: HashMap<&'d str, Cost>,
@@ -66,15 +92,13 @@ struct Cells<'d> {
 
 impl<'d> Cells<'d> {
     /// `None` where the technology is not calibrated.
-    fn of(design: &'d Design, technology: &Technology) -> Option<Cells<'d>> {
+    fn of(gates: &ModuleGates<'d>, technology: &Technology) -> Option<Cells<'d>> {
         let calibration = technology.calibration.as_ref()?;
-        let circuits = Circuits::of(design);
-        let gates = circuits.count_modules();
         let access_ns =
             |module: &Module, number: usize| memory::price(technology, &module.memories[number]).access_ns;
         Some(Cells {
-            costs: gates.into_iter().map(|(name, gates)| (name, calibration.cells(&gates))).collect(),
-            timings: circuits.timings(&calibration.step_ns(), access_ns),
+            costs: gates.counts.iter().map(|(&name, gates)| (name, calibration.cells(gates))).collect(),
+            timings: gates.circuits.timings(&calibration.step_ns(), access_ns),
         })
     }
 

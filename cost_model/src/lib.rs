@@ -22,6 +22,6 @@ pub use calibration::{Calibration, ErrorStatistics, Fit, Sample, statistics};
 pub use cost::{Component, Cost, DesignCost, LongestPath};
 pub use energy::{ComponentEnergy, EnergyBreakdown, energy};
 pub use error::CostError;
-pub use estimate::estimate;
+pub use estimate::{estimate, estimate_in_all};
 pub use gates::{Circuits, Counts, Gates, KINDS as GATE_KINDS};
 pub use technology::{Check, Figures, Source, Technology};

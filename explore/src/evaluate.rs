@@ -11,7 +11,7 @@ use std::hash::Hash;
 use std::sync::OnceLock;
 
 use bitmill_accelerator::{Accelerator, Configuration};
-use bitmill_cost_model::{DesignCost, Technology, energy, estimate};
+use bitmill_cost_model::{DesignCost, Technology, energy, estimate_in_all};
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Effort, Program, Report, time};
@@ -171,7 +171,8 @@ impl Circuit {
             let configuration = of_circuit(accelerator.configuration());
             let accelerator = Accelerator::new(configuration).map_err(|e| e.to_string())?;
             let design = accelerator.module().and_then(|top| Design::new(&top)).map_err(|e| e.to_string())?;
-            Ok(technologies.iter().map(|t| (t.name.clone(), estimate(&design, t))).collect())
+            let costs = estimate_in_all(&design, technologies);
+            Ok(costs.into_iter().map(|cost| (cost.technology.clone(), cost)).collect())
         });
         costs.as_ref().map_err(Clone::clone)
     }

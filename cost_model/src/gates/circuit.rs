@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Gate, Gates, KINDS, Literal, Origin, TRUE, activity};
+use super::{FLIP_FLOP, Gate, Gates, Literal, Origin, TRUE, activity};
 
 /// Gates, each behind what it reads.
 pub(crate) struct Circuit {
@@ -73,22 +73,20 @@ impl Circuit {
         found
     }
 
-    /// The kind of a gate, as a place among [`KINDS`]; `None` for inputs.
+    /// The kind of a gate, as a place among [`super::KINDS`]; `None` for inputs.
     pub(super) fn kind(&self, node: usize) -> Option<usize> {
-        let (gate, origin) = self.gates[node];
-        let name = match (gate, origin) {
+        Some(match self.gates[node] {
             (Gate::Leaf, _) => return None,
-            (Gate::Register(..), _) => "flip_flop",
-            (Gate::And(..), Origin::Logic | Origin::Table) => "and",
-            (Gate::And(..), Origin::Carry) => "carry_and",
-            (Gate::And(..), Origin::Tree) => "tree_and",
-            (Gate::And(..), Origin::Product) => "product_and",
-            (Gate::Xor(..), Origin::Tree) => "tree_xor",
-            (Gate::Xor(..), _) => "xor",
-            (Gate::Mux(..), Origin::Table) => "table_mux",
-            (Gate::Mux(..), _) => "mux",
-        };
-        KINDS.iter().position(|kind| *kind == name)
+            (Gate::And(..), Origin::Logic | Origin::Table) => 0,
+            (Gate::And(..), Origin::Carry) => 1,
+            (Gate::And(..), Origin::Tree) => 2,
+            (Gate::And(..), Origin::Product) => 3,
+            (Gate::Xor(..), Origin::Tree) => 5,
+            (Gate::Xor(..), _) => 4,
+            (Gate::Mux(..), Origin::Table) => 7,
+            (Gate::Mux(..), _) => 6,
+            (Gate::Register(..), _) => FLIP_FLOP,
+        })
     }
 
     /// How many gates, registers and ends read each gate; none read constants.
@@ -106,7 +104,7 @@ impl Circuit {
     }
 }
 
-/// Places among [`KINDS`] of what is no gate of the graph.
+/// Places among [`super::KINDS`] of what is no gate of the graph.
 const ENABLE: usize = 9;
 const BUFFER: usize = 10;
 

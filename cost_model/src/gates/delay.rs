@@ -54,24 +54,36 @@ const NEVER: f64 = f64::NEG_INFINITY;
 /// A circuit with what its gates take.
 struct Timed<'c> {
     circuit: &'c Circuit,
-    /// Steps of each gate, what it drives included.
-    steps: Vec<Vec<(usize, f64)>>,
-    /// The same in ns.
+    /// How many read each gate.
+    readers: Vec<u32>,
+    /// What each gate takes in ns, what it drives included.
     gate_ns: Vec<f64>,
     step_ns: &'c Steps,
 }
 
 impl<'c> Timed<'c> {
     fn new(circuit: &'c Circuit, step_ns: &'c Steps) -> Timed<'c> {
-        let readers = circuit.readers();
-        let steps: Vec<Vec<(usize, f64)>> = (0..circuit.gates.len())
-            .map(
-                |node| if circuit.is_needed[node] { steps(circuit, node, readers[node]) } else { Vec::new() },
-            )
+        let mut timed = Timed { circuit, readers: circuit.readers(), gate_ns: Vec::new(), step_ns };
+        let ns = |node| timed.steps(node).map(|(step, count)| step_ns[step] * count).sum();
+        timed.gate_ns = (0..circuit.gates.len())
+            .map(|node| if circuit.is_needed[node] { ns(node) } else { 0.0 })
             .collect();
-        let ns = |steps: &Vec<(usize, f64)>| steps.iter().map(|(step, count)| step_ns[*step] * count).sum();
-        let gate_ns = steps.iter().map(ns).collect();
-        Timed { circuit, steps, gate_ns, step_ns }
+        timed
+    }
+
+    /// The steps that a gate is on a path through it.
+    fn steps(&self, node: usize) -> impl Iterator<Item = (usize, f64)> {
+        let readers = self.readers[node];
+        let kind = self
+            .circuit
+            .kind(node)
+            .map(|kind| (if kind == super::FLIP_FLOP { CLOCK_TO_OUTPUT } else { kind }, 1.0));
+        let fan_out = f64::from(readers.clamp(1, MOST_READERS)).log2();
+        let levels = std::iter::successors(Some(readers), |n| Some(n.div_ceil(MOST_READERS)));
+        let levels = levels.take_while(|n| *n > MOST_READERS).count() as f64;
+        let carried = self.circuit.carried_bits.get(&((node as Literal) << 1)).copied().unwrap_or_default();
+        let carried = f64::from(carried.saturating_sub(TREE_BITS));
+        kind.into_iter().chain([(FAN_OUT, fan_out), (BUFFER, levels), (CARRY, carried)])
     }
 
     /// When each gate is stable, if paths start at inputs as `start` says, and at `registers`; [`NEVER`] where none leads.
@@ -104,27 +116,6 @@ impl<'c> Timed<'c> {
 /// The steps at the end of a path at a register.
 fn end_steps(step: &Step) -> impl Iterator<Item = (usize, f64)> {
     [(SETUP, 1.0), (ENABLE, f64::from(u8::from(step.enable.is_some())))].into_iter()
-}
-
-/// The steps that a gate is on a path through it.
-fn steps(circuit: &Circuit, node: usize, readers: u32) -> Vec<(usize, f64)> {
-    let mut steps = Vec::new();
-    if let Some(kind) = circuit.kind(node) {
-        steps.push((if kind == super::FLIP_FLOP { CLOCK_TO_OUTPUT } else { kind }, 1.0));
-    }
-    if readers > 1 {
-        steps.push((FAN_OUT, f64::from(readers.min(MOST_READERS)).log2()));
-    }
-    let levels = std::iter::successors(Some(readers), |n| Some(n.div_ceil(MOST_READERS)));
-    let levels = levels.take_while(|n| *n > MOST_READERS).count();
-    if levels > 0 {
-        steps.push((BUFFER, levels as f64));
-    }
-    let carried = circuit.carried_bits.get(&((node as Literal) << 1)).copied().unwrap_or_default();
-    if carried > TREE_BITS {
-        steps.push((CARRY, f64::from(carried - TREE_BITS)));
-    }
-    steps
 }
 
 impl<'d> Circuits<'d> {
@@ -173,7 +164,7 @@ fn longest(timed: &Timed) -> (f64, Steps) {
     }
     let mut node = (literal >> 1) as usize;
     loop {
-        timed.steps[node].iter().for_each(|(step, count)| found[*step] += count);
+        timed.steps(node).for_each(|(step, count)| found[step] += count);
         let operands = timed.circuit.gates[node].0.operands().map(|operand| (operand >> 1) as usize);
         match operands.max_by(|a, b| late[*a].total_cmp(&late[*b])) {
             Some(before) => node = before,
