@@ -83,8 +83,10 @@ pub const KINDS: [&str; 11] = [
     "buffer",
 ];
 
-/// The place of flip-flops among [`KINDS`].
+/// Places among [`KINDS`].
 pub(crate) const FLIP_FLOP: usize = 8;
+pub(crate) const ENABLE: usize = 9;
+pub(crate) const BUFFER: usize = 10;
 
 /// About what each kind takes of area in any library, in its smallest NAND2: where measurements say little of a kind,
 /// this stands.

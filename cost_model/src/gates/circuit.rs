@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{FLIP_FLOP, Gate, Gates, Literal, Origin, TRUE, activity};
+use super::{BUFFER, ENABLE, FLIP_FLOP, Gate, Gates, Literal, Origin, TRUE, activity};
 
 /// Gates, each behind what it reads.
 pub(crate) struct Circuit {
@@ -103,10 +103,6 @@ impl Circuit {
         readers
     }
 }
-
-/// Places among [`super::KINDS`] of what is no gate of the graph.
-const ENABLE: usize = 9;
-const BUFFER: usize = 10;
 
 /// Buffers of a tree in front of so many readers.
 fn buffers(mut readers: u32) -> f64 {

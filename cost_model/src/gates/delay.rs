@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use bitmill_hdl::Module;
 
 use super::circuit::{Circuit, End, MOST_READERS, Start, Step};
-use super::{Circuits, Gate, Literal, TRUE};
+use super::{BUFFER, Circuits, ENABLE, Gate, Literal, TRUE};
 use crate::estimate::ModuleTiming;
 
 /// What a path is made of: gates as in [`super::KINDS`], of which the ninth and tenth are the clock to the output of a flip-flop
@@ -38,9 +38,6 @@ pub(crate) const TYPICAL_STEPS: Steps =
 /// A number for each of [`STEPS`].
 pub type Steps = [f64; STEPS.len()];
 
-const CLOCK_TO_OUTPUT: usize = 8;
-const ENABLE: usize = 9;
-const BUFFER: usize = 10;
 const FAN_OUT: usize = 11;
 const CARRY: usize = 12;
 const SETUP: usize = 13;
@@ -74,10 +71,7 @@ impl<'c> Timed<'c> {
     /// The steps that a gate is on a path through it.
     fn steps(&self, node: usize) -> impl Iterator<Item = (usize, f64)> {
         let readers = self.readers[node];
-        let kind = self
-            .circuit
-            .kind(node)
-            .map(|kind| (if kind == super::FLIP_FLOP { CLOCK_TO_OUTPUT } else { kind }, 1.0));
+        let kind = self.circuit.kind(node).map(|kind| (kind, 1.0));
         let fan_out = f64::from(readers.clamp(1, MOST_READERS)).log2();
         let levels = std::iter::successors(Some(readers), |n| Some(n.div_ceil(MOST_READERS)));
         let levels = levels.take_while(|n| *n > MOST_READERS).count() as f64;
