@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::table::short;
 
-/// Energies of a run; memory outside the accelerator is not in them. Uncalibrated.
+/// Energies of a run; memory outside the accelerator is not in them.
 pub struct Energies {
     technology: String,
     /// What is known of their error.
