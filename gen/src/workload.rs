@@ -86,6 +86,9 @@ pub enum LoadError {
     /// A float network without calibration inputs.
     #[error("{0} is a float network: give --calibration FILE.npy with some of its inputs to quantize it")]
     NoCalibration(String),
+    /// A quantized network where a float one is needed.
+    #[error("{0} is quantized already; give the float network that it was made of")]
+    Quantized(String),
     /// A quantized network in formats that the accelerator does not have.
     #[error(
         "{name} is quantized to {formats}, and the accelerator's precision has not all of them; add them there, or give \
@@ -205,6 +208,14 @@ impl Model {
     /// Whether the file holds integers of its own.
     pub fn is_quantized(&self) -> bool {
         self.given.is_some()
+    }
+
+    /// Whether it is a float network, which alone can be quantized by a recipe.
+    ///
+    /// # Errors
+    /// [`LoadError::Quantized`] if the file holds integers.
+    pub fn must_be_float(&self) -> Result<(), LoadError> {
+        if self.is_quantized() { Err(LoadError::Quantized(self.name.clone())) } else { Ok(()) }
     }
 
     /// Whether there are inputs to quantize with.

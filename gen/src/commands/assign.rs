@@ -161,13 +161,7 @@ impl AssignArgs {
             test: self.labels.as_ref().and(self.test.clone()),
             labels: self.labels.clone(),
         })?;
-        if model.is_quantized() {
-            return Err(format!(
-                "{} is quantized already; give the float network that it was made of",
-                model.name
-            )
-            .into());
-        }
+        model.must_be_float()?;
         if model.workload.calibration.is_empty() {
             return Err(
                 "sensitivities are measured on calibration inputs: give --data FILE.npy with at least one"

@@ -57,13 +57,7 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Box<dyn Error>> {
         test: args.test.clone(),
         labels: args.labels.clone(),
     })?;
-    if model.is_quantized() {
-        return Err(format!(
-            "{} is quantized already; give the float network that it was made of",
-            model.name
-        )
-        .into());
-    }
+    model.must_be_float()?;
     if model.workload.calibration.is_empty() {
         return Err("quantization needs calibration inputs: give --data FILE.npy with at least one".into());
     }
