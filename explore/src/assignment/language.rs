@@ -44,10 +44,10 @@ impl Subject for LanguageSubject<'_> {
         self.matrices.iter().map(|matrix| (matrix.name.clone(), matrix.outputs * matrix.inputs)).collect()
     }
 
-    fn sensitivity(&self, layer: usize, format: &WeightFormat) -> Result<f64, ExploreError> {
-        let rounded = self.model.rounded(|number, real, sizes| match number == layer {
-            true => round_matrix(real, sizes, format, Clipping::Mse),
-            false => Ok(real.to_vec()),
+    fn loss(&self, formats: &[Option<&WeightFormat>]) -> Result<f64, ExploreError> {
+        let rounded = self.model.rounded(|number, real, sizes| match formats[number] {
+            Some(format) => round_matrix(real, sizes, format, Clipping::Mse),
+            None => Ok(real.to_vec()),
         })?;
         Ok(rounded.divergence(&self.truths[0], self.texts[0])?)
     }

@@ -96,15 +96,24 @@ impl Subject for NetworkSubject<'_> {
         self.layers.iter().map(entry).collect()
     }
 
-    fn sensitivity(&self, layer: usize, format: &WeightFormat) -> Result<f64, ExploreError> {
-        let index = self.layers[layer];
-        let rounded = round_layer(&self.workload.network, index, format, Clipping::Mse)?;
-        let pairs = self.tensors.iter().map(|tensors| {
+    fn loss(&self, formats: &[Option<&WeightFormat>]) -> Result<f64, ExploreError> {
+        let chosen: Vec<(usize, &WeightFormat)> = self
+            .layers
+            .iter()
+            .zip(formats)
+            .filter_map(|(&index, format)| Some((index, (*format)?)))
+            .collect();
+        let Some(&(first, _)) = chosen.first() else { return Ok(0.0) };
+        let mut rounded = self.workload.network.clone();
+        for (index, format) in chosen {
+            rounded = round_layer(&rounded, index, format, Clipping::Mse)?;
+        }
+        let noise = |tensors: &Vec<Vec<f32>>| {
             let expected = tensors.last().map(Vec::as_slice).unwrap_or_default();
-            let found = rounded.resume(index, tensors).into_iter().map(f64::from);
-            powers(expected, found)
-        });
-        Ok(noise_to_signal(pairs))
+            powers(expected, rounded.resume(first, tensors).into_iter().map(f64::from))
+        };
+        let all: Vec<[f64; 2]> = self.tensors.par_iter().map(noise).collect();
+        Ok(noise_to_signal(all.into_iter()))
     }
 
     fn cost(&self, resource: Resource, formats: &[&WeightFormat]) -> Result<Cost, ExploreError> {

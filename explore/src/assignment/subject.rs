@@ -11,11 +11,11 @@ pub trait Subject: Sync {
     /// Names of the layers that choose, with their numbers of weights.
     fn layers(&self) -> Vec<(String, usize)>;
 
-    /// What is lost with the weights of one layer in `format` and all others in real numbers: 0 for nothing.
+    /// What is lost with the weights of each layer in its format, in real numbers where it has none: 0 for nothing.
     ///
     /// # Errors
     /// A format that the weights cannot be rounded to.
-    fn sensitivity(&self, layer: usize, format: &WeightFormat) -> Result<f64, ExploreError>;
+    fn loss(&self, formats: &[Option<&WeightFormat>]) -> Result<f64, ExploreError>;
 
     /// What every layer costs, with the weights of each in its format.
     ///
@@ -101,7 +101,9 @@ impl<'a> Study<'a> {
             .flat_map(|layer| self.formats.iter().map(move |format| (layer, format)))
             .collect();
         let sensitivity = |(layer, format): (usize, &WeightFormat)| {
-            let found = self.subject.sensitivity(layer, format);
+            let mut alone = vec![None; self.subject.layers().len()];
+            alone[layer] = Some(format);
+            let found = self.subject.loss(&alone);
             progress();
             found
         };
@@ -110,20 +112,24 @@ impl<'a> Study<'a> {
         Ok(())
     }
 
-    /// The best choice of formats, by position, that costs no more than `budget` as a whole, and what it costs: what
-    /// `method` finds, or a uniform precision where that is less sensitive.
+    /// The best choice of formats, by position, that costs no more than `budget` as a whole, and what it costs: what `method`
+    /// finds, or the best uniform precision within the budget where that loses less with all layers rounded together.
     ///
     /// # Errors
     /// A budget that no choice keeps.
     pub fn choose(&self, budget: f64, method: Method) -> Result<(Vec<usize>, Cost), ExploreError> {
         let uniform = (0..self.formats.len()).filter(|&format| self.uniform[format].total() <= budget);
         let uniform =
-            uniform.map(|format| (vec![format; self.subject.layers().len()], self.uniform[format].clone()));
-        let sensitivity = |(choice, _): &(Vec<usize>, Cost)| self.sensitivity(choice);
-        let uniform = uniform.min_by(|a, b| sensitivity(a).total_cmp(&sensitivity(b)));
+            uniform.map(|format| (vec![format; self.subject.layers().len()], &self.uniform[format]));
+        let uniform = uniform.min_by(|(a, _), (b, _)| self.sensitivity(a).total_cmp(&self.sensitivity(b)));
+        let loss = |choice: &[usize]| {
+            self.subject.loss(&self.formats_of(choice).into_iter().map(Some).collect::<Vec<_>>())
+        };
         match (self.mixed(budget, method), uniform) {
-            (Ok(mixed), Some(uniform)) if sensitivity(&uniform) < sensitivity(&mixed) => Ok(uniform),
-            (Err(_), Some(uniform)) => Ok(uniform),
+            (Ok((mixed, _)), Some((uniform, cost))) if loss(&uniform)? < loss(&mixed)? => {
+                Ok((uniform, cost.clone()))
+            }
+            (Err(_), Some((uniform, cost))) => Ok((uniform, cost.clone())),
             (mixed, _) => mixed,
         }
     }
