@@ -28,6 +28,14 @@ pub enum ExploreError {
         /// Why it was refused.
         reason: String,
     },
+    /// A point that was evaluated is refused by what it is run with now.
+    #[error("{name}: {reason}")]
+    Point {
+        /// The point.
+        name: String,
+        /// Why it is refused.
+        reason: String,
+    },
     /// A technology that there is none of.
     #[error(transparent)]
     Technology(#[from] CostError),

@@ -35,8 +35,8 @@ pub struct Thoroughness {
 pub struct Evaluator<'a> {
     space: &'a Space,
     workload: &'a Workload,
-    thoroughness: Thoroughness,
-    technologies: Vec<Technology>,
+    pub(crate) thoroughness: Thoroughness,
+    pub(crate) technologies: Vec<Technology>,
     networks: HashMap<Arithmetic, Network>,
     circuits: HashMap<Configuration, Circuit>,
 }
@@ -48,7 +48,7 @@ struct Network {
 }
 
 /// Points, by position, that have a part in common, and what that part depends on.
-type Group = (Configuration, Vec<(usize, Candidate)>);
+pub(crate) type Group = (Configuration, Vec<(usize, Candidate)>);
 
 impl<'a> Evaluator<'a> {
     /// An evaluator of points of `space` with `workload`.
@@ -78,16 +78,37 @@ impl<'a> Evaluator<'a> {
     ) -> Result<(), E> {
         let points = self.space.points();
         let candidates = positions.iter().map(|&position| (position, points.at(position)));
-        let circuits: Vec<Group> = groups(candidates, |candidate| of_circuit(&candidate.configuration));
-        self.quantize(&circuits)?;
-        for (circuit, _) in &circuits {
-            self.circuits.entry(circuit.clone()).or_default();
-        }
+        let circuits = self.by_circuit(candidates)?;
         circuits.into_par_iter().try_for_each(|(circuit, points)| {
             let circuit = &self.circuits[&circuit];
             let runs: Vec<Group> = groups(points.into_iter(), |candidate| of_run(&candidate.configuration));
             runs.into_par_iter().try_for_each(|(_, points)| self.points_of_run(points, circuit, found))
         })
+    }
+
+    /// Puts points into groups that have a circuit in common, and sees to it that the circuits and the network's
+    /// integers for them are known.
+    pub(crate) fn by_circuit(
+        &mut self,
+        candidates: impl Iterator<Item = (usize, Candidate)>,
+    ) -> Result<Vec<Group>, ExploreError> {
+        let circuits: Vec<Group> = groups(candidates, |candidate| of_circuit(&candidate.configuration));
+        self.quantize(&circuits)?;
+        for (circuit, _) in &circuits {
+            self.circuits.entry(circuit.clone()).or_default();
+        }
+        Ok(circuits)
+    }
+
+    /// The network's integers for an accelerator of a group, and what the group's circuit costs in a technology.
+    pub(crate) fn known_of(
+        &self,
+        accelerator: &Accelerator,
+        circuit: &Configuration,
+        technology: &str,
+    ) -> Result<(&QuantizedNetwork, &DesignCost), String> {
+        let costs = self.circuits[circuit].costs(accelerator, &self.technologies)?;
+        Ok((&self.networks[&Arithmetic::of(accelerator)].quantized, &costs[technology]))
     }
 
     /// Quantizes the network to what is not known yet of the arithmetic of these points, and measures its

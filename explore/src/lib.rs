@@ -6,6 +6,7 @@
 
 mod accuracy;
 pub mod assignment;
+mod detail;
 mod error;
 mod evaluate;
 mod objective;
@@ -18,6 +19,7 @@ mod table;
 mod workload;
 
 pub use accuracy::{TABLE, Weights};
+pub use detail::Detail;
 pub use error::ExploreError;
 pub use evaluate::{Evaluator, Thoroughness};
 pub use objective::Objective;
@@ -26,5 +28,5 @@ pub use recipe::{LayerRecipe, Recipe};
 pub use search::{Costs, Evaluate, Search};
 pub use space::{Candidate, Datapath, Points, Space, Vary};
 pub use sweep::{Outcome, Point, Refusal, Sweep, objectives, summarize, sweep};
-pub use table::{COLUMNS, Column, csv};
+pub use table::{COLUMNS, Column, Entry, csv};
 pub use workload::{Arithmetic, Workload};

@@ -47,6 +47,14 @@ impl Space {
         Ok(space)
     }
 
+    /// The space as [`Space::from_yaml`] reads it, all defaults spelled out.
+    ///
+    /// # Errors
+    /// Only on our own bugs.
+    pub fn to_yaml(&self) -> Result<String, ExploreError> {
+        serde_saphyr::to_string(self).map_err(|e| ExploreError::Yaml(e.to_string()))
+    }
+
     /// Every combination.
     pub fn points(&self) -> Points<'_> {
         Points { space: self, axes: self.vary.axes() }
@@ -122,6 +130,7 @@ mod tests {
         assert_eq!(names, ["s_4x8_f50", "s_4x8_f100", "s_8x8_f50", "s_8x8_f100"]);
         assert_eq!((points[1].configuration.array.rows, points[1].configuration.clock_mhz), (4, 100));
         assert_eq!((space.points().count(), space.points().shape()), (4, vec![2, 2]));
+        assert_eq!(Space::from_yaml(&space.to_yaml().unwrap()).unwrap(), space);
     }
 
     #[test]

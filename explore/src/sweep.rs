@@ -72,6 +72,15 @@ impl Sweep {
         values(&self.points, &self.objectives)
     }
 
+    /// Positions of the front's points, the knee first: the nearer to the best values of all objectives, the earlier.
+    pub fn front_from_knee(&self) -> Vec<usize> {
+        let (values, goals) = (self.values(), goals(&self.objectives));
+        let scale = Scale::of(values.iter(), &goals);
+        let mut front = self.front.clone();
+        front.sort_by(|&a, &b| scale.distance(&values[a]).total_cmp(&scale.distance(&values[b])));
+        front
+    }
+
     /// What the figures of the points are worth, in whole sentences.
     ///
     /// # Errors
@@ -80,6 +89,10 @@ impl Sweep {
         let limits = |name: &String| Ok(format!("Costs in {name}: {}.", Technology::named(name)?.limits()));
         Ok(self.technologies.iter().map(limits).collect::<Result<Vec<_>, CostError>>()?.join(" "))
     }
+}
+
+fn goals(objectives: &[Objective]) -> Vec<Goal> {
+    objectives.iter().map(|objective| objective.goal()).collect()
 }
 
 fn values(points: &[Point], objectives: &[Objective]) -> Vec<Vec<f64>> {
@@ -139,7 +152,7 @@ pub fn summarize(
         let (name, reason) = first.unwrap_or_else(|| ("none".to_owned(), "there are no points".to_owned()));
         return Err(ExploreError::NoLegalPoint { name, reason });
     }
-    let goals: Vec<Goal> = objectives.iter().map(|o| o.goal()).collect();
+    let goals = goals(&objectives);
     let values = values(&points, &objectives);
     let front = front(&values, &goals)?;
     let scale = Scale::of(values.iter(), &goals);

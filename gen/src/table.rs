@@ -18,6 +18,16 @@ impl Table {
         self.rows.push(entries.into_iter().collect());
     }
 
+    /// The headings.
+    pub fn headings(&self) -> &[String] {
+        &self.headings
+    }
+
+    /// The rows, an entry for each heading.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// The text: a line for the headings, a rule, a line a row. Columns whose entries are all numbers (or a
     /// dash) stand to the right.
     pub fn text(&self) -> String {
@@ -69,11 +79,13 @@ pub fn grouped(number: u64) -> String {
 /// A number to about four digits: 12,345, 123.4, 1.234, 0.001234.
 pub fn short(number: f64) -> String {
     let magnitude = number.abs();
+    if magnitude == 0.0 {
+        return "0".to_owned();
+    }
     if magnitude >= 1000.0 && number >= 0.0 {
         return grouped(number.round() as u64);
     }
     let decimals = match magnitude {
-        0.0 => 0,
         m if m >= 100.0 => 1,
         m if m >= 10.0 => 2,
         m if m >= 1.0 => 3,
@@ -98,6 +110,7 @@ mod tests {
     fn numbers_are_short() {
         let cases = [
             (0.0, "0"),
+            (-0.0, "0"),
             (0.001234, "0.001234"),
             (1.0, "1.000"),
             (12.345, "12.35"),

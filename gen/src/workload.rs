@@ -29,6 +29,18 @@ pub struct ModelArgs {
 }
 
 impl ModelArgs {
+    /// The arguments that name the same files, wherever they lie, each with a blank before it.
+    pub fn words(&self) -> String {
+        let files = [
+            ("--model", &self.model),
+            ("--calibration", &self.calibration),
+            ("--test", &self.test),
+            ("--labels", &self.labels),
+        ];
+        let given = files.iter().filter_map(|(option, path)| Some((option, path.as_ref()?.file_name()?)));
+        given.map(|(option, name)| format!(" {option} {}", name.to_string_lossy())).collect()
+    }
+
     /// SHA-256 of the network's file and its data, in hexadecimal.
     ///
     /// # Errors

@@ -40,11 +40,14 @@ impl Scale {
         hypervolume(&points.map(|point| self.costs(point)).collect::<Vec<_>>())
     }
 
-    /// Position of the knee: the point that is nearest to the best values of all objectives together, by the straight
-    /// distance of its costs; the first of equal ones, `None` without points.
+    /// How far a point is from the best values of all objectives together: the straight distance of its costs, squared.
+    pub fn distance(&self, point: &[f64]) -> f64 {
+        self.costs(point).iter().map(|cost| cost * cost).sum()
+    }
+
+    /// Position of the knee: the point of the least [`Scale::distance`]; the first of equal ones, `None` without points.
     pub fn knee<'p>(&self, points: impl Iterator<Item = &'p Vec<f64>>) -> Option<usize> {
-        let distance = |point: &Vec<f64>| self.costs(point).iter().map(|cost| cost * cost).sum::<f64>();
-        let distances: Vec<f64> = points.map(distance).collect();
+        let distances: Vec<f64> = points.map(|point| self.distance(point)).collect();
         (0..distances.len()).min_by(|&a, &b| distances[a].total_cmp(&distances[b]))
     }
 

@@ -16,7 +16,7 @@ use crate::output::{print, write_file};
 use crate::source::SourceArgs;
 use crate::workload::{Model, ModelArgs};
 
-pub use page::page;
+pub use page::{by_component, page, tree};
 pub use priced::Priced;
 
 const EXAMPLES: &str = "\

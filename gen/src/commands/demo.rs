@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bitmill_accelerator::{Accelerator, Configuration};
 use bitmill_cost_model::{Technology, energy};
-use bitmill_explore::{Search, Space};
+use bitmill_explore::Space;
 use bitmill_hdl::Design;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Keep, simulate};
@@ -98,7 +98,11 @@ pub fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
         let (_, _, run) = simulate(&case.accelerator, &case.network)?;
         value["cycles"][case.name] = json!(run.cycles);
         if case.name == "int8" {
-            say(&format!("{}\n{}", report::layers(&run, None), report::totals(&case.accelerator, &run)))?;
+            say(&format!(
+                "{}\n{}",
+                report::layers(&run, None).text(),
+                report::totals(&case.accelerator, &run)
+            ))?;
         }
     }
 
@@ -111,9 +115,9 @@ pub fn run(args: &DemoArgs) -> Result<(), Box<dyn Error>> {
     say("\n6. explored: which array, at which precision?\n\n")?;
     let mut space = Space::from_yaml(SPACE)?;
     space.technology = technology.name.clone();
-    let found = explore::evaluate(&space, &model)?;
+    let (found, folder) = explore::evaluate(space, &ModelArgs::default())?;
     value["front"] = found.front.iter().map(|&index| json!(found.points[index].configuration.name)).collect();
-    files.add_all("pareto", explore::files(&found, &space, Search::Grid, &model.name)?);
+    files.add_all("pareto", folder);
     say(&explore::page(&found, false, None)?)?;
 
     files.add(

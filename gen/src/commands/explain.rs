@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
 use bitmill_model::{Layer, Operation, QuantizedNetwork};
-use bitmill_sim::{LayerReport, Stall, simulate_on};
+use bitmill_sim::{LayerReport, Report, Stall, simulate_on};
 use clap::Args;
 
 use crate::output::print;
@@ -42,8 +42,17 @@ pub fn run(args: &ExplainArgs) -> Result<(), Box<dyn Error>> {
     let network = model.quantized(&accelerator)?;
     let (.., report) = simulate_on(&accelerator, &network, &network.quantize_input(&model.example()))?;
     let index = layer_number(network.graph(), &args.layer)?;
-    let explained = Explained::new(&accelerator, &network, index, &report.layers[index]);
-    Ok(print(&explained.text(report.cycles))?)
+    Ok(print(&explanation(&accelerator, &network, &report, index))?)
+}
+
+/// Where the cycles of the layer at `index` went, and which limit binds.
+pub fn explanation(
+    accelerator: &Accelerator,
+    network: &QuantizedNetwork,
+    report: &Report,
+    index: usize,
+) -> String {
+    Explained::new(accelerator, network, index, &report.layers[index]).text(report.cycles)
 }
 
 /// Elements that the vector unit reads for one of a layer's output.

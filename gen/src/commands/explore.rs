@@ -2,7 +2,9 @@
 
 mod compare;
 mod evaluation;
+mod folder;
 mod journal;
+mod parquet;
 mod report;
 mod shard;
 
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use bitmill_cost_model::Technology;
 use bitmill_explore::{
-    COLUMNS, Objective, Outcome, Search, Space, Sweep, Thoroughness, csv, objectives, summarize, sweep,
+    COLUMNS, Evaluator, Objective, Outcome, Search, Space, Sweep, Thoroughness, objectives, summarize,
 };
 use bitmill_sim::Effort;
 use clap::{Args, Subcommand, ValueEnum};
@@ -20,9 +22,7 @@ use evaluation::{beside, evaluate_missing, resume};
 use journal::Header;
 use shard::Shard;
 
-use crate::output::{Files, MANIFEST, check_folder, print};
-use crate::plot;
-use crate::progress;
+use crate::output::{Files, check_folder, print};
 use crate::source::in_file;
 use crate::table::Table;
 use crate::workload::{Model, ModelArgs, read};
@@ -41,7 +41,7 @@ Examples:
 A space is a configuration under `base:` and, under `vary:`, lists of values for precision, pe (or datapath,
 both at once), array, pe_lanes, vector_rows, scratchpads, memory_width_bits, memory_outstanding_reads, memory_latency_cycles,
 memory_beat_interval_cycles, technology and clock_mhz; every combination is a point. The folder gets report.html, pareto.svg,
-points.csv and points.json.
+points.csv, points.json, points.parquet, the space, and the configuration of every point of the front.
 
 With -o, what becomes of each point is kept beside the folder as soon as it is known, and a sweep that was stopped
 goes on from there when it is started again.";
@@ -128,6 +128,8 @@ enum Command {
         shards: Vec<PathBuf>,
         #[command(flatten)]
         report: ReportArgs,
+        #[command(flatten)]
+        model: ModelArgs,
     },
     /// Sets the fronts of two sweeps side by side
     Compare(compare::CompareArgs),
@@ -139,7 +141,7 @@ enum Command {
 /// A space, a network or data that are not legal, or a space without a legal point.
 pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
     match &args.command {
-        Some(Command::Merge { shards, report }) => return merge(shards, report),
+        Some(Command::Merge { shards, report, model }) => return merge(shards, report, model),
         Some(Command::Compare(args)) => return compare::run(args),
         None => {}
     }
@@ -180,19 +182,20 @@ pub fn run(args: &ExploreArgs) -> Result<(), Box<dyn Error>> {
         shard: args.shard.unwrap_or(Shard::WHOLE),
         space,
     };
+    let mut evaluator = Evaluator::new(&header.space, &model.workload, thoroughness)?;
     let Some(folder) = &args.report.output else {
-        let outcomes = evaluate_missing(&header, &model, BTreeMap::new(), &|_, _| Ok(()))?;
-        return finish(&header, outcomes, &args.report);
+        let outcomes = evaluate_missing(&header, &mut evaluator, BTreeMap::new(), &|_, _| Ok(()))?;
+        return finish(&header, outcomes, &mut evaluator, &args.model, &args.report);
     };
     let kept = beside(folder, &header.shard.suffix());
-    let (journal, outcomes) = resume(&kept, &header, &model)?;
+    let (journal, outcomes) = resume(&kept, &header, &mut evaluator)?;
     if !header.shard.is_whole() {
         let (shard, count, kept) = (header.shard, outcomes.len(), kept.display());
         return Ok(print(&format!(
             "shard {shard}: {count} points in {kept}; `bitmill explore merge` joins all shards\n"
         ))?);
     }
-    finish(&header, outcomes, &args.report)?;
+    finish(&header, outcomes, &mut evaluator, &args.model, &args.report)?;
     Ok(journal.remove()?)
 }
 
@@ -225,8 +228,8 @@ impl ExploreArgs {
     }
 }
 
-/// Joins shards, whose points must be all that there are.
-fn merge(paths: &[PathBuf], report: &ReportArgs) -> Result<(), Box<dyn Error>> {
+/// Joins shards, whose points must be all that there are. The network is needed for the page of the front.
+fn merge(paths: &[PathBuf], report: &ReportArgs, args: &ModelArgs) -> Result<(), Box<dyn Error>> {
     let mut sweep: Option<(&PathBuf, Header)> = None;
     let mut all = BTreeMap::new();
     for path in paths {
@@ -258,18 +261,32 @@ fn merge(paths: &[PathBuf], report: &ReportArgs) -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    finish(&header, all, report)
+    if args.fingerprint()? != header.fingerprint {
+        return Err(format!(
+            "the shards are of the network {} and its data: give the same --model, --calibration, --test and --labels",
+            header.network
+        )
+        .into());
+    }
+    let mut model = Model::load(args)?;
+    // Accuracies are known.
+    let thoroughness = Thoroughness { timing_only: true, ..header.thoroughness };
+    model.calibrate_for_timing();
+    let mut evaluator = Evaluator::new(&header.space, &model.workload, thoroughness)?;
+    finish(&header, all, &mut evaluator, args, report)
 }
 
 /// Reports a sweep that is complete.
 fn finish(
     header: &Header,
     outcomes: BTreeMap<usize, Outcome>,
+    evaluator: &mut Evaluator<'_>,
+    model: &ModelArgs,
     arguments: &ReportArgs,
 ) -> Result<(), Box<dyn Error>> {
     let found = summarize(outcomes.into_values(), &header.space, header.objectives.clone())?;
     if let Some(folder) = &arguments.output {
-        files(&found, &header.space, header.search, &header.network)?.write(folder)?;
+        folder::files(&found, evaluator, header, &model.words())?.write(folder)?;
     }
     let text = if arguments.json {
         format!("{}\n", serde_json::to_string_pretty(&found)?)
@@ -284,37 +301,29 @@ fn finish(
     Ok(print(&text)?)
 }
 
-/// Evaluates the space thoroughly, with a progress bar.
+/// Evaluates the space thoroughly, with a progress bar; with the files of its folder.
 ///
 /// # Errors
 /// A float network without calibration inputs, or no legal point.
-pub fn evaluate(space: &Space, model: &Model) -> Result<Sweep, Box<dyn Error>> {
+pub fn evaluate(space: Space, args: &ModelArgs) -> Result<(Sweep, Files), Box<dyn Error>> {
+    let model = Model::load(args)?;
     model.check_calibration()?;
-    let bar = progress::bar("evaluating points", space.points().count() as u64);
-    let progress = |done, _| bar.set_position(done as u64);
-    let found = sweep(space, &model.workload, Thoroughness::default(), &progress);
-    bar.finish_and_clear();
-    Ok(found?)
-}
-
-/// The picture, the points and the space.
-///
-/// # Errors
-/// Only on our own bugs.
-pub fn files(found: &Sweep, space: &Space, search: Search, network: &str) -> Result<Files, Box<dyn Error>> {
-    let mut files = Files::default();
-    let by = if search == Search::Grid { String::new() } else { format!(" by {search}") };
-    let title =
-        format!("{network}: {} accelerators{by}, {}", found.points.len(), found.technologies.join(", "));
-    files.add("pareto.svg", plot::svg(found, &title)?);
-    files.add("report.html", report::html(found, &title)?);
-    files.add("points.csv", csv(found));
-    files.add("points.json", format!("{}\n", serde_json::to_string_pretty(found)?));
-    let manifest = serde_json::json!({
-        "generator": "bitmill", "kind": "exploration", "network": network, "space": space, "search": search
-    });
-    files.add(MANIFEST, format!("{manifest:#}\n"));
-    Ok(files)
+    let thoroughness = Thoroughness::default();
+    let header = Header {
+        bitmill: env!("CARGO_PKG_VERSION").to_owned(),
+        network: model.name.clone(),
+        fingerprint: args.fingerprint()?,
+        thoroughness,
+        objectives: objectives(&model.workload, thoroughness),
+        search: Search::Grid,
+        shard: Shard::WHOLE,
+        space,
+    };
+    let mut evaluator = Evaluator::new(&header.space, &model.workload, thoroughness)?;
+    let outcomes = evaluate_missing(&header, &mut evaluator, BTreeMap::new(), &|_, _| Ok(()))?;
+    let found = summarize(outcomes.into_values(), &header.space, header.objectives.clone())?;
+    let files = folder::files(&found, &mut evaluator, &header, &args.words())?;
+    Ok((found, files))
 }
 
 /// The table of points with what was refused.
@@ -332,7 +341,7 @@ pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> Result<String, B
                 true => "*",
                 false => "",
             };
-            table.row(COLUMNS.iter().map(|c| (c.entry)(point)).chain([mark.to_owned()]));
+            table.row(COLUMNS.iter().map(|c| (c.entry)(point).to_string()).chain([mark.to_owned()]));
         }
     }
     let mut text = format!(
@@ -354,7 +363,9 @@ pub fn page(found: &Sweep, all: bool, folder: Option<&Path>) -> Result<String, B
     }
     if let Some(folder) = folder {
         let folder = folder.display();
-        text += &format!("written: {folder}/report.html, pareto.svg, points.csv and points.json\n");
+        text += &format!(
+            "written: {folder}/report.html, pareto.svg, points.csv, points.json and points.parquet\n"
+        );
     }
     Ok(text)
 }

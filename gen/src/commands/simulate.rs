@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use bitmill_accelerator::Accelerator;
 use bitmill_cost_model::Technology;
 use bitmill_model::QuantizedNetwork;
-use bitmill_sim::{Effort, Program, Report, Trace, activity_by_layer, simulate_on, time};
+use bitmill_sim::{Effort, Program, Report, Stall, Trace, activity_by_layer, simulate_on, time};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -75,7 +75,10 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
         return Ok(print(&topology::run(&accelerator, topology, args.json)?)?);
     }
     let technology = args.technology.as_deref().map(Technology::named).transpose()?;
-    let model = Model::load(&args.model)?;
+    let mut model = Model::load(&args.model)?;
+    if args.timing_only {
+        model.calibrate_for_timing();
+    }
     let network = match &args.recipe {
         Some(path) => model.quantized_by(&accelerator, recipe(path)?)?,
         None => model.quantized(&accelerator)?,
@@ -96,6 +99,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
             Energies::of(&accelerator, &technology, &layers)
         })
         .transpose()?;
+    let layers_nj = energies.as_ref().map(|energies| &energies.layers_nj[..]);
     let accuracy = if args.timing_only { None } else { Accuracy::of(&model, &network)? };
     if args.json {
         let mut value = value(&accelerator, &model.name, &report, accuracy.as_ref());
@@ -105,7 +109,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
         return Ok(print(&format!("{value:#}\n"))?);
     }
     let notes: String = model.notes.iter().map(|note| format!("note: {note}\n")).collect();
-    let table = layers(&report, energies.as_ref());
+    let table = layers(&report, layers_nj).text();
     let mut text = format!("{notes}{table}\n{}", totals(&accelerator, &report));
     if let Some(energies) = &energies {
         text += &energies.text();
@@ -148,7 +152,7 @@ impl Accuracy {
 }
 
 /// The table of layers, with their energies where they are priced.
-pub fn layers(report: &Report, energies: Option<&Energies>) -> String {
+pub fn layers(report: &Report, energies_nj: Option<&[f64]>) -> Table {
     let mut headings = vec![
         "layer",
         "operation",
@@ -162,14 +166,11 @@ pub fn layers(report: &Report, energies: Option<&Energies>) -> String {
         "read bytes",
         "written bytes",
     ];
-    headings.extend(energies.map(|_| "energy nJ"));
+    headings.extend(energies_nj.map(|_| "energy nJ"));
     let mut table = Table::new(&headings);
     let percent = |part: u64, whole: u64| format!("{:.1}", 100.0 * part as f64 / whole.max(1) as f64);
     for (index, layer) in report.layers.iter().enumerate() {
-        let stalled: u64 = layer.stalls().iter().map(|(_, cycles)| cycles).sum();
-        let longest = layer.stalls().into_iter().max_by_key(|(_, cycles)| *cycles);
-        let mostly = longest.filter(|(_, cycles)| *cycles > 0).map_or("", |(stall, _)| stall.name());
-        let energy = energies.map(|energies| short(energies.layers_nj[index]));
+        let energy = energies_nj.map(|energies| short(energies[index]));
         let cells = [
             layer.name.clone(),
             layer.operation.to_owned(),
@@ -178,14 +179,14 @@ pub fn layers(report: &Report, energies: Option<&Energies>) -> String {
             grouped(layer.cycles),
             percent(layer.cycles, report.cycles),
             format!("{:.1}", 100.0 * layer.utilization),
-            percent(stalled, layer.cycles),
-            mostly.to_owned(),
+            percent(layer.stalled_cycles(), layer.cycles),
+            layer.main_stall().map_or("", Stall::name).to_owned(),
             grouped(layer.read_bytes),
             grouped(layer.written_bytes),
         ];
         table.row(cells.into_iter().chain(energy));
     }
-    table.text()
+    table
 }
 
 /// Cycles, time and utilisation of the whole run.

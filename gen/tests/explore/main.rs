@@ -56,6 +56,12 @@ fn a_killed_sweep_goes_on_where_it_stopped() {
     assert!(resumed.status.success() && message.contains(&format!("resuming: {kept} of 12")), "{message}");
     assert_eq!(files(&here.path().join("killed")), files(&here.path().join("whole")));
     assert!(!journal.exists(), "what is complete needs no journal");
+    // What a folder says of itself makes it again.
+    let page = text_of(here.path(), "whole/report.html");
+    let command = page.split("\"command\":\"bitmill ").nth(1).and_then(|rest| rest.split('"').next());
+    let words: Vec<&str> = command.expect("a command").split(' ').collect();
+    succeeds(&here.path().join("whole"), &words);
+    assert_eq!(files(&here.path().join("whole/again")), files(&here.path().join("killed")));
 }
 
 #[test]
@@ -178,8 +184,10 @@ fn ten_thousand_points_come_out_alike_whole_killed_and_in_shards() {
     for shard in ["1/2", "2/2"] {
         succeeds(here.path(), &[&sweep[..], &["parts", "--shard", shard]].concat());
     }
-    let shards = ["parts.shard1of2.jsonl", "parts.shard2of2.jsonl", "-o", "parts"];
-    succeeds(here.path(), &[&["explore", "merge"][..], &shards].concat());
+    let shards = ["explore", "merge", "parts.shard1of2.jsonl", "parts.shard2of2.jsonl", "-o", "parts"];
+    let error = fails(here.path(), &shards);
+    assert!(error.contains("the shards are of the network pretrainedResnet_quant"), "{error}");
+    succeeds(here.path(), &[&shards[..], &["--model", &model]].concat());
     assert_eq!(files(&here.path().join("parts")), files(&here.path().join("whole")));
 }
 

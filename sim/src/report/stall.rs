@@ -45,6 +45,17 @@ impl LayerReport {
         self.cycles.saturating_sub(self.compute.duration_cycles())
     }
 
+    /// Cycles in which no operands were used.
+    pub fn stalled_cycles(&self) -> u64 {
+        self.stalls().iter().map(|(_, cycles)| cycles).sum()
+    }
+
+    /// What most of them were lost to; `None` where none were.
+    pub fn main_stall(&self) -> Option<Stall> {
+        let longest = self.stalls().into_iter().max_by_key(|(_, cycles)| *cycles);
+        longest.filter(|(_, cycles)| *cycles > 0).map(|(stall, _)| stall)
+    }
+
     /// Cycles by cause; with the steps they make up the layer's cycles.
     pub fn stalls(&self) -> [(Stall, u64); 8] {
         let compute = &self.compute;

@@ -9,7 +9,7 @@ use crate::table::{Table, short};
 pub fn page(priced: &Priced, depth: usize) -> String {
     let cost = &priced.cost;
     let mut text = format!("{} in {} ({})\n\n", cost.top, priced.technology.name, priced.technology.summary);
-    text += &tree(priced, depth);
+    text += &tree(priced, depth).text();
     let path = &cost.longest_path;
     let place = if path.instance.is_empty() { &cost.top } else { &path.instance };
     text += &format!(
@@ -26,7 +26,8 @@ pub fn page(priced: &Priced, depth: usize) -> String {
     text
 }
 
-fn tree(priced: &Priced, depth: usize) -> String {
+/// The tree of components down to a level, with the errors of the figures in its head.
+pub fn tree(priced: &Priced, depth: usize) -> Table {
     let calibration = priced.technology.calibration.as_ref();
     let with_error = |head: &str, fit: fn(&Calibration) -> &Fit| match calibration {
         Some(calibration) => format!("{head} ±{:.1}%", fit(calibration).held_out.median * 100.0),
@@ -55,7 +56,7 @@ fn tree(priced: &Priced, depth: usize) -> String {
     if cost.own != Cost::default() {
         table.row(line("  (its own wiring)", 1, &cost.own, all_um2, 0.0));
     }
-    table.text()
+    table
 }
 
 fn rows(table: &mut Table, all_um2: f64, component: &Component, level: usize, times: u32, depth: usize) {
@@ -81,6 +82,18 @@ fn line(name: &str, instances: u32, cost: &Cost, all_um2: f64, delay_ns: f64) ->
 }
 
 fn energies(network: &str, breakdown: &EnergyBreakdown) -> String {
+    format!(
+        "{}energy        {} µJ an inference of {network} ({} cycles), {} mW at {} MHz\n",
+        by_component(breakdown).text(),
+        short(breakdown.total_pj() * 1e-6),
+        breakdown.cycles,
+        short(breakdown.power_mw()),
+        short(breakdown.clock_mhz)
+    )
+}
+
+/// The energy of a run by component.
+pub fn by_component(breakdown: &EnergyBreakdown) -> Table {
     let mut table = Table::new(&[
         "component",
         "active cycles",
@@ -106,14 +119,7 @@ fn energies(network: &str, breakdown: &EnergyBreakdown) -> String {
             share,
         ]);
     }
-    format!(
-        "{}energy        {} µJ an inference of {network} ({} cycles), {} mW at {} MHz\n",
-        table.text(),
-        short(all * 1e-6),
-        breakdown.cycles,
-        short(breakdown.power_mw()),
-        short(breakdown.clock_mhz)
-    )
+    table
 }
 
 /// The whole tree, a component a line; costs are those of all instances.

@@ -9,7 +9,6 @@ use bitmill_explore::{Costs, Evaluator, Outcome};
 
 use super::journal::{Header, Journal};
 use crate::progress;
-use crate::workload::Model;
 
 /// The file beside `folder` with its name and `suffix`.
 pub(super) fn beside(folder: &Path, suffix: &str) -> PathBuf {
@@ -22,7 +21,7 @@ pub(super) fn beside(folder: &Path, suffix: &str) -> PathBuf {
 pub(super) fn resume(
     path: &Path,
     header: &Header,
-    model: &Model,
+    evaluator: &mut Evaluator<'_>,
 ) -> Result<(Journal, BTreeMap<usize, Outcome>), Box<dyn Error>> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)
@@ -34,7 +33,7 @@ pub(super) fn resume(
         eprintln!("resuming: {} of {wanted} points are in {}", outcomes.len(), path.display());
     }
     let journal = Mutex::new(journal);
-    let outcomes = evaluate_missing(header, model, outcomes, &|position, outcome| {
+    let outcomes = evaluate_missing(header, evaluator, outcomes, &|position, outcome| {
         Ok(journal.lock().unwrap_or_else(PoisonError::into_inner).record(position, outcome.clone())?)
     })?;
     Ok((journal.into_inner().unwrap_or_else(PoisonError::into_inner), outcomes))
@@ -48,7 +47,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// Evaluates the points of the sweep that `outcomes` lack, and returns all.
 pub(super) fn evaluate_missing(
     header: &Header,
-    model: &Model,
+    evaluator: &mut Evaluator<'_>,
     outcomes: BTreeMap<usize, Outcome>,
     record: &Record<'_>,
 ) -> Result<BTreeMap<usize, Outcome>, Box<dyn Error>> {
@@ -64,7 +63,6 @@ pub(super) fn evaluate_missing(
         bar.inc(1);
         Ok(())
     };
-    let mut evaluator = Evaluator::new(&header.space, &model.workload, header.thoroughness)?;
     let mut evaluate = |positions: &[usize]| -> Result<Vec<Costs>, Failure> {
         let missing: Vec<usize> = positions.iter().copied().filter(|p| !known().contains_key(p)).collect();
         evaluator.evaluate(&missing, &found)?;

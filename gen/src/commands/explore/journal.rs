@@ -10,8 +10,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bitmill_explore::{Objective, Outcome, Search, Space, Thoroughness};
+use bitmill_sim::Effort;
 use serde::{Deserialize, Serialize};
 
+use super::folder::SPACE;
 use super::shard::Shard;
 
 /// Which sweep a journal belongs to. Outcomes depend on nothing else.
@@ -36,6 +38,28 @@ pub struct Header {
 }
 
 impl Header {
+    /// The command that makes the sweep again, beside its space and the files that `model` names.
+    pub fn command(&self, model: &str) -> String {
+        let mut command = format!("bitmill explore {SPACE}{model}");
+        if self.thoroughness.timing_only {
+            command += " --timing-only";
+        }
+        if self.thoroughness.effort == Effort::FirstCut {
+            command += " --effort first-cut";
+        }
+        match self.search {
+            Search::Grid => {}
+            Search::Random { budget, seed } => {
+                command += &format!(" --search random --budget {budget} --seed {seed}");
+            }
+            Search::Nsga2 { budget, seed } => {
+                command += &format!(" --search nsga2 --budget {budget} --seed {seed}");
+            }
+        }
+        let objectives: Vec<&str> = self.objectives.iter().map(|objective| objective.name()).collect();
+        format!("{command} --objectives {} -o again", objectives.join(","))
+    }
+
     /// Whether both are parts of one sweep.
     pub fn is_part_of_same(&self, other: &Header) -> bool {
         *self == Header { shard: self.shard, ..other.clone() }
