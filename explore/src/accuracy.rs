@@ -1,16 +1,19 @@
 //! What weights in a format cost in accuracy: a classifier's right answers, a language model's perplexity.
 
+mod row;
+
 use std::fmt;
 use std::str::FromStr;
 
 use bitmill_formats::Format;
 use bitmill_model::llama::Llama;
 use bitmill_model::{
-    ActivationFormat, Clipping, FloatNetwork, ModelError, PtqConfig, WeightFormat, quantize, round_matrix,
-    round_weights,
+    ActivationFormat, Clipping, FloatNetwork, InputMoments, MatrixRecipe, ModelError, PtqConfig,
+    WeightFormat, WeightMethods, quantize, round_weights,
 };
 
 use crate::Workload;
+pub use row::{KeptRecipe, Row};
 
 /// How weights are held.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,12 +80,18 @@ impl Weights {
     /// to the nearest; `None` without test inputs.
     ///
     /// # Errors
-    /// Weights or layers that no such network has.
-    pub fn accuracy_percent(&self, workload: &Workload) -> Result<Option<f64>, ModelError> {
-        let weights = self.format()?;
+    /// Weights, methods or layers that no such network has.
+    pub fn accuracy_percent(
+        &self,
+        workload: &Workload,
+        methods: &WeightMethods,
+    ) -> Result<Option<f64>, ModelError> {
         let activations = ActivationFormat::signed(8).map_err(ModelError::Input)?;
-        let network =
-            quantize(&workload.network, &workload.calibration, &PtqConfig::new(weights, activations))?;
+        let config = PtqConfig {
+            methods: methods.clone(),
+            ..PtqConfig::new(self.recipe(methods)?.format, activations)
+        };
+        let network = quantize(&workload.network, &workload.calibration, &config)?;
         workload.quantized_accuracy_percent(&network)
     }
 
@@ -90,35 +99,51 @@ impl Weights {
     /// error. Depthwise layers have int8, as in the hardware.
     ///
     /// # Errors
-    /// A format that the weights of such networks cannot be rounded to.
-    pub fn round_network(&self, network: &FloatNetwork) -> Result<FloatNetwork, ModelError> {
-        round_weights(network, &self.format()?, Clipping::Mse)
+    /// A format that the weights of such networks cannot be rounded to, or methods that they cannot have.
+    pub fn round_network(
+        &self,
+        network: &FloatNetwork,
+        methods: &WeightMethods,
+        inputs: &[Vec<f32>],
+    ) -> Result<FloatNetwork, ModelError> {
+        round_weights(network, &self.recipe(methods)?, inputs)
     }
 
-    /// The format of networks of integers.
-    fn format(&self) -> Result<WeightFormat, ModelError> {
+    /// The language model with the matrices of its layers in this format, each channel's range with the least squared error.
+    /// `inputs` is what they read, for methods that look at it.
+    ///
+    /// # Errors
+    /// A format that weights cannot be rounded to, or methods that they cannot have.
+    pub fn round(
+        &self,
+        model: &Llama,
+        methods: &WeightMethods,
+        inputs: &[InputMoments],
+    ) -> Result<Llama, ModelError> {
         match self {
-            Weights::Format(format) => WeightFormat::new(format.clone()).map_err(ModelError::Input),
-            Weights::Asymmetric { .. } => {
-                Err(ModelError::Input(format!("{self} weights have zero points, which no hardware here has")))
+            Weights::Asymmetric { bits, group } if *methods == WeightMethods::default() => {
+                model.rounded(|_, real, [_, inputs]| {
+                    let rows = real.chunks(inputs).flat_map(|row| row.chunks(*group));
+                    Ok(rows.flat_map(|group| asymmetric(group, *bits)).collect::<Vec<f32>>())
+                })
+            }
+            _ => {
+                let recipe = self.recipe(methods)?;
+                model.rounded(|number, real, sizes| recipe.round(real, sizes, inputs.get(number)))
             }
         }
     }
 
-    /// The language model with the matrices of its layers in this format, each channel's range with the least squared error.
-    ///
-    /// # Errors
-    /// A format that weights cannot be rounded to.
-    pub fn round(&self, model: &Llama) -> Result<Llama, ModelError> {
+    /// How matrices are rounded.
+    fn recipe(&self, methods: &WeightMethods) -> Result<MatrixRecipe, ModelError> {
         match self {
             Weights::Format(format) => {
                 let format = WeightFormat::new(format.clone()).map_err(ModelError::Input)?;
-                model.rounded(|_, real, sizes| round_matrix(real, sizes, &format, Clipping::Mse))
+                Ok(MatrixRecipe { format, clipping: Clipping::Mse, methods: methods.clone() })
             }
-            Weights::Asymmetric { bits, group } => model.rounded(|_, real, [_, inputs]| {
-                let rows = real.chunks(inputs).flat_map(|row| row.chunks(*group));
-                Ok(rows.flat_map(|group| asymmetric(group, *bits)).collect())
-            }),
+            Weights::Asymmetric { .. } => {
+                Err(ModelError::Input(format!("{self} weights have zero points, which no hardware here has")))
+            }
         }
     }
 }

@@ -18,13 +18,13 @@ mod sweep;
 mod table;
 mod workload;
 
-pub use accuracy::{TABLE, Weights};
+pub use accuracy::{KeptRecipe, Row, TABLE, Weights};
 pub use detail::Detail;
 pub use error::ExploreError;
 pub use evaluate::{Evaluator, Thoroughness};
 pub use objective::Objective;
 pub use pareto::{Goal, Scale};
-pub use recipe::{LayerRecipe, Recipe};
+pub use recipe::{LayerRecipe, Methods, Recipe, SalientRecipe};
 pub use search::{Costs, Evaluate, Search};
 pub use space::{Candidate, Datapath, Points, Space, Vary};
 pub use sweep::{Outcome, Point, Refusal, Sweep, objectives, summarize, sweep};

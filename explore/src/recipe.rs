@@ -1,5 +1,7 @@
 //! A recipe for quantization, in YAML: formats, ranges, and the methods that are composed.
 
+mod methods;
+
 use std::collections::BTreeMap;
 
 use bitmill_formats::Format;
@@ -8,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::ExploreError;
+pub use methods::{Methods, SalientRecipe};
 
 /// What to do to a network. Keys that are left out have the values that serve best in most networks.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -38,6 +41,9 @@ pub struct Recipe {
     /// Whether ranges of channels are evened out between layers first.
     #[serde(default)]
     pub equalization: bool,
+    /// What else is done to weights.
+    #[serde(default)]
+    pub methods: Methods,
     /// How weights are rounded.
     #[serde(default)]
     pub rounding: Rounding,
@@ -91,7 +97,7 @@ pub enum Rounding {
 }
 
 /// A format by its name.
-fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
+pub(crate) fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Format, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
@@ -115,9 +121,12 @@ impl Recipe {
     pub fn ptq(&self) -> Result<PtqConfig, ExploreError> {
         let weights = |format: &Format| {
             let weights = WeightFormat::new(format.clone()).map_err(ExploreError::Recipe)?;
-            let is_integer = weights.signed_bits().is_some();
-            is_integer.then_some(weights).ok_or_else(|| {
-                ExploreError::Recipe(format!("weights in {format} are no integers; int2 to int16 are legal"))
+            let is_whole = weights.whole_bits().is_some() && !matches!(format, Format::Complex(_));
+            is_whole.then_some(weights).ok_or_else(|| {
+                ExploreError::Recipe(format!(
+                    "weights in {format} are no whole numbers with one scale a channel; int2 to int16, binary, ternary, \
+                     dual_binary, sherry and slices such as matgptq4 are legal"
+                ))
             })
         };
         let activations = ActivationFormat::new(&self.activations).map_err(ExploreError::Recipe)?;
@@ -128,6 +137,7 @@ impl Recipe {
                 Scales::PerTensor => WeightScales::PerTensor,
                 Scales::PerChannel => WeightScales::PerChannel,
             },
+            methods: self.methods.weight_methods().map_err(ExploreError::Recipe)?,
             weight_rounding: match self.rounding {
                 Rounding::Nearest => WeightRounding::Nearest,
                 Rounding::Learned => WeightRounding::Learned,

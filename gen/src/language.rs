@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use bitmill_model::ModelError;
 use bitmill_model::llama::{Llama, Tokenizer};
+use bitmill_model::{InputMoments, ModelError};
 use clap::Args;
 
 use crate::source::in_file;
@@ -12,6 +12,9 @@ use crate::workload::read;
 
 /// What stands between two texts.
 const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// Pieces of another text that show what matrices read.
+const CALIBRATION_PIECES: usize = 16;
 
 /// Where a language model comes from.
 #[derive(Clone, Debug, Default, Args)]
@@ -34,6 +37,7 @@ pub struct Language {
     pub model: Llama,
     /// The texts.
     pub texts: Vec<Vec<usize>>,
+    words: Tokenizer,
 }
 
 impl LanguageArgs {
@@ -62,6 +66,25 @@ impl Language {
             String::from_utf8(read(text)?).map_err(|_| in_file(text, "the file is not UTF-8 text"))?;
         let stories = content.split(END_OF_TEXT).map(str::trim).filter(|story| !story.is_empty());
         let texts = stories.map(|story| words.encode(story)).collect::<Result<Vec<_>, _>>();
-        Ok(Language { model, texts: texts.map_err(|error| within(text, error))? })
+        Ok(Language { model, texts: texts.map_err(|error| within(text, error))?, words })
+    }
+
+    /// What matrices of the model read at the beginning of another text, in pieces of as many letters as the model has
+    /// positions.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not legal.
+    pub fn input_moments(&self, text: &Path) -> Result<Vec<InputMoments>, Box<dyn Error>> {
+        let content =
+            String::from_utf8(read(text)?).map_err(|_| in_file(text, "the file is not UTF-8 text"))?;
+        let positions = self.model.positions();
+        let letters: Vec<char> = content.chars().take(CALIBRATION_PIECES * positions).collect();
+        let pieces = letters.chunks(positions).map(|piece| {
+            let tokens = self.words.encode(&piece.iter().collect::<String>())?;
+            Ok(tokens.into_iter().take(positions).collect())
+        });
+        let pieces = pieces.collect::<Result<Vec<Vec<usize>>, ModelError>>();
+        let pieces = pieces.map_err(|error| in_file(text, &error.to_string()))?;
+        Ok(self.model.input_moments(&pieces)?)
     }
 }

@@ -42,7 +42,9 @@ pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
 pub use onnx::{Imported, Rounding, export_onnx, import_onnx, import_onnx_with};
 pub use ptq::{
-    Clipping, PtqConfig, WeightRounding, WeightScales, quantize, round_layer, round_matrix, round_weights,
+    Clipping, InputMoments, InputTransform, MatrixRecipe, PtqConfig, Rotation, RoundedMatrix, Salient,
+    Sparsity, WeightMethods, WeightRounding, WeightScales, quantize, round_layer, round_matrix,
+    round_weights, walsh_hadamard,
 };
 pub use quantized::{
     ActivationFormat, Arithmetic, MAX_BIAS_PLACES, Quantization, QuantizedLayer, QuantizedNetwork,

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use bitmill_model::{
     ActivationFormat, Clipping, FloatLayer, FloatNetwork, Network, Operation, PtqConfig, QuantizedNetwork,
-    Shape, Tensor, TensorId, WeightRounding, WeightScales, export_onnx, import, quantize,
+    Shape, Tensor, TensorId, WeightFormat, WeightMethods, WeightRounding, WeightScales, export_onnx, import,
+    quantize,
 };
 use common::{digits, images, quantized_right_answers, shared_model};
 
@@ -189,4 +190,30 @@ fn resnet20_equals_onnxruntime_but_for_ties() {
     let config = PtqConfig::integers(8, 8).expect("legal widths");
     let network = quantize(&float, &inputs, &config).expect("quantizes");
     check_against_onnxruntime(&network, &inputs, "resnet20");
+}
+
+/// Weights of few levels, and slices, come back as integers of the next wider type with the same numbers.
+#[test]
+fn few_levels_have_a_qdq_form() {
+    for (name, slices_master) in [
+        ("ternary", false),
+        ("binary", false),
+        ("dual_binary", false),
+        ("sherry", false),
+        ("matgptq4", true),
+        ("double_rounding3", true),
+    ] {
+        let before = quantized(8, |config| PtqConfig {
+            weights: WeightFormat::new(name.parse().expect("a format")).expect("a format of weights"),
+            methods: WeightMethods { slices_master, ..WeightMethods::default() },
+            ..config
+        });
+        let imported = import(&export_onnx(&before).expect("has a QDQ form")).expect("imports");
+        let after = imported.quantized.unwrap_or_else(|| panic!("is quantized: {:?}", imported.notes));
+        for ((layer, a), (_, b)) in before.pairs().zip(after.pairs()) {
+            let both = [a, b].map(|own| (&own.weights, &own.bias, &own.multipliers, own.low, own.high));
+            assert_eq!(both[0], both[1], "{name}: {}", layer.name);
+        }
+        assert_eq!(quantized_right_answers(&before), quantized_right_answers(&after), "{name}");
+    }
 }

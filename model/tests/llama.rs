@@ -2,7 +2,7 @@
 
 mod common;
 
-use bitmill_model::llama::{Llama, Tokenizer};
+use bitmill_model::llama::{Llama, RunPrecision, Tokenizer};
 use bitmill_model::{Clipping, WeightFormat, round_matrix};
 use common::shared_model;
 
@@ -20,7 +20,8 @@ fn stories260k_has_its_perplexity() {
     let stories = text.split("<|endoftext|>").map(str::trim).filter(|story| !story.is_empty());
     let stories: Vec<_> = stories.map(|story| tokenizer.encode(story).expect("tokens")).collect();
     let tokens: usize = stories.iter().map(|story| story.len() - 1).sum();
-    let perplexity = |model: &Llama| model.perplexity(&stories, false).expect("sequences that fit");
+    let perplexity =
+        |model: &Llama| model.perplexity(&stories, RunPrecision::default()).expect("sequences that fit");
     let rounded = |bits: u8| {
         let format = WeightFormat::signed(bits).expect("a legal width");
         model

@@ -3,7 +3,7 @@
 //! Sensitivity: the Kullback-Leibler divergence of what the model foretells with one matrix rounded from what it foretells in
 //! real numbers, in nats a token. Time and energy are those of the matrices by themselves, for one token.
 
-use bitmill_model::llama::{Distributions, Llama, NamedMatrix};
+use bitmill_model::llama::{Distributions, Llama, NamedMatrix, RunPrecision};
 use bitmill_model::shapes::ShapeLayer;
 use bitmill_model::{ActivationFormat, Clipping, ModelError, WeightFormat, round_matrix};
 
@@ -80,6 +80,9 @@ impl Subject for LanguageSubject<'_> {
             .model
             .rounded(|number, real, sizes| round_matrix(real, sizes, formats[number], Clipping::Mse))?;
         let [_, test] = self.texts;
-        Ok(vec![rounded.perplexity(test, false)?, rounded.divergence(&self.truths[1], test)?])
+        Ok(vec![
+            rounded.perplexity(test, RunPrecision::default())?,
+            rounded.divergence(&self.truths[1], test)?,
+        ])
     }
 }

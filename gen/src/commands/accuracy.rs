@@ -6,8 +6,8 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use bitmill_explore::{TABLE, Weights};
-use bitmill_model::ModelError;
-use bitmill_model::llama::Llama;
+use bitmill_model::llama::{Llama, RunPrecision};
+use bitmill_model::{ModelError, WeightMethods};
 use clap::Args;
 
 use crate::language::{Language, LanguageArgs};
@@ -23,6 +23,7 @@ Examples:
   bitmill accuracy --model net.onnx --calibration inputs.npy --test x.npy --labels y.npy
   bitmill accuracy --llama stories260K.bin --tokenizer tok512.bin --text stories.txt
   bitmill accuracy --suite examples/accuracy.yaml --data ../shared/data/models      many networks, weights alone
+  bitmill accuracy --suite examples/methods.yaml --data ../shared/data/models       methods of quantization, a row each
 
 Formats are those of `bitmill formats`, and intN_asymmetric_gM: a scale and a zero point for each M weights.";
 
@@ -30,7 +31,7 @@ Formats are those of `bitmill formats`, and intN_asymmetric_gM: a scale and a ze
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct AccuracyArgs {
-    /// Formats of weights [default: fifteen from int8 to ternary]
+    /// Formats of weights [default: the rows of the suite, or fifteen from int8 to ternary]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     formats: Vec<String>,
     /// Networks with their data, YAML: weights alone are rounded, and two rows of integers stand below
@@ -51,7 +52,8 @@ impl Language {
     /// # Errors
     /// A text that is too long for it.
     fn perplexity(&self, model: &Llama, has_int8_activations: bool) -> Result<String, ModelError> {
-        Ok(format!("{:.3}", model.perplexity(&self.texts, has_int8_activations)?))
+        let precision = RunPrecision { has_int8_activations, kept: None };
+        Ok(format!("{:.3}", model.perplexity(&self.texts, precision)?))
     }
 }
 
@@ -60,11 +62,11 @@ impl Language {
 /// # Errors
 /// A format, a network, a checkpoint or data that are not legal.
 pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
-    let default = || TABLE.iter().map(|name| (*name).to_owned()).collect();
-    let names: Vec<String> = if args.formats.is_empty() { default() } else { args.formats.clone() };
+    let own = args.formats.iter().map(String::as_str);
+    let names: Vec<&str> = if args.formats.is_empty() { TABLE.to_vec() } else { own.collect() };
     let formats = names.iter().map(|name| name.parse::<Weights>()).collect::<Result<Vec<_>, _>>()?;
     if let Some(path) = &args.suite {
-        return suite::run(path, args.data.as_deref(), &formats);
+        return suite::run(path, args.data.as_deref(), &formats, !args.formats.is_empty());
     }
     let model = Model::load(&args.model)?;
     model.check_calibration()?;
@@ -87,15 +89,16 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
         row.extend(perplexities(language, &language.model)?);
     }
     table.row(row);
+    let plain = WeightMethods::default();
     for format in &formats {
-        let percent = format.accuracy_percent(&model.workload).unwrap_or_else(|reason| {
+        let percent = format.accuracy_percent(&model.workload, &plain).unwrap_or_else(|reason| {
             reasons.push(format!("- {format}: {reason}\n"));
             None
         });
         let mut row =
             vec![format.to_string(), percent.map_or("-".to_owned(), |percent| format!("{percent:.2}"))];
         if let Some(language) = &language {
-            row.extend(perplexities(language, &format.round(&language.model)?)?);
+            row.extend(perplexities(language, &format.round(&language.model, &plain, &[])?)?);
         }
         table.row(row);
         bar.inc(1);

@@ -87,7 +87,7 @@ pub fn run(args: &AssignArgs) -> Result<(), Box<dyn Error>> {
         check_folder(folder)?;
     }
     let hardware = Hardware::new(&accelerator, &technology)?;
-    if let Some(Language { model, texts }) = args.language.load()? {
+    if let Some(Language { model, texts, .. }) = args.language.load()? {
         // Sensitivities and quality are measured on different texts where there are several.
         let of_parity = |parity| texts.iter().skip(parity).step_by(2).cloned().collect::<Vec<_>>();
         let (calibration, test) = (of_parity(0), of_parity(usize::from(texts.len() > 1)));

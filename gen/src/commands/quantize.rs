@@ -88,8 +88,8 @@ fn layers(network: &QuantizedNetwork) -> String {
         layer.operation.weight_count(network.graph().input_shape(layer)) > 0 && !own.weights.is_empty()
     }) {
         let count = parameters.weights.len();
-        let bits = parameters.weight_format.signed_bits().unwrap_or(16);
-        let own = (count * usize::from(bits)).div_ceil(8);
+        let own =
+            (count as f64 * parameters.weight_format.format().summary().bits_per_value / 8.0).ceil() as usize;
         bytes += own;
         table.row([
             layer.name.clone(),

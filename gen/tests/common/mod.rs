@@ -1,4 +1,5 @@
 //! Runs the program in a folder and looks at what it leaves there.
+#![allow(dead_code)] // Each test binary uses a part.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,14 +3,17 @@
 //! A decoder of RMSNorm, rotary position embedding, grouped-query attention and SwiGLU (Touvron et al., 2023), read from
 //! llama2.c's checkpoint (version 0: seven 32-bit integers, then single-precision matrices). Tokens are evaluated one after
 //! the other, on keys and values that are kept. Embeddings, the classifier and the norms stay as they are; the seven
-//! matrices of every layer may be rounded, and what they read may be too.
+//! matrices of every layer may be rounded, and what they read and the kept keys and values may be too.
 
+mod kept;
 mod run;
 mod tokenizer;
 
 use crate::ModelError;
+use crate::ptq::{InputMoments, InputTransform, RoundedMatrix};
 
-pub use run::Distributions;
+pub use kept::{KeptFormat, KeptFormats};
+pub use run::{Distributions, RunPrecision};
 pub use tokenizer::Tokenizer;
 
 /// Most numbers of one dimension: far above any checkpoint that is read here.
@@ -33,11 +36,18 @@ pub struct Llama {
     classifier: Vec<f32>,
 }
 
-/// A matrix of `[outputs][inputs]`.
+/// A matrix of `[outputs][inputs]`, and what it does to what it reads before it multiplies.
 #[derive(Debug, Clone, PartialEq)]
 struct Matrix {
     inputs: usize,
     elements: Vec<f32>,
+    transform: InputTransform,
+}
+
+impl Matrix {
+    fn new(inputs: usize, elements: Vec<f32>) -> Matrix {
+        Matrix { inputs, elements, transform: InputTransform::default() }
+    }
 }
 
 /// One decoder layer.
@@ -157,13 +167,18 @@ impl Llama {
         for _ in 0..depth {
             let attention_norm = next(&mut attention_norm);
             let feed_norm = next(&mut feed_norm);
-            let mut wide = |arrays| Matrix { inputs: width, elements: next(arrays) };
+            let mut wide = |arrays| Matrix::new(width, next(arrays));
             let [query, key, value, output] = [&mut query, &mut key, &mut value, &mut output].map(&mut wide);
             let [gate, up] = [&mut gate, &mut up].map(&mut wide);
-            let down = Matrix { inputs: hidden, elements: next(&mut down) };
+            let down = Matrix::new(hidden, next(&mut down));
             layers.push(Block { attention_norm, query, key, value, output, feed_norm, gate, down, up });
         }
         Ok(Llama { width, hidden, heads, key_heads, positions, embedding, layers, final_norm, classifier })
+    }
+
+    /// Most tokens of a sequence.
+    pub fn positions(&self) -> usize {
+        self.positions
     }
 
     /// The matrices of all layers, in order.
@@ -182,15 +197,28 @@ impl Llama {
     ///
     /// # Errors
     /// Those of `round`.
-    pub fn rounded<E>(
+    pub fn rounded<E, R: Into<RoundedMatrix>>(
         &self,
-        round: impl Fn(usize, &[f32], [usize; 2]) -> Result<Vec<f32>, E>,
+        round: impl Fn(usize, &[f32], [usize; 2]) -> Result<R, E>,
     ) -> Result<Llama, E> {
         let mut rounded = self.clone();
         for (number, matrix) in rounded.layers.iter_mut().flat_map(Block::matrices_mut).enumerate() {
             let outputs = matrix.elements.len() / matrix.inputs;
-            matrix.elements = round(number, &matrix.elements, [outputs, matrix.inputs])?;
+            let made = round(number, &matrix.elements, [outputs, matrix.inputs])?.into();
+            (matrix.elements, matrix.transform) = (made.elements, made.transform);
         }
         Ok(rounded)
+    }
+
+    /// The second moments of what each of [`Llama::matrices`] reads in some sequences.
+    ///
+    /// # Errors
+    /// As [`Llama::perplexity`].
+    pub fn input_moments(&self, sequences: &[Vec<usize>]) -> Result<Vec<InputMoments>, ModelError> {
+        let mut moments: Vec<_> = self.matrices().map(|matrix| InputMoments::new(matrix.inputs)).collect();
+        self.listen(sequences, RunPrecision::default(), &mut |_, _| (), &mut |number, read| {
+            moments[number].add(read);
+        })?;
+        Ok(moments)
     }
 }

@@ -321,11 +321,13 @@ fn activation_type(quantization: &Quantization) -> Result<i32, String> {
 
 /// ONNX's type that holds a layer's weights.
 fn weight_type(parameters: &QuantizedLayer) -> Result<i32, String> {
-    match parameters.weight_format.signed_bits() {
+    match parameters.weight_format.whole_bits() {
         Some(..=4) => Ok(INT4),
         Some(..=8) => Ok(INT8),
         Some(_) => Ok(INT16),
-        None => Err(format!("QDQ files hold integer weights, found {}", parameters.weight_format)),
+        None => {
+            Err(format!("QDQ files hold weights that are whole numbers, found {}", parameters.weight_format))
+        }
     }
 }
 

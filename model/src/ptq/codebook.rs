@@ -6,7 +6,7 @@
 
 use bitmill_formats::{ChannelBlock, Format, Multiplication, Sherry};
 
-use super::clipping::{BINADES, Clipping, FRACTIONS, best};
+use super::clipping::{BINADES, Clipping, FRACTIONS, best, legal_step};
 use crate::network::Operation;
 use crate::quantized::{QuantizedWeights, WeightFormat, weight_channel};
 
@@ -44,7 +44,7 @@ pub(super) fn weights(
         let candidates = tables.iter().flat_map(|table| {
             let (least, greatest) = table.values.range();
             let largest = table.values.real(greatest).max(-table.values.real(least));
-            parts(clipping, &table.values).map(move |part| (table, most * part / largest))
+            parts(clipping, &table.values).map(move |part| (table, legal_step(most * part / largest)))
         });
         let (table, step) = best(candidates, |(table, step)| {
             let error =

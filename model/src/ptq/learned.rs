@@ -35,68 +35,85 @@ const ROUNDS: usize = 4;
 /// Most sweeps over the integers of a channel; a few settle them.
 const SWEEPS: usize = 16;
 
-/// Rounds the weights of convolutions and fully connected layers anew.
-///
-/// # Errors
-/// Weights in a format that is no grid of integers, and layers of too many terms.
-pub(super) fn learn(
-    weights: &mut [Option<QuantizedWeights>],
-    network: &FloatNetwork,
-    inputs: &[Vec<f32>],
-    quantizations: &[Quantization],
-    scales: WeightScales,
-) -> Result<(), ModelError> {
-    let graph = network.graph();
-    let mut rounded = network.clone();
-    let mut exact: Vec<Vec<Vec<f32>>> = inputs.iter().map(|input| vec![input.clone()]).collect();
-    let on_grid = |values: Vec<f32>, id: TensorId| -> Vec<f32> {
-        let grid = quantizations[id.index()];
-        values.into_iter().map(|value| grid.dequantize(grid.quantize(f64::from(value))) as f32).collect()
-    };
-    let mut runs: Vec<Vec<Vec<f32>>> =
-        inputs.iter().map(|input| vec![on_grid(input.clone(), TensorId::INPUT)]).collect();
-    for (index, layer) in graph.layers().iter().enumerate() {
-        let wanted: Vec<Vec<f32>> = exact.iter().map(|tensors| network.sums(index, tensors)).collect();
-        if let Some(own) = &mut weights[index] {
-            if layer.operation.is_matrix() {
-                let problem = |problem| ModelError::layer(&layer.name, problem);
-                if !own.format.is_uniform() {
-                    let found = &own.format;
-                    return Err(problem(format!(
-                        "learned rounding is for integers, found {found}; use nearest"
-                    )));
+/// What is learned from.
+pub(super) struct Learning<'a> {
+    /// What layers should make.
+    pub network: &'a FloatNetwork,
+    /// The same network with 0 for weights that go.
+    pub sparse: &'a FloatNetwork,
+    /// Of each tensor.
+    pub quantizations: &'a [Quantization],
+    /// How many weights share a step.
+    pub scales: WeightScales,
+    /// Whether weights that are 0 in `sparse` stay 0; the others then make up for them.
+    pub keeps_zeros: bool,
+}
+
+impl Learning<'_> {
+    /// Rounds the weights of convolutions and fully connected layers anew.
+    ///
+    /// # Errors
+    /// Weights in a format that is no grid of integers, and layers of too many terms.
+    pub fn learn(
+        &self,
+        weights: &mut [Option<QuantizedWeights>],
+        inputs: &[Vec<f32>],
+    ) -> Result<(), ModelError> {
+        let Learning { network, quantizations, .. } = *self;
+        let graph = network.graph();
+        let mut rounded = network.clone();
+        let mut exact: Vec<Vec<Vec<f32>>> = inputs.iter().map(|input| vec![input.clone()]).collect();
+        let on_grid = |values: Vec<f32>, id: TensorId| -> Vec<f32> {
+            let grid = quantizations[id.index()];
+            values.into_iter().map(|value| grid.dequantize(grid.quantize(f64::from(value))) as f32).collect()
+        };
+        let mut runs: Vec<Vec<Vec<f32>>> =
+            inputs.iter().map(|input| vec![on_grid(input.clone(), TensorId::INPUT)]).collect();
+        for (index, layer) in graph.layers().iter().enumerate() {
+            let wanted: Vec<Vec<f32>> = exact.iter().map(|tensors| network.sums(index, tensors)).collect();
+            if let Some(own) = &mut weights[index] {
+                if layer.operation.is_matrix() {
+                    let problem = |problem| ModelError::layer(&layer.name, problem);
+                    if !own.format.is_uniform() {
+                        let found = &own.format;
+                        return Err(problem(format!(
+                            "learned rounding is for integers, found {found}; use nearest"
+                        )));
+                    }
+                    let sides = runs
+                        .iter()
+                        .zip(&wanted)
+                        .map(|(run, wanted)| (run[layer.inputs[0].index()].as_slice(), wanted.as_slice()));
+                    let shapes = [graph.input_shape(layer), graph.shape(layer.output)];
+                    let pairs = Pairs::new(layer.operation, shapes, sides.collect()).map_err(problem)?;
+                    let bias =
+                        pairs.learn(own, &self.sparse.layers()[index].weights, self.scales, self.keeps_zeros);
+                    rounded.layer_mut(index).bias = bias;
                 }
-                let sides = runs
-                    .iter()
-                    .zip(&wanted)
-                    .map(|(run, wanted)| (run[layer.inputs[0].index()].as_slice(), wanted.as_slice()));
-                let shapes = [graph.input_shape(layer), graph.shape(layer.output)];
-                let pairs = Pairs::new(layer.operation, shapes, sides.collect()).map_err(problem)?;
-                let bias = pairs.learn(own, &network.layers()[index].weights, scales);
-                rounded.layer_mut(index).bias = bias;
+                let row = own.integers.len() / own.scales.len();
+                let is_matrix = layer.operation.is_matrix();
+                let channel = |place: usize| if is_matrix { place / row } else { place % own.scales.len() };
+                let real = |(place, &integer): (usize, &i16)| {
+                    (own.format.real(integer) * own.scales[channel(place)]) as f32
+                };
+                rounded.layer_mut(index).weights = own.integers.iter().enumerate().map(real).collect();
             }
-            let row = own.integers.len() / own.scales.len();
-            let is_matrix = layer.operation.is_matrix();
-            let channel = |place: usize| if is_matrix { place / row } else { place % own.scales.len() };
-            let real = |(place, &integer): (usize, &i16)| {
-                (own.format.real(integer) * own.scales[channel(place)]) as f32
-            };
-            rounded.layer_mut(index).weights = own.integers.iter().enumerate().map(real).collect();
-        }
-        let (low, high) = (network.layers()[index].low, network.layers()[index].high);
-        let clamped = |sums: Vec<f32>| sums.into_iter().map(|sum| sum.max(low).min(high)).collect::<Vec<_>>();
-        for ((exact, run), wanted) in exact.iter_mut().zip(&mut runs).zip(wanted) {
-            let sums = rounded.sums(index, run);
-            exact.push(clamped(wanted));
-            run.push(on_grid(clamped(sums), layer.output));
-            // What no later layer reads is dropped, so that memory stays that of a few layers.
-            for id in layer.inputs.iter().filter(|&&id| graph.last_reader(id) == Some(index)) {
-                exact[id.index()] = Vec::new();
-                run[id.index()] = Vec::new();
+            let (low, high) = (network.layers()[index].low, network.layers()[index].high);
+            let clamped =
+                |sums: Vec<f32>| sums.into_iter().map(|sum| sum.max(low).min(high)).collect::<Vec<_>>();
+            for ((exact, run), wanted) in exact.iter_mut().zip(&mut runs).zip(wanted) {
+                let sums = rounded.sums(index, run);
+                exact.push(clamped(wanted));
+                run.push(on_grid(clamped(sums), layer.output));
+                // What no later layer reads is dropped, so that memory stays that of a few layers.
+                for id in layer.inputs.iter().filter(|&&id| graph.last_reader(id) == Some(index)) {
+                    exact[id.index()] = Vec::new();
+                    run[id.index()] = Vec::new();
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// What a layer reads, and the sums that it should make of it, for each calibration input.
@@ -131,7 +148,13 @@ impl<'a> Pairs<'a> {
     }
 
     /// Learns the integers and steps of all channels, and returns the biases that belong to them.
-    fn learn(&self, own: &mut QuantizedWeights, real: &[f32], scales: WeightScales) -> Vec<f32> {
+    fn learn(
+        &self,
+        own: &mut QuantizedWeights,
+        real: &[f32],
+        scales: WeightScales,
+        keeps_zeros: bool,
+    ) -> Vec<f32> {
         let channels = own.scales.len();
         let terms = own.integers.len() / channels;
         let mut biases = Vec::with_capacity(channels);
@@ -140,7 +163,7 @@ impl<'a> Pairs<'a> {
             for inside in 0..channels / self.groups {
                 let channel = group * (channels / self.groups) + inside;
                 let row = channel * terms..(channel + 1) * terms;
-                let goal = moments.goal(inside, &real[row.clone()]);
+                let goal = moments.goal(inside, &real[row.clone()], keeps_zeros);
                 let start = own.scales[channel];
                 let starts: &[f64] = if scales == WeightScales::PerTensor { &[1.0] } else { &STARTS };
                 let nearest = |units: f64| own.format.nearest(units);
@@ -250,11 +273,12 @@ impl Moments {
     }
 
     /// The error of one output channel whose real weights are `real`.
-    fn goal<'a>(&'a self, channel: usize, real: &[f32]) -> Goal<'a> {
+    fn goal<'a>(&'a self, channel: usize, real: &[f32], keeps_zeros: bool) -> Goal<'a> {
         let terms = real.len();
         let products = &self.products[channel * terms..][..terms];
         let linear = products.iter().zip(real).map(|(xy, &w)| xy + self.ridge * f64::from(w)).collect();
-        Goal { squares: &self.squares, linear }
+        let moves = real.iter().map(|&weight| !keeps_zeros || weight != 0.0).collect();
+        Goal { squares: &self.squares, linear, moves }
     }
 }
 
@@ -262,6 +286,8 @@ impl Moments {
 struct Goal<'a> {
     squares: &'a [f64],
     linear: Vec<f64>,
+    /// Which integers may be other than 0.
+    moves: Vec<bool>,
 }
 
 /// Integers and a step that none of them alone improves on.
@@ -287,7 +313,7 @@ impl Goal<'_> {
         for round in 0..ROUNDS {
             for _ in 0..SWEEPS {
                 let mut has_moved = false;
-                for term in 0..terms {
+                for term in (0..terms).filter(|&term| self.moves[term]) {
                     let square = self.squares[term * (terms + 1)];
                     let old = f64::from(integers[term]);
                     let best = nearest((self.linear[term] / step - gradient[term]) / square + old);

@@ -1,6 +1,7 @@
 //! Post-training quantization: from a float network and some real inputs to the integers of the hardware.
 //!
-//! Steps: where asked for, bring channels to like ranges (`equalization`); observe every tensor's values on the
+//! Steps: where asked for, bring channels to like ranges (`equalization`), put channels of like weights next to each other
+//! (`reordering`) and leave out weights (`sparsity`); observe every tensor's values on the
 //! calibration inputs (`observe`); choose a range for each tensor and a step for each output channel's weights
 //! (`clipping`); round, to the nearest or so that the layers' outputs stay near (`learned`); then walk the layers in
 //! order and correct each one for what quantization did to its mean (`correction`).
@@ -12,8 +13,16 @@ mod clipping;
 mod codebook;
 mod correction;
 mod equalization;
+mod hadamard;
 mod learned;
+mod master;
+mod matrix;
+mod moments;
 mod observe;
+mod reordering;
+mod salient;
+mod sparsity;
+mod transform;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,7 +36,13 @@ use crate::network::{Layer, Operation};
 use crate::quantized::{ActivationFormat, QuantizedNetwork, QuantizedWeights, WeightFormat, weight_channel};
 
 pub use clipping::Clipping;
+pub use hadamard::{Rotation, walsh_hadamard};
+pub use matrix::{MatrixRecipe, RoundedMatrix, WeightMethods};
+pub use moments::InputMoments;
 use observe::Observations;
+pub use salient::Salient;
+pub use sparsity::Sparsity;
+pub use transform::InputTransform;
 
 /// Which weights share a step. Grouped and block formats have scales of their own beneath it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +74,8 @@ pub struct PtqConfig {
     pub weight_scales: WeightScales,
     /// How weights are rounded.
     pub weight_rounding: WeightRounding,
+    /// What else is done to the weights of convolutions and fully connected layers.
+    pub methods: WeightMethods,
     /// Whether the ranges of channels are evened out between layers first (Nagel et al., 2019, section 4.1).
     pub equalizes: bool,
     /// Format of all activations: integers, binary, or floating point.
@@ -97,6 +114,7 @@ impl PtqConfig {
             layer_weights: BTreeMap::new(),
             weight_scales: WeightScales::PerChannel,
             weight_rounding: WeightRounding::Nearest,
+            methods: WeightMethods::default(),
             equalizes: false,
             activations,
             multiplication: Multiplication::EXACT,
@@ -121,9 +139,17 @@ pub fn quantize(
     config: &PtqConfig,
 ) -> Result<QuantizedNetwork, ModelError> {
     check(network, config)?;
-    let network = &match config.equalizes {
-        true => Cow::Owned(equalization::equalized(network)),
-        false => Cow::Borrowed(network),
+    let mut network = Cow::Borrowed(network);
+    if config.equalizes {
+        network = Cow::Owned(equalization::equalized(&network));
+    }
+    if config.methods.reorders {
+        network = Cow::Owned(reordering::reordered(&network));
+    }
+    let network = &*network;
+    let sparse = match config.methods.sparsity {
+        Some(sparsity) => Cow::Owned(sparsity.without_small_weights(network)),
+        None => Cow::Borrowed(network),
     };
     let observations = Observations::new(network, inputs)?;
     let quantizations = activations::quantizations(network, &observations, config);
@@ -131,9 +157,16 @@ pub fn quantize(
         let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
         quantized_weights(layer, real, channels, config)
     };
-    let mut weights: Vec<_> = network.pairs().map(round).collect::<Result<_, _>>()?;
+    let mut weights: Vec<_> = sparse.pairs().map(round).collect::<Result<_, _>>()?;
     if config.weight_rounding == WeightRounding::Learned {
-        learned::learn(&mut weights, network, inputs, &quantizations, config.weight_scales)?;
+        let learning = learned::Learning {
+            network,
+            sparse: &sparse,
+            quantizations: &quantizations,
+            scales: config.weight_scales,
+            keeps_zeros: config.methods.sparsity.is_some(),
+        };
+        learning.learn(&mut weights, inputs)?;
     }
     let mut quantized = QuantizedNetwork::from_float(network, quantizations, weights)?;
     if config.corrects_bias {
@@ -149,15 +182,11 @@ pub fn quantize(
 /// A setting out of range, or a format that real weights cannot be rounded to.
 pub fn round_matrix(
     real: &[f32],
-    [outputs, inputs]: [usize; 2],
+    sizes: [usize; 2],
     format: &WeightFormat,
     clipping: Clipping,
 ) -> Result<Vec<f32>, ModelError> {
-    clipping.check().map_err(ModelError::Input)?;
-    let operation = Operation::FullyConnected { out_features: outputs };
-    let scales = WeightScales::PerChannel;
-    let rounded = clipping.weights(&operation, real, [outputs, inputs], format, scales);
-    Ok(worth(&operation, &rounded.map_err(ModelError::Input)?))
+    Ok(MatrixRecipe::new(format.clone(), clipping).round(real, sizes, None)?.elements)
 }
 
 /// What rounded weights are worth.
@@ -189,24 +218,46 @@ pub fn round_layer(
     Ok(changed)
 }
 
-/// `network` in real numbers with its weights worth what they are once rounded to the nearest in `format`, as
-/// [`quantize`] rounds them: depthwise layers have int8. Activations and biases stay real.
+/// `network` in real numbers with the weights of convolutions and fully connected layers worth what they are once rounded by
+/// `recipe`, and those of depthwise layers as [`quantize`] rounds them, to int8. Activations and biases stay real. `inputs` are
+/// looked at by methods that need some ([`WeightMethods::needs_inputs`]).
 ///
 /// # Errors
-/// A setting out of range, or a format that real weights cannot be rounded to.
+/// A setting out of range, a format that real weights cannot be rounded to, or methods that a layer cannot have.
 pub fn round_weights(
     network: &FloatNetwork,
-    format: &WeightFormat,
-    clipping: Clipping,
+    recipe: &MatrixRecipe,
+    inputs: &[Vec<f32>],
 ) -> Result<FloatNetwork, ModelError> {
     let activations = ActivationFormat::signed(8).map_err(ModelError::Input)?;
-    let config = PtqConfig { weight_clipping: clipping, ..PtqConfig::new(format.clone(), activations) };
-    check(network, &config)?;
+    let config =
+        PtqConfig { weight_clipping: recipe.clipping, ..PtqConfig::new(recipe.format.clone(), activations) };
+    recipe.check().map_err(ModelError::Input)?;
+    let moments = match recipe.methods.needs_inputs() && !inputs.is_empty() {
+        true => InputMoments::of_network(network, inputs)?,
+        false => vec![None; network.layers().len()],
+    };
     let mut rounded = network.clone();
     for (index, (layer, real)) in network.pairs().enumerate() {
         let channels = [real.bias.len(), network.graph().input_shape(layer).channels];
-        let Some(own) = quantized_weights(layer, real, channels, &config)? else { continue };
-        rounded.layer_mut(index).weights = worth(&layer.operation, &own);
+        let problem = |problem: String| ModelError::layer(&layer.name, problem);
+        let weights = match layer.operation {
+            Operation::Convolution { groups, .. } if groups > 1 && recipe.methods.mixes_channels() => {
+                return Err(problem(format!(
+                    "a convolution of {groups} groups has no weights between all channels; rotation, reordering, \
+                     compensation and salient channels need them"
+                )));
+            }
+            operation if operation.is_matrix() => {
+                let own = recipe.round_in_words(&real.weights, channels, moments[index].as_ref());
+                own.map_err(problem)?.folded(channels[1])
+            }
+            _ => match quantized_weights(layer, real, channels, &config)? {
+                Some(own) => worth(&layer.operation, &own),
+                None => continue,
+            },
+        };
+        rounded.layer_mut(index).weights = weights;
     }
     Ok(rounded)
 }
@@ -215,6 +266,13 @@ pub fn round_weights(
 fn check(network: &FloatNetwork, config: &PtqConfig) -> Result<(), ModelError> {
     for clipping in [config.weight_clipping, config.activation_clipping] {
         clipping.check().map_err(ModelError::Input)?;
+    }
+    for format in std::iter::once(&config.weights).chain(config.layer_weights.values()) {
+        config
+            .methods
+            .check(format)
+            .and_then(|()| config.methods.check_integers())
+            .map_err(ModelError::Input)?;
     }
     let layers = network.graph().layers();
     let matrix = || layers.iter().filter(|layer| layer.operation.is_matrix());
@@ -249,7 +307,9 @@ fn quantized_weights(
         false => (WeightFormat::lane(), Multiplication::EXACT),
     };
     let scales = config.weight_scales;
-    let rounded = config.weight_clipping.weights(&layer.operation, &real.weights, channels, &format, scales);
+    let methods = if layer.operation.is_matrix() { &config.methods } else { &WeightMethods::default() };
+    let (clipping, operation) = (config.weight_clipping, &layer.operation);
+    let rounded = methods.integers(clipping, operation, &real.weights, channels, &format, scales);
     let rounded = rounded.map(|weights| QuantizedWeights { multiplication, ..weights });
     rounded.map(Some).map_err(|problem| ModelError::layer(&layer.name, problem))
 }

@@ -153,6 +153,18 @@ impl WeightFormat {
         }
     }
 
+    /// The width of the signed integers that hold every weight, where weights are whole numbers with a scale for each output
+    /// channel and no other: integers, binary, ternary, dual binary, Sherry, slices of an int8 master. Slices are held in
+    /// units of their last place.
+    pub fn whole_bits(&self) -> Option<u8> {
+        let is_whole = !self.is_ordered() && self.grouped().is_none() && self.unit_exponent() >= 0;
+        let holds = |bits: &u8| {
+            let limit = 1i32 << (bits - 1);
+            i32::from(self.range.0) >= -limit && i32::from(self.range.1) < limit
+        };
+        (2..=16).find(holds).filter(|_| is_whole)
+    }
+
     /// The format by name.
     pub fn format(&self) -> &Format {
         &self.format

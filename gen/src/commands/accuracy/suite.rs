@@ -1,13 +1,13 @@
 //! A suite: many networks with their data in one file, and the table of all of them.
 //!
 //! Weights are rounded to each format and all else stays in real numbers, so that block formats stand beside integers; two
-//! more rows are networks of integers, activations included.
+//! more rows are networks of integers, activations included. A suite may have rows of its own instead, with methods.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use bitmill_explore::{Weights, Workload};
-use bitmill_model::{ModelError, PtqConfig, TensorId, npz, quantize};
+use bitmill_explore::{ExploreError, Methods, Row, Weights, Workload};
+use bitmill_model::{InputMoments, TensorId, npz};
 use serde::Deserialize;
 
 use crate::language::Language;
@@ -17,8 +17,8 @@ use crate::source::in_file;
 use crate::table::Table;
 use crate::workload::{Model, ModelArgs, read};
 
-/// Rows of integers: the name, bits of weights and bits of activations.
-const INTEGERS: [(&str, u8, u8); 2] = [("W8A8, integers", 8, 8), ("W4A8, integers", 4, 8)];
+/// Rows of integers: the name, and the format of weights. Activations are int8.
+const INTEGERS: [(&str, &str); 2] = [("W8A8, integers", "int8"), ("W4A8, integers", "int4")];
 /// Inputs that quantize activations, where the network has no others: they are taken from the test inputs and not tested.
 const CALIBRATION_INPUTS: usize = 32;
 
@@ -26,6 +26,9 @@ const CALIBRATION_INPUTS: usize = 32;
 #[serde(deny_unknown_fields)]
 struct Suite {
     networks: Vec<Entry>,
+    /// What is measured, in place of formats.
+    #[serde(default)]
+    rows: Vec<Row>,
 }
 
 /// A network with its data, or a language model.
@@ -36,8 +39,14 @@ enum Entry {
     Digits,
     /// A classifier.
     Classifier(Classifier),
-    /// A Llama in llama2.c's layout.
-    Llama { name: String, checkpoint: PathBuf, tokenizer: PathBuf, text: PathBuf },
+    /// A Llama in llama2.c's layout. Methods that look at what matrices read are given the first tokens of another text.
+    Llama {
+        name: String,
+        checkpoint: PathBuf,
+        tokenizer: PathBuf,
+        text: PathBuf,
+        calibration: Option<PathBuf>,
+    },
 }
 
 #[derive(Deserialize)]
@@ -72,25 +81,39 @@ struct Column {
 
 enum Subject {
     Network(Workload),
-    Language(Language),
+    /// With what its matrices read.
+    Language(Language, Vec<InputMoments>),
 }
 
 /// Reads the suite at `path`, whose files lie in `data`, and prints its table.
 ///
 /// # Errors
 /// A suite, a network or data that cannot be read or are not legal.
-pub(super) fn run(path: &Path, data: Option<&Path>, formats: &[Weights]) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(
+    path: &Path,
+    data: Option<&Path>,
+    formats: &[Weights],
+    has_own_formats: bool,
+) -> Result<(), Box<dyn Error>> {
     let text = String::from_utf8(read(path)?).map_err(|_| in_file(path, "the file is not UTF-8 text"))?;
     let suite: Suite = serde_saphyr::from_str(&text).map_err(|error| in_file(path, &error.to_string()))?;
     let folder = data.or(path.parent()).unwrap_or(Path::new("."));
-    let columns = suite.networks.iter().map(|entry| entry.column(folder));
+    let rows: Vec<Row> = match suite.rows.is_empty() || has_own_formats {
+        true => formats.iter().map(Row::of_weights).chain(integers()).collect(),
+        false => suite.rows,
+    };
+    for row in &rows {
+        row.check().map_err(|error| in_file(path, &error.to_string()))?;
+    }
+    let needs_inputs = rows.iter().map(Row::needs_inputs).collect::<Result<Vec<_>, _>>()?.contains(&true);
+    let columns = suite.networks.iter().map(|entry| entry.column(folder, needs_inputs));
     let columns = columns.collect::<Result<Vec<Column>, Box<dyn Error>>>()?;
     let headings: Vec<&str> =
         std::iter::once("weights").chain(columns.iter().map(|column| column.heading.as_str())).collect();
     let mut table = Table::new(&headings);
-    let bar = progress::bar("accuracy", (columns.len() * (1 + formats.len() + INTEGERS.len())) as u64);
+    let bar = progress::bar("accuracy", (columns.len() * (1 + rows.len())) as u64);
     let mut reasons = Vec::new();
-    let mut row = |name: &str, cell: &dyn Fn(&Subject) -> Result<String, ModelError>| {
+    let mut add_row = |name: &str, cell: &dyn Fn(&Subject) -> Result<String, ExploreError>| {
         let cells = columns.iter().map(|column| {
             let cell = cell(&column.subject).unwrap_or_else(|reason| {
                 let reason = format!("- {name}: {reason}\n");
@@ -105,12 +128,9 @@ pub(super) fn run(path: &Path, data: Option<&Path>, formats: &[Weights]) -> Resu
         let cells: Vec<String> = cells.collect();
         table.row(std::iter::once(name.to_owned()).chain(cells));
     };
-    row("float", &Subject::float);
-    for format in formats {
-        row(&format.to_string(), &|subject| subject.rounded(format));
-    }
-    for (name, weight_bits, activation_bits) in INTEGERS {
-        row(name, &|subject| subject.integers(weight_bits, activation_bits));
+    add_row("float", &Subject::float);
+    for row in &rows {
+        add_row(&row.name, &|subject| subject.measured(row));
     }
     bar.finish_and_clear();
     let notes: String =
@@ -118,8 +138,20 @@ pub(super) fn run(path: &Path, data: Option<&Path>, formats: &[Weights]) -> Resu
     Ok(print(&format!("{}\n{notes}{}", table.text(), reasons.concat()))?)
 }
 
+/// Networks of integers, scales for each output channel.
+fn integers() -> [Row; 2] {
+    INTEGERS.map(|(name, weights)| Row {
+        name: name.to_owned(),
+        weights: Some(weights.to_owned()),
+        methods: Methods::default(),
+        int8_activations: true,
+        kv_cache: None,
+    })
+}
+
 impl Entry {
-    fn column(&self, folder: &Path) -> Result<Column, Box<dyn Error>> {
+    /// The network with its data; and, where rows need it, what its matrices read.
+    fn column(&self, folder: &Path, needs_inputs: bool) -> Result<Column, Box<dyn Error>> {
         match self {
             Entry::Digits => {
                 let workload = Model::load(&ModelArgs::default())?.workload;
@@ -127,14 +159,19 @@ impl Entry {
                 Ok(Column { heading: "digits %".to_owned(), note, subject: Subject::Network(workload) })
             }
             Entry::Classifier(classifier) => classifier.column(folder),
-            Entry::Llama { name, checkpoint, tokenizer, text } => {
+            Entry::Llama { name, checkpoint, tokenizer, text, calibration } => {
                 let found =
                     Language::load(&folder.join(checkpoint), &folder.join(tokenizer), &folder.join(text))?;
                 let tokens: usize = found.texts.iter().map(|text| text.len() - 1).sum();
                 let note = format!(
                     "perplexity per token of {tokens} tokens; embeddings and classifier in single precision"
                 );
-                Ok(Column { heading: format!("{name} perplexity"), note, subject: Subject::Language(found) })
+                let moments = match calibration.as_ref().filter(|_| needs_inputs) {
+                    Some(calibration) => found.input_moments(&folder.join(calibration))?,
+                    None => Vec::new(),
+                };
+                let heading = format!("{name} perplexity");
+                Ok(Column { heading, note, subject: Subject::Language(found, moments) })
             }
         }
     }
@@ -242,34 +279,18 @@ fn smooth(seed: usize, elements: usize, [low, high]: [f32; 2]) -> Vec<f32> {
 }
 
 impl Subject {
-    fn float(&self) -> Result<String, ModelError> {
+    fn float(&self) -> Result<String, ExploreError> {
         match self {
             Subject::Network(workload) => Ok(percent(workload.float_accuracy_percent()?)),
-            Subject::Language(language) => language.perplexity(&language.model, false),
+            Subject::Language(language, _) => Ok(language.perplexity(&language.model, false)?),
         }
     }
 
-    fn rounded(&self, format: &Weights) -> Result<String, ModelError> {
+    fn measured(&self, row: &Row) -> Result<String, ExploreError> {
         match self {
-            Subject::Network(workload) => {
-                let rounded = format.round_network(&workload.network)?;
-                Ok(percent(workload.real_accuracy_percent(&rounded)?))
-            }
-            Subject::Language(language) => language.perplexity(&format.round(&language.model)?, false),
-        }
-    }
-
-    /// Integers of so many bits, scales for each output channel.
-    fn integers(&self, weight_bits: u8, activation_bits: u8) -> Result<String, ModelError> {
-        match self {
-            Subject::Network(workload) => {
-                let config = PtqConfig::integers(weight_bits, activation_bits)?;
-                let network = quantize(&workload.network, &workload.calibration, &config)?;
-                Ok(percent(workload.quantized_accuracy_percent(&network)?))
-            }
-            Subject::Language(language) => {
-                let format: Weights = format!("int{weight_bits}").parse().map_err(ModelError::Input)?;
-                language.perplexity(&format.round(&language.model)?, true)
+            Subject::Network(workload) => Ok(percent(row.accuracy_percent(workload)?)),
+            Subject::Language(language, moments) => {
+                Ok(format!("{:.3}", row.perplexity(&language.model, moments, &language.texts)?))
             }
         }
     }
