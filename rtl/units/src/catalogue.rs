@@ -57,6 +57,7 @@ pub fn catalogue() -> Vec<Entry> {
     entries.extend([pe::float_mac::ENTRY, pe::l_mul::ENTRY, pe::block_dot::ENTRY, pe::rmmec_simd::ENTRY]);
     entries.extend(engine::nonlinear::ENTRIES);
     entries.extend(engine::deformable_convolution::ENTRIES);
+    entries.push(engine::hadamard::ENTRY);
     entries.extend(engine::sparse_search::ENTRIES);
     entries.extend(engine::radiance_field::ENTRIES);
     entries.extend(format::ENTRIES);
