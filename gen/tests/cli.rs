@@ -405,6 +405,22 @@ fn quantize_writes_what_simulate_runs() {
     fs::write(here.path().join("w4a8.yaml"), yaml).unwrap();
     let run = succeeds(here.path(), &["simulate", "w4a8.yaml", "--model", "int4.onnx"]);
     assert!(run.contains("cycles"), "{run}");
+    // QONNX holds activations of any width.
+    fs::write(here.path().join("w4a4.yaml"), "weights: int4\nactivations: int4\nlayers: {}\n").unwrap();
+    let to_qonnx = ["quantize", "--config", "w4a4.yaml", "-o", "w4a4.onnx", "--format", "qonnx"];
+    let refused = fails(here.path(), &to_qonnx[..5]);
+    assert!(refused.contains("found int4 activations: give --format qonnx"), "{refused}");
+    let written = succeeds(here.path(), &to_qonnx);
+    let accuracy = |page: &str| page.lines().find(|line| line.starts_with("accuracy")).map(str::to_owned);
+    let images = ["x.npy", "y.npy"].map(|file| here.path().join(file));
+    for (to, from) in images.iter().zip(["test_images.npy", "test_labels.npy"]) {
+        fs::copy(format!("{ROOT}/../examples/digits/{from}"), to).unwrap();
+    }
+    let data = ["--model", "w4a4.onnx", "--test", "x.npy", "--labels", "y.npy"];
+    let run = succeeds(here.path(), &[&["simulate", &int4][..], &data].concat());
+    let percent = |line: Option<String>| line.and_then(|line| Some(line.split_once(" (")?.0.to_owned()));
+    assert!(accuracy(&written).is_some());
+    assert_eq!(percent(accuracy(&run)), percent(accuracy(&written)), "{run}");
 }
 
 #[test]

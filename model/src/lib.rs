@@ -40,7 +40,7 @@ pub use deformable::Taps;
 pub use error::ModelError;
 pub use float::{FloatLayer, FloatNetwork};
 pub use network::{Function, Layer, Network, Operation, Tensor, TensorId};
-pub use onnx::{Imported, Rounding, export_onnx, import_onnx, import_onnx_with};
+pub use onnx::{Imported, Rounding, export_onnx, export_qonnx, import_onnx, import_onnx_with};
 pub use ptq::{
     Clipping, InputMoments, InputTransform, MatrixRecipe, PtqConfig, Rotation, RoundedMatrix, Salient,
     Sparsity, WeightMethods, WeightRounding, WeightScales, quantize, round_layer, round_matrix,

@@ -1,4 +1,4 @@
-//! Quantized networks as QDQ files: what import makes of them, and what onnxruntime computes with them.
+//! Quantized networks as QDQ and QONNX files: what import makes of them, and what onnxruntime and qonnx compute with them.
 
 mod common;
 
@@ -6,8 +6,8 @@ use std::process::Command;
 
 use bitmill_model::{
     ActivationFormat, Clipping, FloatLayer, FloatNetwork, Network, Operation, PtqConfig, QuantizedNetwork,
-    Shape, Tensor, TensorId, WeightFormat, WeightMethods, WeightRounding, WeightScales, export_onnx, import,
-    quantize,
+    Shape, Tensor, TensorId, WeightFormat, WeightMethods, WeightRounding, WeightScales, export_onnx,
+    export_qonnx, import, quantize,
 };
 use common::{digits, images, quantized_right_answers, shared_model};
 
@@ -100,15 +100,34 @@ fn equalization_saves_narrow_channels() {
     assert!(even < plain / 10.0, "{even} against {plain}");
 }
 
-/// Every layer on onnxruntime's own input of it. Both round one real number to a step: ours the exact sum, halves up;
-/// onnxruntime a sum in single precision, halves to even. The reals differ by far less than a step, so that results
-/// differ by one step at most, and only where a tie lies between.
+/// Who runs a file.
+struct Oracle {
+    name: &'static str,
+    script: &'static str,
+    export: fn(&QuantizedNetwork) -> Result<Vec<u8>, bitmill_model::ModelError>,
+    /// What stands behind the name of a tensor whose integers are written.
+    suffix: &'static str,
+}
+
+const ONNXRUNTIME: Oracle =
+    Oracle { name: "onnxruntime", script: "run_qdq.py", export: export_onnx, suffix: "quantized" };
+const QONNX: Oracle =
+    Oracle { name: "qonnx", script: "run_qonnx.py", export: export_qonnx, suffix: "dequantized" };
+
 fn check_against_onnxruntime(network: &QuantizedNetwork, inputs: &[Vec<f32>], what: &str) {
+    check_against(&ONNXRUNTIME, network, inputs, what);
+}
+
+/// Every layer on the oracle's own input of it. Both round one real number to a step: ours the exact sum, halves up;
+/// the oracle a sum in single precision, halves to even. The reals differ by far less than a step, so that results
+/// differ by one step at most, and only where a tie lies between.
+fn check_against(oracle: &Oracle, network: &QuantizedNetwork, inputs: &[Vec<f32>], what: &str) {
     let python = std::env::var("BITMILL_PYTHON").unwrap_or_else(|_| "python3".into());
-    let folder = std::env::temp_dir().join(format!("bitmill-export-{}-{what}", std::process::id()));
+    let name = oracle.name;
+    let folder = std::env::temp_dir().join(format!("bitmill-export-{}-{name}-{what}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let path = |name: &str| folder.join(name);
-    std::fs::write(path("model.onnx"), export_onnx(network).expect("has a QDQ form")).expect("written");
+    std::fs::write(path("model.onnx"), (oracle.export)(network).expect("has a form")).expect("written");
     let graph = network.graph();
     let shape = graph.tensors()[0].shape;
     // Channels first.
@@ -119,9 +138,9 @@ fn check_against_onnxruntime(network: &QuantizedNetwork, inputs: &[Vec<f32>], wh
     });
     std::fs::write(path("inputs"), raw.collect::<Vec<u8>>()).expect("written");
     let names: Vec<String> =
-        graph.tensors().iter().map(|tensor| format!("{}_quantized", tensor.name)).collect();
+        graph.tensors().iter().map(|tensor| format!("{}_{}", tensor.name, oracle.suffix)).collect();
     let sizes = [inputs.len(), shape.channels, shape.height, shape.width].map(|size| size.to_string());
-    let script = format!("{}/tests/oracles/run_qdq.py", env!("CARGO_MANIFEST_DIR"));
+    let script = format!("{}/tests/oracles/{}", env!("CARGO_MANIFEST_DIR"), oracle.script);
     let mut command = Command::new(&python);
     command.arg(script).args([path("model.onnx"), path("inputs")]).args([sizes.join(","), names.join(",")]);
     let output = command.arg(path("outputs")).output();
@@ -129,10 +148,10 @@ fn check_against_onnxruntime(network: &QuantizedNetwork, inputs: &[Vec<f32>], wh
     if !matches!(code, Some(0)) {
         let missing = matches!(code, None | Some(3));
         assert!(missing, "{}", String::from_utf8_lossy(&output.expect("has run").stderr));
-        println!("skipped: QDQ files in onnxruntime, since {python} cannot import it (set BITMILL_PYTHON)");
+        println!("skipped: files in {name}, since {python} cannot import it (set BITMILL_PYTHON)");
         return;
     }
-    let found = std::fs::read(path("outputs")).expect("onnxruntime's tensors");
+    let found = std::fs::read(path("outputs")).expect("the oracle's tensors");
     std::fs::remove_dir_all(&folder).expect("removed");
     let found: Vec<i32> = found.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
     let mut rest = &found[..];
@@ -161,7 +180,7 @@ fn check_against_onnxruntime(network: &QuantizedNetwork, inputs: &[Vec<f32>], wh
             all += ours.len();
         }
     }
-    println!("{what}: {differing} of {all} integers differ from onnxruntime's, each by one step");
+    println!("{what}: {differing} of {all} integers differ from {name}'s, each by one step");
     assert!(differing * 1000 <= all, "{what}: {differing} of {all} ties are too many");
 }
 
@@ -176,6 +195,47 @@ fn layers_equal_onnxruntime_but_for_ties() {
     let unsigned = ActivationFormat::new(&"uint8".parse().expect("a format")).expect("integers");
     let unsigned = |config| PtqConfig { activations: unsigned, ..config };
     check_against_onnxruntime(&quantized(8, unsigned), inputs, "uint8");
+}
+
+/// Activations of any width.
+#[test]
+fn layers_equal_qonnx_but_for_ties() {
+    let inputs = &images("test_images.npy")[..4];
+    for (weights, activations) in [(8, 8), (4, 6), (4, 4), (3, 5), (2, 2)] {
+        let config = PtqConfig::integers(weights, activations).expect("legal widths");
+        let network = quantize(&network(), &images("calibration_images.npy"), &config).expect("quantizes");
+        check_against(&QONNX, &network, inputs, &format!("w{weights}a{activations}"));
+    }
+    for name in ["binary", "ternary"] {
+        let weights = WeightFormat::new(name.parse().expect("a format")).expect("a format of weights");
+        let network = quantized(8, |config| PtqConfig { weights: weights.clone(), ..config });
+        check_against(&QONNX, &network, inputs, name);
+    }
+}
+
+/// Import of a QONNX file gives the same weights and the same results.
+#[test]
+fn qonnx_files_come_back() {
+    for (weights, activations) in [(8, 8), (4, 6), (4, 4), (3, 5), (2, 4)] {
+        let config = PtqConfig::integers(weights, activations).expect("legal widths");
+        let before = quantize(&network(), &images("calibration_images.npy"), &config).expect("quantizes");
+        assert_eq!(
+            export_onnx(&before).is_ok(),
+            activations == 8,
+            "QDQ has no activations of {activations} bits"
+        );
+        let imported = import(&export_qonnx(&before).expect("has a QONNX form")).expect("imports");
+        let after = imported.quantized.unwrap_or_else(|| panic!("is quantized: {:?}", imported.notes));
+        for ((layer, a), (_, b)) in before.pairs().zip(after.pairs()) {
+            assert_eq!(before.quantization(layer.output), after.quantization(layer.output), "{}", layer.name);
+            assert_eq!(a.weights, b.weights, "{}", layer.name);
+        }
+        for input in &images("test_images.npy") {
+            let [a, b] = [&before, &after]
+                .map(|network| network.run(&network.quantize_input(input)).expect("fits").pop());
+            assert_eq!(a, b, "w{weights}a{activations}");
+        }
+    }
 }
 
 /// A network with residual additions and global pooling.

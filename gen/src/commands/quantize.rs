@@ -1,11 +1,11 @@
-//! `bitmill quantize`: from a float network to a QDQ file, by a recipe.
+//! `bitmill quantize`: from a float network to a QDQ or QONNX file, by a recipe.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use bitmill_explore::Recipe;
-use bitmill_model::{PtqConfig, QuantizedNetwork, export_onnx, quantize};
-use clap::Args;
+use bitmill_model::{PtqConfig, QuantizedNetwork, export_onnx, export_qonnx, quantize};
+use clap::{Args, ValueEnum};
 
 use crate::commands::simulate::Accuracy;
 use crate::output::{print, write_file};
@@ -18,11 +18,12 @@ Examples:
   bitmill quantize --config examples/quantize_int4.yaml -o digits_int4.onnx     the embedded digits network
   bitmill quantize net.onnx --data inputs.npy --config recipe.yaml -o net_int8.onnx
   bitmill quantize net.onnx --data inputs.npy --config recipe.yaml -o net_int8.onnx --test x.npy --labels y.npy
+  bitmill quantize --config int4_activations.yaml --format qonnx -o digits_qonnx.onnx         any width, for qonnx
   bitmill simulate examples/digits_int8.yaml --model net_int8.onnx              runs what was written
 
 Recipes are explained in docs/quantization.md.";
 
-/// Quantizes a float network by a recipe, and writes an ONNX file that onnxruntime runs.
+/// Quantizes a float network by a recipe, and writes an ONNX file that onnxruntime or qonnx runs.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct QuantizeArgs {
@@ -37,6 +38,9 @@ pub struct QuantizeArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// How numbers are quantized in the file
+    #[arg(long, value_enum, default_value_t = Form::Qdq)]
+    format: Form,
     /// Inputs whose answers are known, as for --data
     #[arg(long, value_name = "FILE", requires_all = ["model", "labels"])]
     test: Option<PathBuf>,
@@ -45,10 +49,19 @@ pub struct QuantizeArgs {
     labels: Option<PathBuf>,
 }
 
+/// How numbers are quantized in a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Form {
+    /// QuantizeLinear and DequantizeLinear, for onnxruntime: activations of 8 or 16 bits
+    Qdq,
+    /// Quant and BipolarQuant, for qonnx and FINN: activations of any width
+    Qonnx,
+}
+
 /// Runs `bitmill quantize`.
 ///
 /// # Errors
-/// A network, data or a recipe that are not legal, or a network that QDQ files have no form for.
+/// A network, data or a recipe that are not legal, or a network that such files have no form for.
 pub fn run(args: &QuantizeArgs) -> Result<(), Box<dyn Error>> {
     let config = recipe(&args.config)?;
     let model = Model::load(&ModelArgs {
@@ -62,7 +75,16 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Box<dyn Error>> {
         return Err("quantization needs calibration inputs: give --data FILE.npy with at least one".into());
     }
     let network = quantize(&model.workload.network, &model.workload.calibration, &config)?;
-    write_file(&args.output, &export_onnx(&network)?)?;
+    let bytes = match args.format {
+        Form::Qdq => export_onnx(&network),
+        Form::Qonnx => export_qonnx(&network),
+    };
+    let bytes = bytes.map_err(|error| match args.format {
+        // A width that QDQ lacks is the likeliest reason.
+        Form::Qdq if export_qonnx(&network).is_ok() => format!("{error}: give --format qonnx"),
+        _ => error.to_string(),
+    })?;
+    write_file(&args.output, &bytes)?;
     let notes: String = model.notes.iter().map(|note| format!("note: {note}\n")).collect();
     let accuracy = Accuracy::of(&model, &network)?.map(|accuracy| accuracy.text()).unwrap_or_default();
     let written = args.output.display();

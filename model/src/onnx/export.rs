@@ -1,10 +1,12 @@
 //! ONNX export: a [`QuantizedNetwork`] of integers as a QDQ file, which onnxruntime runs and import reads back to the
-//! same integers.
+//! same integers, or as a QONNX file, whose activations have any width.
 //!
 //! Every activation stands between a QuantizeLinear and a DequantizeLinear, weights are integer initializers behind a
 //! DequantizeLinear with a scale for each output channel, biases are 32-bit integers. Weights narrower than ONNX's
 //! types stand in the next wider one: int4 for up to 4 bits, int8, int16. Operator set 21 is the first with int4. Maps
 //! are `[batch, channels, height, width]`.
+
+mod qonnx;
 
 use prost::Message;
 
@@ -34,8 +36,28 @@ const INT4: i32 = 22;
 /// # Errors
 /// A layer that ONNX has no plain form for, or activations that are no integers of 8 or 16 bits.
 pub fn export_onnx(network: &QuantizedNetwork) -> Result<Vec<u8>, ModelError> {
+    export(network, Dialect::Qdq)
+}
+
+/// The bytes of a QONNX file, for one input at a time. The tensor called `NAME` in the network has its numbers in
+/// `NAME_dequantized`.
+///
+/// # Errors
+/// A layer that ONNX has no plain form for, or activations or weights that are no whole numbers of up to 16 bits.
+pub fn export_qonnx(network: &QuantizedNetwork) -> Result<Vec<u8>, ModelError> {
+    export(network, Dialect::Qonnx)
+}
+
+/// How numbers are quantized in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Qdq,
+    Qonnx,
+}
+
+fn export(network: &QuantizedNetwork, dialect: Dialect) -> Result<Vec<u8>, ModelError> {
     let graph = network.graph();
-    let mut writer = Writer::new(network);
+    let mut writer = Writer::new(network, dialect);
     writer.quantize(TensorId::INPUT, writer.names[0].clone())?;
     for (index, (layer, parameters)) in network.pairs().enumerate() {
         writer.layer(index, layer, parameters).map_err(|problem| ModelError::layer(&layer.name, problem))?;
@@ -44,8 +66,12 @@ pub fn export_onnx(network: &QuantizedNetwork) -> Result<Vec<u8>, ModelError> {
     let value = |id: TensorId, name: String| {
         let Shape { height, width, channels } = graph.shape(id);
         let sizes = if writer.is_flat[id.index()] { vec![channels] } else { vec![channels, height, width] };
-        let batch = DimensionProto { dim_param: Some("batch".to_owned()), ..Default::default() };
         let size = |size: usize| DimensionProto { dim_value: Some(size as i64), ..Default::default() };
+        let batch = match dialect {
+            Dialect::Qdq => DimensionProto { dim_param: Some("batch".to_owned()), ..Default::default() },
+            // The qonnx package takes no sizes that are open.
+            Dialect::Qonnx => size(1),
+        };
         let dim = std::iter::once(batch).chain(sizes.into_iter().map(size)).collect();
         let tensor = TensorTypeProto { elem_type: FLOAT, shape: Some(TensorShapeProto { dim }) };
         ValueInfoProto { name, r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
@@ -54,12 +80,14 @@ pub fn export_onnx(network: &QuantizedNetwork) -> Result<Vec<u8>, ModelError> {
     let output = vec![value(output, writer.dequantized(output))];
     let Writer { node, initializer, .. } = writer;
     let graph = GraphProto { node, name: graph.name().to_owned(), initializer, input, output };
-    let opset = OperatorSetIdProto { domain: String::new(), version: OPSET };
+    let opset = |(domain, version): (&str, i64)| OperatorSetIdProto { domain: domain.to_owned(), version };
+    let mut opset_import = vec![opset(("", OPSET))];
+    opset_import.extend((dialect == Dialect::Qonnx).then(|| opset(qonnx::DOMAIN)));
     let model = ModelProto {
         ir_version: IR_VERSION,
         producer_name: "bitmill".to_owned(),
         graph: Some(graph),
-        opset_import: vec![opset],
+        opset_import,
     };
     Ok(model.encode_to_vec())
 }
@@ -78,6 +106,7 @@ fn names(network: &QuantizedNetwork) -> Vec<String> {
 /// Nodes and initializers under construction.
 struct Writer<'a> {
     network: &'a QuantizedNetwork,
+    dialect: Dialect,
     names: Vec<String>,
     /// Tensors of two axes, batch and features.
     is_flat: Vec<bool>,
@@ -86,7 +115,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(network: &'a QuantizedNetwork) -> Self {
+    fn new(network: &'a QuantizedNetwork, dialect: Dialect) -> Self {
         let graph = network.graph();
         let mut is_flat = vec![false; graph.tensors().len()];
         let is_dense = |layer: &Layer| matches!(layer.operation, Operation::FullyConnected { .. });
@@ -99,17 +128,30 @@ impl<'a> Writer<'a> {
                 _ => is_flat[layer.inputs[0].index()],
             };
         }
-        Writer { network, names: names(network), is_flat, node: Vec::new(), initializer: Vec::new() }
+        let (node, initializer) = (Vec::new(), Vec::new());
+        Writer { network, dialect, names: names(network), is_flat, node, initializer }
     }
 
     fn push(&mut self, operator: &str, inputs: &[&str], output: &str, attribute: Vec<AttributeProto>) {
+        self.push_in("", operator, inputs, output, attribute);
+    }
+
+    /// Adds a node with an operator of a domain.
+    fn push_in(
+        &mut self,
+        domain: &str,
+        operator: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) {
         self.node.push(NodeProto {
             input: inputs.iter().map(|&input| input.to_owned()).collect(),
             output: vec![output.to_owned()],
             name: output.to_owned(),
             op_type: operator.to_owned(),
             attribute,
-            domain: String::new(),
+            domain: domain.to_owned(),
         });
     }
 
@@ -134,6 +176,9 @@ impl<'a> Writer<'a> {
 
     /// Brings the real tensor called `real` to the integers of tensor `id`, and back.
     fn quantize(&mut self, id: TensorId, real: String) -> Result<(), ModelError> {
+        if self.dialect == Dialect::Qonnx {
+            return self.quant_activation(id, &real);
+        }
         let name = self.names[id.index()].clone();
         let quantization = self.network.quantization(id);
         let kind = activation_type(&quantization).map_err(|problem| ModelError::layer(&name, problem))?;
@@ -175,7 +220,7 @@ impl<'a> Writer<'a> {
             Operation::Concatenate => plain(self, "Concat", vec![integer("axis", 1)]),
             operation => {
                 return Err(format!(
-                    "{} is not written to QDQ files; simulate it without one",
+                    "{} is not written to ONNX files; simulate it without one",
                     operation.name()
                 ));
             }
@@ -215,20 +260,11 @@ impl<'a> Writer<'a> {
     ) -> Result<(), String> {
         let name = self.names[layer.output.index()].clone();
         let channels = parameters.bias.len();
-        let source = self.network.quantization(layer.inputs[0]);
-        let (scales, biases) = self.affine(index, layer)?;
-        let [weights, scale, weight_real, bias, bias_scale, bias_real] =
-            ["weights", "weights_scale", "weights_dequantized", "bias", "bias_scale", "bias_dequantized"]
-                .map(|what| format!("{name}_{what}"));
-        let kind = weight_type(parameters)?;
-        let (dims, ordered) = self.ordered_weights(layer, &parameters.weights);
-        self.constant(&weights, &dims, kind, packed(&ordered, kind));
-        self.floats(&scale, &[channels], &scales);
-        self.push("DequantizeLinear", &[&weights, &scale], &weight_real, vec![integer("axis", 0)]);
-        let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * source.scale as f32).collect();
-        self.constant(&bias, &[channels], INT32, packed(&biases, INT32));
-        self.floats(&bias_scale, &[channels], &bias_scales);
-        self.push("DequantizeLinear", &[&bias, &bias_scale], &bias_real, vec![integer("axis", 0)]);
+        let source_scale = self.network.quantization(layer.inputs[0]).scale as f32;
+        let [weights, bias] = match self.dialect {
+            Dialect::Qdq => self.dequantized_weights(index, layer, parameters, source_scale)?,
+            Dialect::Qonnx => self.quant_weights(index, layer, parameters, source_scale)?,
+        };
         let (operator, attributes, input) = match layer.operation {
             Operation::Convolution { window, groups, .. } => {
                 let mut attributes = window_attributes(&window, false)?;
@@ -249,8 +285,34 @@ impl<'a> Writer<'a> {
                 ("Gemm", vec![integer("transB", 1)], flat)
             }
         };
-        self.push(operator, &[&input, &weight_real, &bias_real], &name, attributes);
+        self.push(operator, &[&input, &weights, &bias], &name, attributes);
         Ok(())
+    }
+
+    /// The integers of a layer's weights and biases, and what dequantizes them; returns the names of what is read.
+    fn dequantized_weights(
+        &mut self,
+        index: usize,
+        layer: &Layer,
+        parameters: &QuantizedLayer,
+        source_scale: f32,
+    ) -> Result<[String; 2], String> {
+        let name = self.names[layer.output.index()].clone();
+        let channels = parameters.bias.len();
+        let (scales, biases) = self.affine(index, layer)?;
+        let [weights, scale, weight_real, bias, bias_scale, bias_real] =
+            ["weights", "weights_scale", "weights_dequantized", "bias", "bias_scale", "bias_dequantized"]
+                .map(|what| format!("{name}_{what}"));
+        let kind = weight_type(parameters)?;
+        let (dims, ordered) = self.ordered_weights(layer, &parameters.weights);
+        self.constant(&weights, &dims, kind, packed(&ordered, kind));
+        self.floats(&scale, &[channels], &scales);
+        self.push("DequantizeLinear", &[&weights, &scale], &weight_real, vec![integer("axis", 0)]);
+        let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * source_scale).collect();
+        self.constant(&bias, &[channels], INT32, packed(&biases, INT32));
+        self.floats(&bias_scale, &[channels], &bias_scales);
+        self.push("DequantizeLinear", &[&bias, &bias_scale], &bias_real, vec![integer("axis", 0)]);
+        Ok([weight_real, bias_real])
     }
 
     /// Scales of the weights, and biases without what stands for the input's zero point, for each output channel.
@@ -358,7 +420,7 @@ fn window_attributes(window: &Window, is_pool: bool) -> Result<Vec<AttributeProt
     let Window { kernel, stride, dilation, padding, input_dilation } = *window;
     if input_dilation.area() != 1 {
         return Err(
-            "transposed convolutions are not written to QDQ files; simulate them without one".to_owned()
+            "transposed convolutions are not written to ONNX files; simulate them without one".to_owned()
         );
     }
     let mut attributes = vec![

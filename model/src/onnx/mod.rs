@@ -16,7 +16,7 @@ mod qlinear;
 mod tests;
 
 use constant::{Constant, IntegerType};
-pub use export::export_onnx;
+pub use export::{export_onnx, export_qonnx};
 use graph::OrderedGraph;
 use importer::{ImportedLayer, Importer, Layout, Value};
 use node::Node;

@@ -4,6 +4,7 @@
 //! Source: the operator definitions of github.com/fastmachinelearning/qonnx, docs/qonnx-custom-ops.
 
 use crate::ModelError;
+use crate::network::TensorId;
 use crate::onnx::constant::{Constant, IntegerType, Values};
 use crate::onnx::importer::{Importer, Value};
 use crate::onnx::node::Node;
@@ -134,7 +135,15 @@ fn set(
     let seen = node.activation(importer, 0)?;
     let input = importer.settled(node, seen)?;
     importer.has_qonnx = true;
-    let is_free = importer.quantizations[input.tensor.index()].is_none();
+    let given = importer.quantizations[input.tensor.index()];
+    let is_free = given.is_none();
+    let range = [quantization.min(), quantization.max()].map(|end| quantization.dequantize(end) as f32);
+    // Where nothing but the integers' range bounds them, the host makes those of the network's input, and rounding a second
+    // time to the same integers changes nothing.
+    if range == [low, high] && (is_free && input.tensor == TensorId::INPUT || given == Some(quantization)) {
+        importer.quantizations[input.tensor.index()] = Some(quantization);
+        return Ok(Value::Activation(input));
+    }
     // The clamp belongs to this reader alone where others see the tensor too.
     let target = match is_free && importer.open_layer(input).is_some() {
         true => input,
