@@ -51,7 +51,7 @@ pub(super) fn value(
     let value = json!({
         "configuration": configuration.to_yaml()?,
         "ranges": ranges,
-        "totals": simulate::totals(accelerator, report),
+        "totals": totals(detail),
         "layers": layers(detail)?,
         "explanations": explanations,
         "run": run,
@@ -69,6 +69,18 @@ pub(super) fn value(
     });
     let Value::Object(value) = value else { return Err("a point is an object".into()) };
     Ok(value)
+}
+
+/// What `bitmill simulate` says of the whole run, and how fast the circuit runs where it is slower than asked for.
+fn totals(detail: &Detail<'_>) -> String {
+    let Detail { accelerator, report, energy, .. } = detail;
+    let mut text = simulate::totals(accelerator, report);
+    if energy.clock_mhz < f64::from(accelerator.configuration().clock_mhz) {
+        let latency_us = report.cycles as f64 / energy.clock_mhz;
+        let [clock_mhz, latency_us] = [energy.clock_mhz, latency_us].map(short);
+        text += &format!("clock         {clock_mhz} MHz by the estimated longest path: {latency_us} µs\n");
+    }
+    text
 }
 
 fn table(table: &Table) -> Value {
