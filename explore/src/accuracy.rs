@@ -85,18 +85,16 @@ impl Weights {
         &self,
         workload: &Workload,
         methods: &WeightMethods,
+        clipping: Clipping,
     ) -> Result<Option<f64>, ModelError> {
         let activations = ActivationFormat::signed(8).map_err(ModelError::Input)?;
-        let config = PtqConfig {
-            methods: methods.clone(),
-            ..PtqConfig::new(self.recipe(methods)?.format, activations)
-        };
+        let MatrixRecipe { format, methods, .. } = self.recipe(methods, clipping)?;
+        let config = PtqConfig { weight_clipping: clipping, methods, ..PtqConfig::new(format, activations) };
         let network = quantize(&workload.network, &workload.calibration, &config)?;
         workload.quantized_accuracy_percent(&network)
     }
 
-    /// The network with its weights in this format and all else in real numbers, each channel's range with the least squared
-    /// error. Depthwise layers have int8, as in the hardware.
+    /// The network with its weights in this format and all else in real numbers. Depthwise layers have int8, as in the hardware.
     ///
     /// # Errors
     /// A format that the weights of such networks cannot be rounded to, or methods that they cannot have.
@@ -104,13 +102,13 @@ impl Weights {
         &self,
         network: &FloatNetwork,
         methods: &WeightMethods,
+        clipping: Clipping,
         inputs: &[Vec<f32>],
     ) -> Result<FloatNetwork, ModelError> {
-        round_weights(network, &self.recipe(methods)?, inputs)
+        round_weights(network, &self.recipe(methods, clipping)?, inputs)
     }
 
-    /// The language model with the matrices of its layers in this format, each channel's range with the least squared error.
-    /// `inputs` is what they read, for methods that look at it.
+    /// The language model with the matrices of its layers in this format. `inputs` is what they read, for methods that look at it.
     ///
     /// # Errors
     /// A format that weights cannot be rounded to, or methods that they cannot have.
@@ -118,6 +116,7 @@ impl Weights {
         &self,
         model: &Llama,
         methods: &WeightMethods,
+        clipping: Clipping,
         inputs: &[InputMoments],
     ) -> Result<Llama, ModelError> {
         match self {
@@ -128,18 +127,18 @@ impl Weights {
                 })
             }
             _ => {
-                let recipe = self.recipe(methods)?;
+                let recipe = self.recipe(methods, clipping)?;
                 model.rounded(|number, real, sizes| recipe.round(real, sizes, inputs.get(number)))
             }
         }
     }
 
     /// How matrices are rounded.
-    fn recipe(&self, methods: &WeightMethods) -> Result<MatrixRecipe, ModelError> {
+    fn recipe(&self, methods: &WeightMethods, clipping: Clipping) -> Result<MatrixRecipe, ModelError> {
         match self {
             Weights::Format(format) => {
                 let format = WeightFormat::new(format.clone()).map_err(ModelError::Input)?;
-                Ok(MatrixRecipe { format, clipping: Clipping::Mse, methods: methods.clone() })
+                Ok(MatrixRecipe { format, clipping, methods: methods.clone() })
             }
             Weights::Asymmetric { .. } => {
                 Err(ModelError::Input(format!("{self} weights have zero points, which no hardware here has")))

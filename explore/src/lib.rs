@@ -24,7 +24,7 @@ pub use error::ExploreError;
 pub use evaluate::{Evaluator, Thoroughness};
 pub use objective::Objective;
 pub use pareto::{Goal, Scale};
-pub use recipe::{LayerRecipe, Methods, Recipe, SalientRecipe};
+pub use recipe::{LayerRecipe, Methods, Range, Recipe, SalientRecipe};
 pub use search::{Costs, Evaluate, Search};
 pub use space::{Candidate, Datapath, Points, Space, Vary};
 pub use sweep::{Outcome, Point, Refusal, Sweep, objectives, summarize, sweep};

@@ -83,6 +83,8 @@ pub enum Range {
     /// With the least mean squared error.
     #[default]
     Mse,
+    /// The same of a range that reaches as far up as down.
+    Symmetric,
 }
 
 /// How weights are rounded.
@@ -153,11 +155,12 @@ impl Recipe {
 }
 
 impl Range {
-    fn clipping(self) -> Clipping {
+    pub(crate) fn clipping(self) -> Clipping {
         match self {
             Range::MinMax => Clipping::MinMax,
             Range::Percentile(share) => Clipping::Percentile(share),
             Range::Mse => Clipping::Mse,
+            Range::Symmetric => Clipping::Symmetric,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Recipes: what their keys mean, and how wrong ones are refused.
 
-use bitmill_explore::{Recipe, Row};
+use bitmill_explore::{Range, Recipe, Row};
 use bitmill_model::{Clipping, Rotation, WeightFormat, WeightMethods};
 
 #[test]
@@ -74,6 +74,7 @@ fn rows_say_what_is_wrong_with_them() {
     let row = |weights: Option<&str>, methods: &str| Row {
         name: "mine".to_owned(),
         weights: weights.map(str::to_owned),
+        weight_range: Range::Symmetric,
         methods: serde_saphyr::from_str(methods).expect("keys that there are"),
         int8_activations: false,
         kv_cache: None,

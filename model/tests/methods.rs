@@ -138,6 +138,19 @@ fn patterns_hold_after_rounding_and_the_rest_makes_up_for_what_goes() {
     assert!(eight.chunks(4).all(|four| four.iter().filter(|w| **w != 0.0).count() == 2));
 }
 
+/// Of int4's codes -8 has no counterpart: where it stands for the largest weight, 1 becomes 7/8.
+#[test]
+fn symmetric_ranges_hold_what_reaches_both_ways() {
+    let real: Vec<f32> = (0..128).map(|at| [1.0, 0.0, -1.0, -1.0, 1.0, 0.0, 1.0][at % 7]).collect();
+    let error = |clipping: Clipping| {
+        let recipe = MatrixRecipe { clipping, ..recipe("int4_g64", WeightMethods::default()) };
+        let rounded = recipe.round(&real, [2, 64], None).expect("rounds").elements;
+        rounded.iter().zip(&real).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(error(Clipping::Symmetric) < 1e-5 && error(Clipping::MinMax) < 1e-5);
+    assert!(error(Clipping::Mse) > 0.05);
+}
+
 #[test]
 fn salient_channels_have_a_format_of_their_own() {
     let (real, sizes) = matrix();

@@ -5,7 +5,7 @@ use bitmill_model::{InputMoments, ModelError, WeightMethods};
 use serde::Deserialize;
 
 use super::Weights;
-use crate::{ExploreError, Methods, Workload};
+use crate::{ExploreError, Methods, Range, Workload};
 
 /// What is done to a network, by a name.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Row {
     pub name: String,
     /// Format of the weights; without one they stay real.
     pub weights: Option<String>,
+    /// How the range of an output channel or a group is chosen.
+    #[serde(default)]
+    pub weight_range: Range,
     /// What else is done to them.
     #[serde(default)]
     pub methods: Methods,
@@ -49,6 +52,7 @@ impl Row {
         Row {
             name: weights.to_string(),
             weights: Some(weights.to_string()),
+            weight_range: Range::default(),
             methods: Methods::default(),
             int8_activations: false,
             kv_cache: None,
@@ -99,9 +103,10 @@ impl Row {
         }
         let weights = weights.ok_or_else(|| missing("a network needs a format of weights"))?;
         if self.int8_activations {
-            return Ok(weights.accuracy_percent(workload, &methods)?);
+            return Ok(weights.accuracy_percent(workload, &methods, self.weight_range.clipping())?);
         }
-        let rounded = weights.round_network(&workload.network, &methods, &workload.calibration)?;
+        let clipping = self.weight_range.clipping();
+        let rounded = weights.round_network(&workload.network, &methods, clipping, &workload.calibration)?;
         Ok(workload.real_accuracy_percent(&rounded)?)
     }
 
@@ -118,7 +123,10 @@ impl Row {
         let Meaning { weights, methods, kept } = self.meaning()?;
         let precision = RunPrecision { has_int8_activations: self.int8_activations, kept };
         let perplexity = match weights {
-            Some(weights) => weights.round(model, &methods, inputs)?.perplexity(texts, precision),
+            Some(weights) => {
+                let clipping = self.weight_range.clipping();
+                weights.round(model, &methods, clipping, inputs)?.perplexity(texts, precision)
+            }
             None => model.perplexity(texts, precision),
         };
         perplexity.map_err(|error: ModelError| error.into())

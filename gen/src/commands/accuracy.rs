@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use bitmill_explore::{TABLE, Weights};
 use bitmill_model::llama::{Llama, RunPrecision};
-use bitmill_model::{ModelError, WeightMethods};
+use bitmill_model::{Clipping, ModelError, WeightMethods};
 use clap::Args;
 
 use crate::language::{Language, LanguageArgs};
@@ -91,14 +91,15 @@ pub fn run(args: &AccuracyArgs) -> Result<(), Box<dyn Error>> {
     table.row(row);
     let plain = WeightMethods::default();
     for format in &formats {
-        let percent = format.accuracy_percent(&model.workload, &plain).unwrap_or_else(|reason| {
-            reasons.push(format!("- {format}: {reason}\n"));
-            None
-        });
+        let percent =
+            format.accuracy_percent(&model.workload, &plain, Clipping::Mse).unwrap_or_else(|reason| {
+                reasons.push(format!("- {format}: {reason}\n"));
+                None
+            });
         let mut row =
             vec![format.to_string(), percent.map_or("-".to_owned(), |percent| format!("{percent:.2}"))];
         if let Some(language) = &language {
-            row.extend(perplexities(language, &format.round(&language.model, &plain, &[])?)?);
+            row.extend(perplexities(language, &format.round(&language.model, &plain, Clipping::Mse, &[])?)?);
         }
         table.row(row);
         bar.inc(1);

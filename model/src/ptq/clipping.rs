@@ -17,9 +17,13 @@ pub enum Clipping {
     Percentile(f64),
     /// The range with the smallest mean squared error, among fractions of the full one.
     Mse,
+    /// The same among fractions of a range that reaches as far up as down. Weights in groups of integers, whose scale is
+    /// otherwise sought below the one that puts the most negative integer at the largest weight, saturate less; activations
+    /// have zero points of 0.
+    Symmetric,
 }
 
-/// Ranges tried for [`Clipping::Mse`]: these many equal fractions of the full range.
+/// Ranges tried for [`Clipping::Mse`] and [`Clipping::Symmetric`]: these many equal fractions of the full range.
 pub(super) const FRACTIONS: usize = 64;
 
 impl Clipping {
@@ -45,7 +49,7 @@ impl Clipping {
                 let cut = ((samples.len() - 1) as f64 * share / 100.0) as usize;
                 (samples[cut], samples[samples.len() - 1 - cut])
             }
-            Self::MinMax | Self::Mse => (samples[0], samples[samples.len() - 1]),
+            Self::MinMax | Self::Mse | Self::Symmetric => (samples[0], samples[samples.len() - 1]),
         };
         let (least, most) = (f64::from(least).min(0.0), f64::from(most).max(0.0));
         let unit = Quantization { format, scale: 1.0, zero_point: 0 };
@@ -57,8 +61,9 @@ impl Clipping {
         if format.float().is_some() {
             return float_quantization(samples, least.abs().max(most), &unit);
         }
+        let is_symmetric = is_symmetric || self == Self::Symmetric;
         let full = range_quantization(least, most, &unit, is_symmetric);
-        if self != Self::Mse {
+        if !matches!(self, Self::Mse | Self::Symmetric) {
             return full;
         }
         // Shrink both ends in turn: first together, then the one that gains most from its own fraction.
@@ -114,7 +119,7 @@ impl Clipping {
                 let clipped = row[row.len() - 1 - cut].abs();
                 (if clipped > 0.0 { clipped } else { most }) / limit
             }
-            Self::Mse => {
+            Self::Mse | Self::Symmetric => {
                 let error_of = |step: f64| -> f64 {
                     let rounded = |weight: f64| (weight / step).round_ties_even().clamp(-limit, limit) * step;
                     row.iter().map(|&weight| (weight - rounded(weight)).powi(2)).sum()

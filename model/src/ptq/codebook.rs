@@ -4,7 +4,7 @@
 //! step that spans its largest weight; in wide floating-point formats, among its multiples by powers of two. A channel in BitMoD takes the special value that serves it best, a group with a scale its own; Sherry
 //! drops the smallest weight of each group of four input channels.
 
-use bitmill_formats::{ChannelBlock, Format, Multiplication, Sherry};
+use bitmill_formats::{ChannelBlock, Format, Grouped, Multiplication, Sherry};
 
 use super::clipping::{BINADES, Clipping, FRACTIONS, best, legal_step};
 use crate::network::Operation;
@@ -72,9 +72,11 @@ fn parts(clipping: Clipping, format: &WeightFormat) -> Box<dyn Iterator<Item = f
     if format.block().is_some() {
         return Box::new(std::iter::once(1.0));
     }
+    let spanning = format.grouped().map_or(1.0, Grouped::spanning_part);
     match (format.is_ordered(), clipping) {
         (true, _) => Box::new((0..BINADES).map(|binade| 2f64.powi(binade))),
-        (false, Clipping::MinMax) => Box::new(std::iter::once(1.0)),
+        (false, Clipping::MinMax) => Box::new(std::iter::once(spanning)),
+        (false, Clipping::Symmetric) => Box::new((1..=FRACTIONS).map(move |part| fraction(part) * spanning)),
         (false, _) => Box::new((1..=FRACTIONS).map(fraction)),
     }
 }

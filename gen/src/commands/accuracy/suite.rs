@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use bitmill_explore::{ExploreError, Methods, Row, Weights, Workload};
+use bitmill_explore::{ExploreError, Methods, Range, Row, Weights, Workload};
 use bitmill_model::{InputMoments, TensorId, npz};
 use serde::Deserialize;
 
@@ -143,6 +143,7 @@ fn integers() -> [Row; 2] {
     INTEGERS.map(|(name, weights)| Row {
         name: name.to_owned(),
         weights: Some(weights.to_owned()),
+        weight_range: Range::default(),
         methods: Methods::default(),
         int8_activations: true,
         kv_cache: None,

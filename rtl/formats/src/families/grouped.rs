@@ -116,6 +116,16 @@ impl Grouped {
         groups
     }
 
+    /// The part of the scale of [`Grouped::encode`] at which no weight saturates on either side: integers reach less far up
+    /// than down, int4 from -8 to 7.
+    pub fn spanning_part(&self) -> f64 {
+        let extremes = self.element.extremes();
+        match self.element {
+            Scalar::Integer(_) => extremes.lowest.magnitude().to_f64() / extremes.highest.to_f64(),
+            _ => 1.0,
+        }
+    }
+
     /// Rounds a row. Each group takes the choice and the scale with the smallest squared error, among `parts` of the scale
     /// that spans its largest weight (BitMoD: 1 only); then the scales are rounded to integers, and the weights once.
     pub fn encode(&self, row: &[f64], groups: &[Range<usize>], parts: &[f64]) -> GroupedRow {
@@ -304,6 +314,12 @@ mod tests {
         for (weight, integer) in row.iter().zip(&encoded.integers) {
             assert!((weight - encoded.step * f64::from(*integer)).abs() < 0.012, "{weight}");
         }
+        let format = grouped("int4_g4");
+        let row = [1.0, -1.0, 0.0, 0.5];
+        let encoded = format.encode(&row, &format.groups(1, 4), &[format.spanning_part()]);
+        assert_eq!((&encoded.integers[..3], encoded.step * 255.0 * 7.0), (&[255 * 7, -255 * 7, 0][..], 1.0));
+        assert_eq!(grouped("bitmod_fp3_g4").spanning_part(), 1.0);
+        let format = grouped("bitmod_fp3_g4");
         let none = format.encode(&[0.0; 4], &format.groups(1, 4), &[1.0]);
         assert_eq!((none.step, none.scales, none.integers), (1.0, vec![1], vec![0; 4]));
     }
