@@ -1,5 +1,4 @@
-//! Pricing an accelerator of 16 × 16 PEs whose circuits are described: area, energies and clock by component, and the
-//! calibrated area of all cells.
+//! Pricing an accelerator of 16 × 16 PEs whose circuits are described: area, energies and clock by component.
 //!
 //! `cargo bench -p bitmill-cost-model --bench pricing`
 
@@ -22,16 +21,8 @@ fn design() -> Design {
 
 /// Every component: gates, toggles and paths, with coefficients that were fitted to whole designs.
 #[divan::bench]
-fn calibrated(bencher: Bencher) {
+fn prices(bencher: Bencher) {
     let (design, technology) = (design(), Technology::named("sky130hd").expect("embedded"));
-    bencher.bench(|| estimate(&design, &technology));
-}
-
-/// Every component by operators that were measured one by one.
-#[divan::bench]
-fn uncalibrated(bencher: Bencher) {
-    let (design, mut technology) = (design(), Technology::named("sky130hd").expect("embedded"));
-    technology.calibration = None;
     bencher.bench(|| estimate(&design, &technology));
 }
 

@@ -1,12 +1,44 @@
-"""Memories: what a macro costs, as a linear function of its width and its bits, fitted to Liberty files."""
+"""Memories: what a macro costs, as a linear function of its width and its bits, fitted to Liberty files.
 
+    python3 cost_model/measure/memory.py sg13g2 --data ../shared/data
+
+prints the table `[memory]` of a technology file. The macros of sg13g2 are nine of its foundry, with one port. For sky130hd area and
+leakage are those of four OpenRAM macros with one read-write and one read port, energy and time those of the same foundry
+macros, which are of 130 nm, too: energy by the square of the supplies.
+"""
+
+import argparse
 import re
 from pathlib import Path
 
 import liberty
 
-# The foundry macros' supply, in V; energies scale with its square.
+# The supply of the foundry macros and that of sky130, in V.
 IHP_SUPPLY_V = 1.2
+SKY130_SUPPLY_V = 1.8
+QUANTITIES = ("area_um2", "read_pj", "write_pj", "leakage_nw")
+
+
+def main():
+    """Reads the command line and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("technology", choices=("sg13g2", "sky130hd"))
+    parser.add_argument("--data", default="../shared/data", help="folder with sram/")
+    arguments = parser.parse_args()
+    folder = Path(arguments.data) / "sram"
+    foundry = list(ihp_macros(folder))
+    fitted = {quantity: model(foundry, quantity) for quantity in QUANTITIES}
+    if arguments.technology == "sky130hd":
+        own = list(sky130_macros(folder))
+        fitted |= {quantity: model(own, quantity, columns=False) for quantity in ("area_um2", "leakage_nw")}
+        factor = (SKY130_SUPPLY_V / IHP_SUPPLY_V) ** 2
+        fitted |= {quantity: [factor * c for c in fitted[quantity]] for quantity in ("read_pj", "write_pj")}
+    print("[memory]")
+    for quantity, coefficients in fitted.items():
+        names = zip(("fixed", "column", "bit"), coefficients)
+        print(f"{quantity} = {{ {', '.join(f'{n} = {c:.4g}' for n, c in names)} }}")
+    fixed, row = access(foundry)
+    print(f"access_ns = {{ fixed = {fixed:.4g}, row = {row:.4g} }}")
 
 
 def fit(rows, values):
@@ -78,3 +110,7 @@ def model(macros, quantity, columns=True):
 def access(macros):
     """Coefficients (fixed, per row) of the access time `fixed + row * depth`, in ns."""
     return fit([(1.0, m["depth"]) for m in macros], [m["access_ns"] for m in macros])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,56 +1,28 @@
-//! What synthesis would see in a module: which bits are read, which only repeat a sign, what is constant.
+//! What synthesis would see in a module: which bits are read, and how often.
 
-use bitmill_hdl::{BigUint, Module, Node, Op, SignalId};
+use bitmill_hdl::{Module, Node, Op, SignalId};
 
 /// Facts about every signal of a module.
 pub(crate) struct Analysis<'m> {
     pub module: &'m Module,
-    /// Signals that anything reads, in the order of the arena.
-    pub live: Vec<SignalId>,
     /// Bits of the signal that anything reads, from the lowest to one past the highest; empty where unread.
     used: Vec<(u32, u32)>,
     /// How many times the signal is read by what is itself read.
     readers: Vec<u32>,
-    /// The last signal that reads it within the same cycle.
-    reader: Vec<Option<SignalId>>,
-    /// Bits up to which the signal carries information; those above repeat its sign, or are zero.
-    significant: Vec<u32>,
 }
 
 impl<'m> Analysis<'m> {
     /// Analyses `module`.
     pub fn of(module: &'m Module) -> Analysis<'m> {
-        let Used { used, mut live, .. } = Used::of(module);
-        live.sort_unstable();
+        let Used { used, live, .. } = Used::of(module);
         let mut readers = vec![0u32; module.signals.len()];
-        let mut reader = vec![None; module.signals.len()];
-        for &id in &live {
-            for operand in module.operands(id) {
-                readers[operand.index()] += 1;
-                reader[operand.index()] = Some(id);
-            }
+        for id in live {
+            module.operands(id).iter().for_each(|operand| readers[operand.index()] += 1);
         }
         for id in module.outputs().map(|p| p.signal).chain(sinks(module, &used)) {
             readers[id.index()] += 1;
         }
-        let mut significant = vec![None; module.signals.len()];
-        live.iter().for_each(|&id| {
-            significant_bits(module, id, &mut significant);
-        });
-        let significant = significant.into_iter().map(Option::unwrap_or_default).collect();
-        Analysis { module, live, used, readers, reader, significant }
-    }
-
-    /// Whether anything reads the signal.
-    pub fn is_live(&self, id: SignalId) -> bool {
-        let (low, high) = self.used[id.index()];
-        low < high
-    }
-
-    /// How many bits of the signal are read, from the lowest that is to the highest.
-    pub fn used_bits(&self, id: SignalId) -> u32 {
-        let (low, high) = self.used[id.index()];
-        high - low
+        Analysis { module, used, readers }
     }
 
     /// One past the highest bit that is read: arithmetic needs all bits below.
@@ -63,47 +35,12 @@ impl<'m> Analysis<'m> {
         self.readers[id.index()]
     }
 
-    /// The signal that reads it within the same cycle; the last where there are several.
-    pub fn reader(&self, id: SignalId) -> Option<SignalId> {
-        self.reader[id.index()]
-    }
-
     /// Whether the signal is its operand under another name, extended, or of another signedness.
     pub fn keeps_value(&self, id: SignalId) -> bool {
         matches!(
             self.module.signal(id).node,
             Node::Wire { .. } | Node::Operation(Op::Extend | Op::Reinterpret, _)
         )
-    }
-
-    /// Bits up to which the signal carries information.
-    pub fn significant(&self, id: SignalId) -> u32 {
-        self.significant[id.index()]
-    }
-
-    /// The constant that the signal carries, seen through free wiring that keeps its value.
-    pub fn constant(&self, id: SignalId) -> Option<&'m BigUint> {
-        match &self.module.signal(id).node {
-            Node::Constant(value) => Some(value),
-            Node::Wire { driver: Some(driver) } => self.constant(*driver),
-            Node::Operation(Op::Reinterpret, operands) => self.constant(operands[0]),
-            Node::Operation(Op::Extend, operands) if !self.module.signal(operands[0]).shape.signed => {
-                self.constant(operands[0])
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether the signal never changes.
-    pub fn is_constant(&self, id: SignalId) -> bool {
-        match &self.module.signal(id).node {
-            Node::Constant(_) => true,
-            Node::Wire { .. } | Node::Operation(..) => {
-                let operands = self.module.operands(id);
-                !operands.is_empty() && operands.iter().all(|&o| self.is_constant(o))
-            }
-            _ => false,
-        }
     }
 }
 
@@ -116,33 +53,6 @@ fn sinks(module: &Module, used: &[(u32, u32)]) -> Vec<SignalId> {
     }
     sinks.extend(module.instances.iter().flat_map(|i| i.reads()));
     sinks
-}
-
-/// Bits up to which `id` carries information, found through wiring, choices and sums.
-fn significant_bits(module: &Module, id: SignalId, known: &mut [Option<u32>]) -> u32 {
-    if let Some(bits) = known[id.index()] {
-        return bits;
-    }
-    let data = module.signal(id);
-    let width = data.shape.width;
-    let mut of = |id: SignalId| significant_bits(module, id, known);
-    let bits = match &data.node {
-        Node::Constant(value) => (value.bits() as u32 + u32::from(data.shape.signed)).max(1),
-        Node::Wire { driver: Some(driver) } => of(*driver),
-        Node::Operation(op, operands) => match op {
-            Op::Reinterpret | Op::Slice { lsb: 0 } => of(operands[0]),
-            // The sign of an unsigned signal is the zero above it.
-            Op::Extend => of(operands[0]) + u32::from(!module.signal(operands[0]).shape.signed && width > 1),
-            Op::Mux | Op::Select => operands[1..].iter().map(|&o| of(o)).max().unwrap_or(width),
-            Op::Add | Op::Sub => 1 + of(operands[0]).max(of(operands[1])),
-            Op::Mul => of(operands[0]) + of(operands[1]),
-            _ => width,
-        },
-        _ => width,
-    };
-    let bits = bits.min(width);
-    known[id.index()] = Some(bits);
-    bits
 }
 
 /// Bits that are read, found backwards from outputs, memories and instances.

@@ -11,16 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::gates::delay::{STEPS, Steps, TYPICAL_STEPS};
 use crate::gates::{Circuits, Counts, FLIP_FLOP, Gates, KINDS, TYPICAL_NANDS};
-use crate::{Cost, CostError};
+use crate::{Cost, Measurement, significant};
 
 /// What fits a technology's gates to synthesised designs.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// The technology.
-    pub technology: String,
-    /// How designs were measured.
-    pub method: String,
     /// How much larger cells are that were mapped for speed, as those of the longest path were: a median.
     pub speed_area: f64,
     /// Area in µm², by gate.
@@ -69,25 +65,9 @@ pub struct Sample<'d> {
     pub circuits: Circuits<'d>,
     /// Their number and their toggles.
     pub gates: Gates,
-    /// Its area in µm², mapped for area; energies and leakage are those of the same cells.
-    pub area_um2: f64,
-    /// Its area in µm², mapped for speed.
-    pub speed_um2: f64,
-    /// Its longest path in ns, mapped for speed; 0 where none is known.
-    pub delay_ns: f64,
-    /// Energy in pJ of a cycle in which every input is random.
-    pub active_pj: f64,
-    /// Energy in pJ of a cycle in which only the clock moves.
-    pub clock_pj: f64,
-    /// Leakage in nW.
-    pub leakage_nw: f64,
+    /// What it measured.
+    pub measured: &'d Measurement,
 }
-
-const EMBEDDED: [&str; 3] = [
-    include_str!("../technologies/sky130hd_calibration.toml"),
-    include_str!("../technologies/asap7_calibration.toml"),
-    include_str!("../technologies/sg13g2_calibration.toml"),
-];
 
 /// Rounds of weighting anew.
 const ROUNDS: usize = 8;
@@ -101,41 +81,18 @@ const PASSES: usize = 1000;
 const TURNS: usize = 16;
 
 impl Calibration {
-    /// The embedded calibration of a technology; `None` where there is none yet.
-    ///
-    /// # Errors
-    /// Only on our own bugs: a test reads every embedded file.
-    pub fn named(technology: &str) -> Result<Option<Calibration>, CostError> {
-        for text in EMBEDDED {
-            let found = Calibration::from_toml(text)?;
-            if found.technology == technology {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Reads a calibration from TOML.
-    ///
-    /// # Errors
-    /// [`CostError::Toml`] for what is not well formed; [`CostError::IllegalTable`] for a kind of gate that is missing,
-    /// unknown, negative or not finite.
-    pub fn from_toml(text: &str) -> Result<Calibration, CostError> {
-        let found: Calibration = toml::from_str(text).map_err(|e| CostError::Toml(e.to_string()))?;
+    /// The table with a coefficient that is missing, unknown, negative or not finite, and what is wrong with it.
+    pub(crate) fn check(&self) -> Result<(), (&'static str, String)> {
         for (table, fit, names) in [
-            ("area", &found.area, &KINDS[..]),
-            ("energy", &found.energy, &KINDS[..]),
-            ("clock", &found.clock, &KINDS[FLIP_FLOP..=FLIP_FLOP]),
-            ("leakage", &found.leakage, &KINDS[..]),
-            ("delay", &found.delay, &STEPS[..]),
+            ("area", &self.area, &KINDS[..]),
+            ("energy", &self.energy, &KINDS[..]),
+            ("clock", &self.clock, &KINDS[FLIP_FLOP..=FLIP_FLOP]),
+            ("leakage", &self.leakage, &KINDS[..]),
+            ("delay", &self.delay, &STEPS[..]),
         ] {
-            fit.check(names).map_err(|problem| CostError::IllegalTable {
-                technology: found.technology.clone(),
-                table: table.to_owned(),
-                problem,
-            })?;
+            fit.check(names).map_err(|problem| (table, problem))?;
         }
-        Ok(found)
+        Ok(())
     }
 
     /// What so many gates cost, memories left out.
@@ -162,39 +119,46 @@ impl Calibration {
         circuits.delay_ns(&self.step_ns())
     }
 
+    /// From the clock to the output of a flip-flop, in ns.
+    pub(crate) fn clock_to_output_ns(&self) -> f64 {
+        self.delay.coefficient("clock_to_output")
+    }
+
     /// What the steps of a path take, in ns.
     pub(crate) fn step_ns(&self) -> Steps {
         self.delay.all(&STEPS)
     }
 
     /// Fits coefficients to `training`, and states the errors on it and on `held_out`.
-    pub fn fit(technology: &str, method: &str, training: &[Sample], held_out: &[Sample]) -> Calibration {
-        let ratios = training.iter().chain(held_out).map(|sample| sample.speed_um2 / sample.area_um2);
+    pub fn fit(training: &[Sample], held_out: &[Sample]) -> Calibration {
+        let ratios = training
+            .iter()
+            .chain(held_out)
+            .map(|sample| sample.measured.speed_um2 / sample.measured.area_um2);
         let linear = |of: fn(&Sample) -> (Counts, f64)| {
             let [seen, unseen] =
                 [training, held_out].map(|samples| samples.iter().map(of).collect::<Vec<_>>());
             Fit::linear(&KINDS, &TYPICAL_NANDS, &seen, &unseen)
         };
-        let area = linear(|sample| (sample.gates.counts, sample.area_um2));
-        let leakage = linear(|sample| (sample.gates.counts, sample.leakage_nw));
+        let area = linear(|sample| (sample.gates.counts, sample.measured.area_um2));
+        let leakage = linear(|sample| (sample.gates.counts, sample.measured.leakage_nw));
         let clocked = |samples: &[Sample]| -> Vec<([f64; 1], f64)> {
-            let registers = samples.iter().filter(|sample| sample.clock_pj > 0.0);
-            registers.map(|sample| ([sample.gates.counts[FLIP_FLOP]], sample.clock_pj)).collect()
+            let registers = samples.iter().filter(|sample| sample.measured.clock_pj > 0.0);
+            registers.map(|sample| ([sample.gates.counts[FLIP_FLOP]], sample.measured.clock_pj)).collect()
         };
         let clock =
             Fit::linear(&KINDS[FLIP_FLOP..=FLIP_FLOP], &[1.0], &clocked(training), &clocked(held_out));
-        let mut energy = linear(|sample| (sample.gates.toggles, sample.active_pj - sample.clock_pj));
+        let mut energy =
+            linear(|sample| (sample.gates.toggles, sample.measured.active_pj - sample.measured.clock_pj));
         let (toggle_pj, clock_pj) = (energy.all(&KINDS), clock.coefficient(KINDS[FLIP_FLOP]));
         let active = |sample: &Sample| {
             let predicted =
                 dot(&toggle_pj, &sample.gates.toggles) + clock_pj * sample.gates.counts[FLIP_FLOP];
-            (predicted, sample.active_pj)
+            (predicted, sample.measured.active_pj)
         };
         [energy.training, energy.held_out] =
             [training, held_out].map(|samples| statistics(&samples.iter().map(active).collect::<Vec<_>>()));
         Calibration {
-            technology: technology.to_owned(),
-            method: method.to_owned(),
             speed_area: (median(ratios.collect()) * 1e3).round() / 1e3,
             area,
             energy,
@@ -211,15 +175,17 @@ const REGISTER_KINDS: [&str; 2] = [KINDS[FLIP_FLOP], "enable"];
 /// Paths and what their steps take, in turns.
 fn delay(training: &[Sample], held_out: &[Sample]) -> Fit {
     let known = |samples: &'_ [Sample]| -> Vec<usize> {
-        (0..samples.len()).filter(|&number| samples[number].delay_ns > 0.0).collect()
+        (0..samples.len()).filter(|&number| samples[number].measured.delay_ns > 0.0).collect()
     };
     let pairs = |samples: &[Sample], step_ns: &Steps| -> Vec<(f64, f64)> {
-        let of = |number: usize| (samples[number].circuits.delay_ns(step_ns), samples[number].delay_ns);
+        let of =
+            |number: usize| (samples[number].circuits.delay_ns(step_ns), samples[number].measured.delay_ns);
         known(samples).into_iter().map(of).collect()
     };
     // A step is of no use before its scale is known: that of a path of so many.
     const PATH_STEPS: f64 = 35.0;
-    let delays: Vec<f64> = training.iter().map(|sample| sample.delay_ns).filter(|ns| *ns > 0.0).collect();
+    let delays: Vec<f64> =
+        training.iter().map(|sample| sample.measured.delay_ns).filter(|ns| *ns > 0.0).collect();
     let middle_ns = median(delays);
     let mut step_ns = TYPICAL_STEPS.map(|typical| typical * middle_ns / PATH_STEPS);
     let mut best: Option<(f64, Steps)> = None;
@@ -228,7 +194,7 @@ fn delay(training: &[Sample], held_out: &[Sample]) -> Fit {
             .into_iter()
             .map(|number| {
                 let (ns, steps) = training[number].circuits.longest_steps(&step_ns);
-                (ns, steps, training[number].delay_ns)
+                (ns, steps, training[number].measured.delay_ns)
             })
             .collect();
         let errors =
@@ -304,11 +270,6 @@ fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// Four significant digits: more would claim what no measurement holds.
-fn significant(value: f64) -> f64 {
-    format!("{value:.3e}").parse().unwrap_or(value)
 }
 
 /// Coefficients near the typical ones, which are scaled to the rows.
@@ -419,17 +380,5 @@ mod tests {
         let expected =
             ErrorStatistics { designs: 4, median: 0.1, percentile_90: 0.625, worst: 0.625, kendall: 0.3333 };
         assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn calibrations_that_lack_a_kind_are_refused() {
-        let text = EMBEDDED[0];
-        for (from, to, problem) in [
-            ("carry_and", "carrot", "carrot is unknown; there are and, carry_and"),
-            ("flip_flop = ", "flip_flop = -", "it must be finite and not negative"),
-        ] {
-            let error = Calibration::from_toml(&text.replacen(from, to, 1)).expect_err(to).to_string();
-            assert!(error.contains(problem), "{error}");
-        }
     }
 }

@@ -13,6 +13,7 @@ mod build;
 mod circuit;
 pub(crate) mod delay;
 mod patterns;
+mod random;
 
 use std::collections::HashMap;
 use std::ops::AddAssign;
@@ -22,6 +23,7 @@ use rustc_hash::FxHashMap;
 
 use circuit::Circuit;
 use patterns::{Patterns, fingerprint};
+pub(crate) use random::Random;
 
 /// A signal of the graph or its complement: the node's number times two, plus one for the complement.
 pub(crate) type Literal = u32;
@@ -84,6 +86,7 @@ pub const KINDS: [&str; 11] = [
 ];
 
 /// Places among [`KINDS`].
+pub(crate) const TABLE_MUX: usize = 7;
 pub(crate) const FLIP_FLOP: usize = 8;
 pub(crate) const ENABLE: usize = 9;
 pub(crate) const BUFFER: usize = 10;

@@ -1,10 +1,11 @@
 //! What hardware costs: area, delay and energy of each component, from the graph that is emitted.
 //!
-//! [`estimate`] walks a [`bitmill_hdl::Design`] and prices its cells and memories in a [`Technology`]. Where that has a
-//! [`Calibration`], cells are priced by gates that are counted bit by bit, by their toggles and by the steps of paths, with
-//! coefficients that were fitted to whole synthesised designs, and the errors on designs that the fit did not see are part of it. Elsewhere
-//! operators that were measured one by one are added up, with an unknown error. [`energy`] joins the result with the activity that
+//! [`estimate`] walks a [`bitmill_hdl::Design`] and prices its cells and memories in a [`Technology`]: cells by gates that are
+//! counted bit by bit, by their toggles and by the steps of paths, with coefficients that were fitted to whole synthesised designs
+//! ([`Calibration`]). The errors on designs that the fit did not see are part of it. [`energy`] joins the result with the activity that
 //! the simulator counted. What is left out is told by [`Technology::limits`].
+//!
+//! [`training_designs`] names what is synthesised for a fit, [`liberty`] prices the netlists, and [`fit_measurements`] fits.
 //!
 //! This crate touches no files; technologies are embedded, or parsed from text.
 
@@ -16,7 +17,9 @@ mod error;
 mod estimate;
 mod gates;
 pub mod liberty;
+mod measurements;
 mod technology;
+mod training;
 
 pub use calibration::{Calibration, ErrorStatistics, Fit, Sample, statistics};
 pub use cost::{Component, Cost, DesignCost, LongestPath};
@@ -24,4 +27,11 @@ pub use energy::{ComponentEnergy, EnergyBreakdown, energy};
 pub use error::CostError;
 pub use estimate::{estimate, estimate_in_all};
 pub use gates::{Circuits, Counts, Gates, KINDS as GATE_KINDS};
-pub use technology::{Check, Figures, Source, Technology};
+pub use measurements::{Fitted, Measurement, fit_measurements, measurements_from_text, measurements_to_text};
+pub use technology::{FROM_130_NM, MemoryModel, Process, Reference, SCALING_CAVEAT, Source, Technology};
+pub use training::{is_held_out, training_design, training_designs, unit_of};
+
+/// Four significant digits: more would claim what no measurement holds.
+fn significant(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}

@@ -6,8 +6,11 @@
 mod cell;
 mod function;
 mod library;
+mod mapped;
 mod netlist;
 mod power;
+mod roles;
+mod spef;
 mod syntax;
 mod table;
 mod units;
@@ -15,8 +18,11 @@ mod units;
 pub use cell::{Arc, Cell, Direction, InternalPower, Pin, Sequential};
 pub use function::Function;
 pub use library::{Corner, Library, Skipped};
+pub use mapped::{Energies, MappedNetlist};
 pub use netlist::{Activity, MappedCell, Netlist, NetlistError, Stimulus};
-pub use power::{Power, power};
+pub use power::{Power, power, powers};
+pub use roles::Roles;
+pub use spef::net_capacitances;
 pub use table::Table;
 
 /// Why a Liberty file cannot be used.

@@ -1,24 +1,19 @@
-//! A technology: what operators, flip-flops and memories cost, each number with unit and source.
+//! A technology: what cells and memories cost in a process and a cell library, each number with unit and source.
 //!
-//! The files under `technologies/` are written by `cost_model/measure`, which maps each operator at a few
-//! widths to a cell library. Between measured widths costs are interpolated, beyond them extrapolated.
+//! The files under `technologies/` are written by `bitmill technology fit`.
 
-mod curve;
 mod memory;
-mod product;
+mod scaling;
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Calibration, CostError, Fit};
 
-pub use curve::{Curve, Figures};
 pub use memory::MemoryModel;
-pub use product::ProductTable;
+pub use scaling::Process;
 
-/// What operators, flip-flops and memories cost in one process and cell library.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+/// What cells and memories cost in one process and cell library.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Technology {
     /// Name, as in `--technology NAME`.
@@ -27,114 +22,43 @@ pub struct Technology {
     pub summary: String,
     /// Supply voltage in V.
     pub supply_v: f64,
+    /// What else must be known of its figures, in a clause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caveat: Option<String>,
     /// Where the numbers come from.
     pub source: Source,
-    pub(crate) operator: Operators,
-    pub(crate) product: ProductTable,
-    pub(crate) compressor: Figures,
-    pub(crate) flip_flop: FlipFlops,
-    pub(crate) memory: MemoryModel,
-    /// What cells cost, fitted to whole designs; where there is none, operators are added up.
-    #[serde(default)]
-    pub calibration: Option<Calibration>,
-    /// Circuits that were measured but took no part in the coefficients: the estimate must predict them.
-    #[serde(rename = "check")]
-    pub checks: Vec<Check>,
+    /// Cells by which libraries are compared.
+    pub reference: Reference,
+    /// What memories cost.
+    pub memory: MemoryModel,
+    /// What cells cost, fitted to whole designs.
+    pub calibration: Calibration,
 }
 
 /// Where a technology's numbers come from.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     /// The cell library and its licence.
     pub cells: String,
-    /// How operators were mapped.
+    /// How designs were mapped and measured.
     pub method: String,
-    /// How energies were measured.
-    pub energy: String,
     /// Where memories come from and how they were scaled.
     pub memory: String,
 }
 
-/// A measured circuit that the estimate is compared with.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+/// Two cells that every library has: by them memories of one are scaled to another.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Check {
-    /// The circuit, as `cost_model/measure/operators.py` names it.
-    pub circuit: String,
-    /// Area in µm².
-    pub area_um2: f64,
-    /// Longest path in ns.
-    pub delay_ns: f64,
-    /// Energy of a cycle with random operands, in pJ.
-    pub energy_pj: f64,
-    /// Leakage in nW.
-    pub leakage_nw: f64,
-}
-
-/// A curve for each operator; the width is that of the operands, or as stated.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Operators {
-    pub not: Curve,
-    pub and: Curve,
-    pub or: Curve,
-    pub xor: Curve,
-    pub mux: Curve,
-    pub add: Curve,
-    pub subtract: Curve,
-    /// Adds one bit to a word.
-    pub increment: Curve,
-    pub equal: Curve,
-    pub less: Curve,
-    pub reduce_or: Curve,
-    pub reduce_and: Curve,
-    pub reduce_xor: Curve,
-    pub shift_left: Curve,
-    pub shift_right: Curve,
-    /// A choice among so many words of [`WORD_BITS`].
-    pub select: Curve,
-    /// A table of random content with an index of so many bits and [`WORD_BITS`] outputs.
-    pub table: Curve,
-}
-
-/// Width of the words with which `select` and `table` were measured.
-pub(crate) const WORD_BITS: f64 = 8.0;
-
-/// Flip-flops: what a bit costs, by its controls.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FlipFlops {
-    pub clock_to_output_ns: f64,
-    pub setup_ns: f64,
-    pub plain: FlipFlop,
-    pub reset: FlipFlop,
-    pub enable: FlipFlop,
-    pub reset_enable: FlipFlop,
-}
-
-/// One bit of a register.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FlipFlop {
-    pub area_um2: f64,
-    /// Energy of the clock pin in every cycle.
-    pub clock_pj: f64,
-    /// Further energy of a cycle with a random new bit.
-    pub data_pj: f64,
-    pub leakage_nw: f64,
-}
-
-impl FlipFlops {
-    /// The flip-flop with these controls.
-    pub(crate) fn kind(&self, reset: bool, enable: bool) -> FlipFlop {
-        match (reset, enable) {
-            (false, false) => self.plain,
-            (true, false) => self.reset,
-            (false, true) => self.enable,
-            (true, true) => self.reset_enable,
-        }
-    }
+pub struct Reference {
+    /// Area of the smallest NAND2 in µm².
+    pub nand2_um2: f64,
+    /// Energy of a clock cycle in pJ in which nothing else changes, of the smallest flip-flop.
+    pub flip_flop_pj: f64,
+    /// Its time from the clock to the output in ns, at no load.
+    pub flip_flop_ns: f64,
+    /// Its leakage in nW.
+    pub flip_flop_nw: f64,
 }
 
 const EMBEDDED: [&str; 4] = [
@@ -148,24 +72,35 @@ impl Technology {
     /// Reads a technology from TOML.
     ///
     /// # Errors
-    /// [`CostError::Toml`] with the line and what was expected; [`CostError::IllegalTable`] for a table that is
-    /// empty, ragged or not in rising order, or that has a number that is not finite or is negative.
+    /// [`CostError::Toml`] with the line and what was expected; [`CostError::IllegalTable`] for a coefficient that is
+    /// missing, unknown, negative or not finite.
     pub fn from_toml(text: &str) -> Result<Technology, CostError> {
         let technology: Technology = toml::from_str(text).map_err(|e| CostError::Toml(e.to_string()))?;
         technology.check()?;
         Ok(technology)
     }
 
-    /// The technologies that are part of the program.
+    /// The text that [`Technology::from_toml`] reads.
+    ///
+    /// # Errors
+    /// [`CostError::Toml`] only on our own bugs.
+    pub fn to_toml(&self) -> Result<String, CostError> {
+        let text = toml::to_string(self).map_err(|e| CostError::Toml(e.to_string()))?;
+        Ok(format!("{HEADER}{text}"))
+    }
+
+    /// The technologies that are part of the program: those that were measured, and one that is scaled from one of them.
     ///
     /// # Errors
     /// Only on our own bugs: the tests read every embedded file.
     pub fn embedded() -> Result<Vec<Technology>, CostError> {
-        let embedded = |text: &&str| {
-            let technology = Technology::from_toml(text)?;
-            Ok(Technology { calibration: Calibration::named(&technology.name)?, ..technology })
-        };
-        EMBEDDED.iter().map(embedded).collect()
+        let mut found =
+            EMBEDDED.iter().map(|text| Technology::from_toml(text)).collect::<Result<Vec<_>, _>>()?;
+        let from = found.iter().find(|technology| technology.name == "sg13g2");
+        let scaled =
+            from.map(|base| base.scaled("scaled28", FROM_130_NM, TO_28_NM, SCALING_CAVEAT.to_owned()));
+        found.extend(scaled);
+        Ok(found)
     }
 
     /// The embedded technology called `name`.
@@ -185,72 +120,62 @@ impl Technology {
 
     /// The error of half of the designs that the fit of a figure did not see, in words for a report.
     pub fn error_of(&self, fit: impl Fn(&Calibration) -> &Fit) -> String {
-        self.calibration.as_ref().map_or("uncalibrated".to_owned(), |calibration| {
-            format!("± {:.1} %", 100.0 * fit(calibration).held_out.median)
-        })
+        format!("± {:.1} %", 100.0 * fit(&self.calibration).held_out.median)
     }
 
     /// What figures in this technology are worth, and what they leave out, in words for a report.
     pub fn limits(&self) -> String {
-        let left_out = "before layout: no wires and no clock tree; random operands, glitches not counted";
-        let Some(calibration) = &self.calibration else {
-            return format!("uncalibrated: operators measured one by one and added up; {left_out}");
-        };
         let errors = |figure: &str, fit: &Fit| {
             let [half, most] = [fit.held_out.median, fit.held_out.percentile_90].map(|share| 100.0 * share);
             format!("{figure} ± {half:.1} % ({most:.0} %)")
         };
+        let Calibration { speed_area, area, energy, delay, .. } = &self.calibration;
         format!(
-            "error of half (nine in ten) of the designs that the fit did not see: {}, {}, {}; {left_out}; \
-             cells that reach the clock are {:.0} % larger",
-            errors("area", &calibration.area),
-            errors("energy", &calibration.energy),
-            errors("longest path", &calibration.delay),
-            100.0 * (calibration.speed_area - 1.0)
+            "error of half (nine in ten) of the designs that the fit did not see: {}, {}, {}; before layout: no wires and no \
+             clock tree; random operands, glitches not counted; cells that reach the clock are {:.0} % larger{}",
+            errors("area", area),
+            errors("energy", energy),
+            errors("longest path", delay),
+            100.0 * (speed_area - 1.0),
+            self.caveat.as_ref().map_or_else(String::new, |caveat| format!("; {caveat}"))
         )
     }
 
     fn check(&self) -> Result<(), CostError> {
-        let o = &self.operator;
-        let curves = BTreeMap::from([
-            ("not", &o.not),
-            ("and", &o.and),
-            ("or", &o.or),
-            ("xor", &o.xor),
-            ("mux", &o.mux),
-            ("add", &o.add),
-            ("subtract", &o.subtract),
-            ("increment", &o.increment),
-            ("equal", &o.equal),
-            ("less", &o.less),
-            ("reduce_or", &o.reduce_or),
-            ("reduce_and", &o.reduce_and),
-            ("reduce_xor", &o.reduce_xor),
-            ("shift_left", &o.shift_left),
-            ("shift_right", &o.shift_right),
-            ("select", &o.select),
-            ("table", &o.table),
-        ]);
-        for (name, curve) in curves {
-            curve.check().map_err(|problem| self.illegal(&format!("operator.{name}"), problem))?;
-        }
-        self.product.check().map_err(|problem| self.illegal("product", problem))?;
-        self.memory.check().map_err(|problem| self.illegal("memory", problem))?;
-        let positive = |value: f64| value.is_finite() && value > 0.0;
-        if !positive(self.supply_v) {
-            return Err(self.illegal("supply_v", "a positive voltage is needed".to_owned()));
-        }
-        let f = &self.flip_flop;
-        for (kind, bit) in [("plain", f.plain), ("reset", f.reset), ("enable", f.enable)] {
-            if !positive(bit.area_um2) || !positive(bit.clock_pj) {
-                let problem = "a flip-flop has a positive area and clock energy".to_owned();
-                return Err(self.illegal(&format!("flip_flop.{kind}"), problem));
+        let r = self.reference;
+        for (key, value) in [
+            ("supply_v", self.supply_v),
+            ("reference.nand2_um2", r.nand2_um2),
+            ("reference.flip_flop_pj", r.flip_flop_pj),
+            ("reference.flip_flop_ns", r.flip_flop_ns),
+            ("reference.flip_flop_nw", r.flip_flop_nw),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(self.illegal(key, format!("{value} is not legal; it must be positive")));
             }
         }
-        Ok(())
+        self.memory.check().map_err(|problem| self.illegal("memory", problem))?;
+        self.calibration
+            .check()
+            .map_err(|(table, problem)| self.illegal(&format!("calibration.{table}"), problem))
     }
 
     fn illegal(&self, table: &str, problem: String) -> CostError {
         CostError::IllegalTable { technology: self.name.clone(), table: table.to_owned(), problem }
     }
 }
+
+/// What the embedded scaled technology is scaled from and to.
+pub const FROM_130_NM: Process = Process { nm: 130.0, supply_v: 1.2 };
+const TO_28_NM: Process = Process { nm: 28.0, supply_v: 0.9 };
+
+/// What the equations make of sg13g2 at 7 nm and 0.7 V against what was measured in ASAP7: medians of the designs measured in both.
+pub const SCALING_CAVEAT: &str = "scaled by equations for whole processes (Stillmaker and Baas, 2017), which from sg13g2 to 7 nm err against ASAP7 \
+                                  by these medians: area +15 %, longest path -36 %, energy -75 %";
+
+const HEADER: &str = "\
+# Written by `bitmill technology fit`; docs/cost_model.md tells how.
+# Keys end in their unit. Coefficients are um2 and nW a gate, pJ a toggle (of the clock: a flip-flop and cycle) and ns a step of a path;
+# of memories, fixed + column * width + bit * width * depth, and fixed + row * depth for the time.
+
+";

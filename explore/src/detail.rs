@@ -51,10 +51,10 @@ impl<'e> Detail<'e> {
     }
 
     /// Between which values the objective lies, by the errors of half of the designs that the calibration did not see;
-    /// `None` for what is exact, and where no error is known. Areas of memories are macros' data and taken as exact,
+    /// `None` for what is exact. Areas of memories are macros' data and taken as exact,
     /// energies of memories are not told apart.
     pub fn range(&self, objective: Objective) -> Option<(f64, f64)> {
-        let calibration = self.technology.calibration.as_ref()?;
+        let calibration = &self.technology.calibration;
         let around = |value: f64, error: f64| (value - error, value + error);
         match objective {
             Objective::Accuracy => None,

@@ -9,6 +9,8 @@ mod progress;
 mod source;
 mod svg;
 mod table;
+mod technology;
+mod waves;
 mod workload;
 mod commands {
     pub mod accuracy;
@@ -22,6 +24,7 @@ mod commands {
     pub mod formats;
     pub mod generate;
     pub mod plan;
+    pub mod power;
     pub mod quantize;
     pub mod render;
     pub mod simulate;
@@ -57,6 +60,7 @@ enum Command {
     Disassemble(commands::disassemble::DisassembleArgs),
     Cost(commands::cost::CostArgs),
     Technology(commands::technology::TechnologyArgs),
+    Power(commands::power::PowerArgs),
     Explore(commands::explore::ExploreArgs),
     Units(commands::units::UnitsArgs),
     /// Number formats: list, show, encode, evaluate, plot.
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         Command::Disassemble(args) => commands::disassemble::run(&args),
         Command::Cost(args) => commands::cost::run(&args),
         Command::Technology(args) => commands::technology::run(&args),
+        Command::Power(args) => commands::power::run(&args),
         Command::Explore(args) => commands::explore::run(&args),
         Command::Units(args) => commands::units::run(&args),
         Command::Formats(args) => commands::formats::run(&args),

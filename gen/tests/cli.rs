@@ -298,15 +298,15 @@ fn costs_are_labelled_and_add_up() {
     assert!(text_of(here.path(), "cost.csv").contains("i_array/i_row_*/i_pe_*,"));
     let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "asap7"]);
     assert!(page.contains("path ns ±") && page.contains("cells µm² ±"), "{page}");
-    let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "osu018"]);
-    assert!(page.contains("uncalibrated") && !page.contains('±'), "{page}");
+    let page = succeeds(here.path(), &["cost", "--unit", "pe_integer", "--technology", "scaled28"]);
+    assert!(page.contains("path ns ±") && page.contains("Stillmaker and Baas"), "{page}");
 }
 
 #[test]
 fn technologies_tell_their_sources_and_errors() {
     let here = tempfile::tempdir().unwrap();
     let table = succeeds(here.path(), &["technology"]);
-    assert!(table.contains("asap7") && table.contains("uncalibrated") && table.contains("± "), "{table}");
+    assert!(table.contains("asap7") && table.contains("scaled28") && table.contains("± "), "{table}");
     let all = json(&succeeds(here.path(), &["technology", "list", "--json"]));
     let one = json(&succeeds(here.path(), &["technology", "show", "asap7", "--json"]));
     assert!(all.as_array().unwrap().contains(&one));

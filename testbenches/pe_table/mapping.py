@@ -10,8 +10,9 @@ import activity
 import liberty
 import pyosys.libyosys as ys
 from netlist import Netlist
-from synthesis import ABC_SCRIPT
 
+# Yosys's own script for a library with constraints: area under a relaxed clock, then sizing.
+ABC_SCRIPT = "+strash;&get,-n;&fraig,-x;&put;scorr;dc2;strash;&get,-n;&dch,-f;&nf;&put;buffer;upsize;dnsize;stime,-p"
 
 LIBRARIES = {}  # by name: the library, its files, its cells and its supply
 

@@ -3,7 +3,8 @@
 use bitmill_hdl::MemoryData;
 
 use crate::cost::Cost;
-use crate::technology::{Technology, WORD_BITS};
+use crate::gates::{ENABLE, FLIP_FLOP, Gates, TABLE_MUX};
+use crate::technology::Technology;
 
 /// A memory's cost and its time from the clock to the read data.
 pub(super) struct PricedMemory {
@@ -29,23 +30,40 @@ pub(super) fn price(technology: &Technology, memory: &MemoryData) -> PricedMemor
     PricedMemory { cost, access_ns: figures.access_ns }
 }
 
+/// Flip-flops with an enable for every bit and for the read word, and a tree of choices between them. A cycle writes one word
+/// and reads one, both random.
 fn flip_flops(technology: &Technology, memory: &MemoryData) -> PricedMemory {
-    let store = technology.flip_flop.enable;
-    let output = technology.flip_flop.enable;
-    let choice =
-        technology.operator.select.at(f64::from(memory.depth)).beside(f64::from(memory.width) / WORD_BITS);
-    let (stored, read) = (bits(memory) as f64, f64::from(memory.width));
-    let clock_pj = store.clock_pj * stored + output.clock_pj * read;
+    let (width, depth) = (f64::from(memory.width), f64::from(memory.depth));
+    let mut gates = Gates::default();
+    for kind in [FLIP_FLOP, ENABLE] {
+        gates.counts[kind] = width * depth + width;
+        // Half of the bits of the written and of the read word are others than before.
+        gates.toggles[kind] = width;
+    }
+    gates.counts[TABLE_MUX] = width * (depth - 1.0);
+    gates.toggles[TABLE_MUX] = width * toggles_of_choice(depth);
+    let cells = technology.calibration.cells(&gates);
     let cost = Cost {
-        memories_um2: store.area_um2 * stored + output.area_um2 * read + choice.area_um2,
-        // A cycle writes one word and reads one.
-        active_pj: clock_pj + (store.data_pj + output.data_pj) * read + choice.energy_pj,
-        idle_pj: clock_pj,
-        leakage_nw: store.leakage_nw * stored + output.leakage_nw * read + choice.leakage_nw,
+        logic_um2: 0.0,
+        registers_um2: 0.0,
+        memories_um2: cells.area_um2(),
+        register_bits: 0,
         memory_bits: bits(memory),
-        ..Cost::default()
+        ..cells
     };
-    PricedMemory { cost, access_ns: technology.flip_flop.clock_to_output_ns }
+    PricedMemory { cost, access_ns: technology.calibration.clock_to_output_ns() }
+}
+
+/// Toggles of a tree of choices among `depth` random bits at a random address. A choice among 2^k of them takes another one with a
+/// probability of 1 - 2^-k, which differs half of the time.
+fn toggles_of_choice(depth: f64) -> f64 {
+    let mut toggles = 0.0;
+    let (mut choices, mut among) = (depth / 2.0, 2.0);
+    while choices >= 1.0 {
+        toggles += choices * 0.5 * (1.0 - 1.0 / among);
+        (choices, among) = (choices / 2.0, among * 2.0);
+    }
+    toggles
 }
 
 fn bits(memory: &MemoryData) -> u64 {

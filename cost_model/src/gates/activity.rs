@@ -1,8 +1,7 @@
 //! How often gates toggle when every input is random in every cycle.
 
 use super::circuit::{Circuit, Step};
-use super::patterns::Random;
-use super::{Gate, Literal};
+use super::{Gate, Literal, Random};
 
 /// Cycles before registers have forgotten their random beginning, and cycles that are counted, in each of 64 runs.
 const SETTLING: usize = 16;
@@ -11,7 +10,7 @@ const CYCLES: usize = 32;
 /// Toggles in a cycle of each gate; without delays, and so without glitches.
 pub(super) fn toggles(circuit: &Circuit) -> Vec<f64> {
     let Circuit { gates, is_needed, registers, .. } = circuit;
-    let mut random = Random::new();
+    let mut random = Random::seeded(0);
     let mut values: Vec<u64> = gates.iter().map(|_| random.next()).collect();
     values[0] = 0;
     let mut toggles = vec![0u32; values.len()];

@@ -149,7 +149,8 @@ impl<'m> Builder<'m> {
         }
         let Graph { gates, carried_bits, .. } = self.graph;
         is_needed.resize(gates.len(), false);
-        Circuit { gates, is_needed, carried_bits, registers, starts: self.starts, ends }
+        let bits = self.scopes.swap_remove(0).bits;
+        Circuit { gates, is_needed, carried_bits, registers, starts: self.starts, bits, ends }
     }
 
     fn bits(&mut self, id: SignalId) -> Vec<Literal> {

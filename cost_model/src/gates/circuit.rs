@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{BUFFER, ENABLE, FLIP_FLOP, Gate, Gates, Literal, Origin, TRUE, activity};
+use super::{BUFFER, ENABLE, FLIP_FLOP, Gate, Gates, Literal, Origin, TABLE_MUX, TRUE, activity};
 
 /// Gates, each behind what it reads.
 pub(crate) struct Circuit {
@@ -14,6 +14,8 @@ pub(crate) struct Circuit {
     pub(super) registers: Vec<Step>,
     /// What stands behind gates that are inputs, by their number.
     pub(super) starts: FxHashMap<usize, Start>,
+    /// Bits of the module's signals, by their number, where they are read.
+    pub(super) bits: Vec<Option<Vec<Literal>>>,
     /// What is read from outside.
     pub(super) ends: Vec<(Literal, End)>,
 }
@@ -83,7 +85,7 @@ impl Circuit {
             (Gate::And(..), Origin::Product) => 3,
             (Gate::Xor(..), Origin::Tree) => 5,
             (Gate::Xor(..), _) => 4,
-            (Gate::Mux(..), Origin::Table) => 7,
+            (Gate::Mux(..), Origin::Table) => TABLE_MUX,
             (Gate::Mux(..), _) => 6,
             (Gate::Register(..), _) => FLIP_FLOP,
         })

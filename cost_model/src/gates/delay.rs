@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 
-use bitmill_hdl::Module;
+use bitmill_hdl::{Module, Node};
 
 use super::circuit::{Circuit, End, MOST_READERS, Start, Step};
 use super::{BUFFER, Circuits, ENABLE, Gate, Literal, TRUE};
-use crate::estimate::ModuleTiming;
 
 /// What a path is made of: gates as in [`super::KINDS`], of which the ninth and tenth are the clock to the output of a flip-flop
 /// and the choice in front of one with an enable, and the eleventh is a level of a tree of buffers; doublings of readers, bits of a sum
@@ -47,6 +46,29 @@ const TREE_BITS: u32 = 8;
 
 /// No path leads here.
 const NEVER: f64 = f64::NEG_INFINITY;
+
+/// Longest paths of one module, in ns; ports are numbered as in the module.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct ModuleTiming {
+    /// From clock edge to clock edge, within the module and all below it.
+    pub inside_ns: f64,
+    /// From each input port to the next register, set-up included.
+    pub to_register: Vec<Option<f64>>,
+    /// From the clock edge to each output port.
+    pub from_register: Vec<Option<f64>>,
+    /// From an input port to an output port.
+    pub through: Vec<(usize, usize, f64)>,
+    /// Named signals on the longest path from register to register of the module itself, in the order in which it meets them.
+    pub longest: Vec<String>,
+}
+
+impl ModuleTiming {
+    /// The longest path of any kind.
+    pub fn delay_ns(&self) -> f64 {
+        let ports = self.to_register.iter().chain(&self.from_register).flatten().copied();
+        ports.chain(self.through.iter().map(|t| t.2)).fold(self.inside_ns, f64::max)
+    }
+}
 
 /// A circuit with what its gates take.
 struct Timed<'c> {
@@ -228,6 +250,7 @@ fn timing(
     });
     let left = remaining(timed, &instances);
     let own_ns = (1..circuit.gates.len()).map(|node| late[node] + left[node]).fold(0.0, f64::max);
+    let longest = if own_ns > 0.0 { named(timed, &instances, &late, &left, own_ns) } else { Vec::new() };
     let below_ns = (0..module.instances.len()).filter_map(|number| instances.timing(number));
     let mut to_register = vec![NEVER; module.ports.len()];
     for (&node, start) in &circuit.starts {
@@ -253,7 +276,7 @@ fn timing(
         to_register: to_register.into_iter().map(known).collect(),
         from_register: outputs.iter().map(|literals| known(latest(&late, literals))).collect(),
         through,
-        longest: Vec::new(),
+        longest,
     }
 }
 
@@ -286,4 +309,37 @@ fn remaining(timed: &Timed, instances: &Instances) -> Vec<f64> {
         }
     }
     left
+}
+
+/// Named signals on the longest path of a module itself, which takes `own_ns`, in the order in which it meets them.
+fn named(timed: &Timed, instances: &Instances, late: &[f64], left: &[f64], own_ns: f64) -> Vec<String> {
+    let circuit = timed.circuit;
+    // Sums of the same path differ by rounding, gate by gate.
+    let is_on_path = |node: &usize| late[*node] + left[*node] >= own_ns * (1.0 - 1e-9);
+    let latest = |operands: &mut dyn Iterator<Item = Literal>| {
+        let nodes = operands.map(|operand| (operand >> 1) as usize);
+        nodes.max_by(|a, b| late[*a].total_cmp(&late[*b]))
+    };
+    let mut places: HashMap<usize, usize> = HashMap::new();
+    let mut at = (1..circuit.gates.len()).rev().find(is_on_path);
+    while let Some(node) = at {
+        places.insert(node, places.len());
+        at = match circuit.starts.get(&node) {
+            Some(&Start::Instance(number, port)) => {
+                let ways = instances.through(number, port).flat_map(|(literals, _)| literals).copied();
+                latest(&mut ways.filter(|literal| is_on_path(&((literal >> 1) as usize))))
+            }
+            _ => latest(&mut circuit.gates[node].0.operands()),
+        };
+    }
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    for (data, bits) in instances.module.signals.iter().zip(&circuit.bits) {
+        let (Some(name), Some(bits)) = (&data.name, bits) else { continue };
+        let place = bits.iter().filter_map(|bit| places.get(&((bit >> 1) as usize))).max();
+        if let (Some(place), false) = (place, matches!(data.node, Node::Constant(_))) {
+            found.push((*place, name));
+        }
+    }
+    found.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    found.into_iter().map(|(_, name)| name.to_owned()).collect()
 }

@@ -4,7 +4,7 @@
 //! needless: a decoder in front of an encoder comes to a few wires. Here patterns stand for proofs: what they do not
 //! tell apart counts as one gate, unless a difference may be too rare for them to show.
 
-use super::Literal;
+use super::{Literal, Random};
 
 /// 64 patterns a word.
 const WORDS: usize = 16;
@@ -22,28 +22,10 @@ pub(super) struct Patterns {
     random: Random,
 }
 
-/// SplitMix64.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub fn new() -> Random {
-        Random(0)
-    }
-
-    /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-}
-
 impl Patterns {
     /// Of a graph with one gate, the constant 0.
     pub fn new() -> Patterns {
-        Patterns { values: vec![[0; WORDS]], random: Random::new() }
+        Patterns { values: vec![[0; WORDS]], random: Random::seeded(0) }
     }
 
     /// Values of an input. A quarter are at random; in a half each bit is mostly that of the input before, so that

@@ -45,15 +45,27 @@ impl Add for Power {
     }
 }
 
-/// The power of `netlist` at `activity`.
+/// The power of `netlist` at `activity`, in energy of the time to which its toggles are counted.
 pub fn power(netlist: &Netlist, activity: &Activity) -> Power {
-    let voltage = netlist.library.corner.voltage_v;
-    let loads = netlist.load_pf.iter().zip(&activity.toggles);
-    let switching_pj = loads.map(|(pf, toggles)| 0.5 * pf * voltage * voltage * toggles).sum();
-    netlist
-        .cells
-        .iter()
-        .fold(Power { switching_pj, ..Power::default() }, |sum, cell| sum + of(cell, netlist, activity))
+    let inputs = netlist.inputs.iter().map(|&net| switching_pj(net, netlist, activity)).sum();
+    let outside = Power { switching_pj: inputs, ..Power::default() };
+    powers(netlist, activity).into_iter().fold(outside, Add::add)
+}
+
+/// The same of each cell, with the loads that it drives. Those of the inputs are left out.
+pub fn powers(netlist: &Netlist, activity: &Activity) -> Vec<Power> {
+    let of_cell = |cell: &MappedCell| {
+        let pins = netlist.library.cells[cell.cell].pins.iter().zip(&cell.nets);
+        let driven = pins.filter(|(pin, _)| pin.direction == Direction::Output).filter_map(|(_, net)| *net);
+        let switching_pj = driven.map(|net| switching_pj(net, netlist, activity)).sum();
+        Power { switching_pj, ..of(cell, netlist, activity) }
+    };
+    netlist.cells.iter().map(of_cell).collect()
+}
+
+/// What the transitions of a net take in its load.
+fn switching_pj(net: usize, netlist: &Netlist, activity: &Activity) -> f64 {
+    0.5 * netlist.load_pf[net] * netlist.library.corner.voltage_v.powi(2) * activity.toggles[net]
 }
 
 /// Internal energy and leakage of a cell.

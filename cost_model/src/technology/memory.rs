@@ -1,6 +1,9 @@
 //! What a memory macro costs, as a linear function of its width and its bits.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::Reference;
+use crate::significant;
 
 /// A memory macro of a size.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -18,7 +21,7 @@ pub struct MemoryFigures {
 }
 
 /// Coefficients of memory macros.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryModel {
     area_um2: Linear,
@@ -29,7 +32,7 @@ pub struct MemoryModel {
 }
 
 /// `fixed + column · width + bit · width · depth`.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Linear {
     fixed: f64,
@@ -38,7 +41,7 @@ struct Linear {
 }
 
 /// `fixed + row · depth`.
-#[derive(Clone, Copy, PartialEq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Depth {
     fixed: f64,
@@ -48,6 +51,11 @@ struct Depth {
 impl Linear {
     fn at(self, width: f64, depth: f64) -> f64 {
         self.fixed + self.column * width + self.bit * width * depth
+    }
+
+    fn times(self, factor: f64) -> Linear {
+        let [fixed, column, bit] = [self.fixed, self.column, self.bit].map(|c| significant(c * factor));
+        Linear { fixed, column, bit }
     }
 
     fn is_legal(self) -> bool {
@@ -63,6 +71,23 @@ impl MemoryModel {
             return Ok(());
         }
         Err("every coefficient must be finite and not negative".to_owned())
+    }
+
+    /// The same macros in another library: area by the ratio of the smallest NAND2, and by those of the smallest flip-flop energy by
+    /// that of the clock, time by that from the clock to the output, and leakage.
+    pub fn scaled(&self, from: &Reference, to: &Reference) -> MemoryModel {
+        let energy = to.flip_flop_pj / from.flip_flop_pj;
+        let time = to.flip_flop_ns / from.flip_flop_ns;
+        MemoryModel {
+            area_um2: self.area_um2.times(to.nand2_um2 / from.nand2_um2),
+            read_pj: self.read_pj.times(energy),
+            write_pj: self.write_pj.times(energy),
+            leakage_nw: self.leakage_nw.times(to.flip_flop_nw / from.flip_flop_nw),
+            access_ns: Depth {
+                fixed: significant(self.access_ns.fixed * time),
+                row: significant(self.access_ns.row * time),
+            },
+        }
     }
 
     /// A macro of `depth` words of `width` bits.

@@ -7,7 +7,6 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
-use bitmill_cost_model::Technology;
 use bitmill_explore::assignment::{
     Hardware, LanguageSubject, Method, NetworkSubject, Resource, Study, Subject,
 };
@@ -18,6 +17,7 @@ use crate::language::{Language, LanguageArgs};
 use crate::output::{check_folder, print};
 use crate::progress;
 use crate::source::accelerator;
+use crate::technology;
 use crate::workload::{LoadError, Model, ModelArgs, inputs};
 use budget::Budget;
 use report::{Report, Row};
@@ -81,7 +81,7 @@ pub struct AssignArgs {
 /// A model, data, formats or a budget that are not legal.
 pub fn run(args: &AssignArgs) -> Result<(), Box<dyn Error>> {
     let accelerator = accelerator(&args.config)?;
-    let technology = Technology::named(&args.technology)?;
+    let technology = technology::find(&args.technology)?;
     let formats = args.formats(&accelerator)?;
     if let Some(folder) = &args.output {
         check_folder(folder)?;

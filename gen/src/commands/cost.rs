@@ -8,12 +8,12 @@ mod priced;
 use std::error::Error;
 use std::path::PathBuf;
 
-use bitmill_cost_model::Technology;
 use clap::Args;
 use serde_json::Value;
 
 use crate::output::{print, write_file};
 use crate::source::SourceArgs;
+use crate::technology;
 use crate::workload::{Model, ModelArgs};
 
 pub use page::{by_component, page, tree};
@@ -63,7 +63,7 @@ pub struct CostArgs {
 /// # Errors
 /// What is wrong with the request, or a network that does not fit.
 pub fn run(args: &CostArgs) -> Result<(), Box<dyn Error>> {
-    let technology = Technology::named(&args.technology)?;
+    let technology = technology::find(&args.technology)?;
     let model = Model::load(&args.model)?;
     let is_wanted = args.model.model.is_some();
     let mut sources = vec![args.source.clone()];

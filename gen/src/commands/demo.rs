@@ -186,7 +186,7 @@ fn price(
     value["cost"] = json!({
         "technology": technology.name,
         "cells_um2": priced.cost.total.cells_um2(),
-        "cells_median_error": technology.calibration.as_ref().map(|calibration| calibration.area.held_out.median),
+        "cells_median_error": technology.calibration.area.held_out.median,
         "memories_um2": priced.cost.total.memories_um2,
         "energy_pj": breakdown.total_pj(),
         "clock_mhz": priced.cost.clock_mhz(),

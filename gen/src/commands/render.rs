@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
-use bitmill_cost_model::{Technology, energy, estimate};
+use bitmill_cost_model::{energy, estimate};
 use bitmill_explore::Arithmetic;
 use bitmill_formats::sparse::FormRule;
 use bitmill_hdl::Design;
@@ -21,6 +21,7 @@ use clap::{Args, ValueEnum};
 
 use crate::output::{print, write_file};
 use crate::source::{accelerator, accelerator_of};
+use crate::technology;
 use crate::workload::read;
 
 const EXAMPLES: &str = "\
@@ -173,7 +174,7 @@ impl Stage {
 
     /// Energy in pJ of the accelerator in the mean frame, and its error.
     fn array_energy(&self, technology: &str, frames: &[Frame]) -> Result<(f64, String), Box<dyn Error>> {
-        let technology = Technology::named(technology)?;
+        let technology = technology::find(technology)?;
         let cost = estimate(&Design::new(&self.accelerator.module()?)?, &technology);
         let clock_mhz = cost.clock_within_mhz(self.accelerator.configuration().clock_mhz);
         let of_batch = energy(&cost, &frames[0].report.batch.activity, clock_mhz).total_pj();

@@ -8,7 +8,6 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use bitmill_accelerator::Accelerator;
-use bitmill_cost_model::Technology;
 use bitmill_model::QuantizedNetwork;
 use bitmill_sim::{Effort, Program, Report, Stall, Trace, activity_by_layer, simulate_on, time};
 use clap::Args;
@@ -18,6 +17,7 @@ use crate::commands::quantize::recipe;
 use crate::output::{print, write_file};
 use crate::source::accelerator;
 use crate::table::{Table, grouped, short};
+use crate::technology;
 use crate::workload::{Model, ModelArgs};
 use energies::Energies;
 use topology::TopologyArgs;
@@ -74,7 +74,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Box<dyn Error>> {
     if let Some(topology) = args.topology.load()? {
         return Ok(print(&topology::run(&accelerator, topology, args.json)?)?);
     }
-    let technology = args.technology.as_deref().map(Technology::named).transpose()?;
+    let technology = args.technology.as_deref().map(technology::find).transpose()?;
     let mut model = Model::load(&args.model)?;
     if args.timing_only {
         model.calibrate_for_timing();

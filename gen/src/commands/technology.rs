@@ -1,19 +1,24 @@
 //! `bitmill technology`: the processes and cell libraries that costs are given in, and how far off they are.
 
+mod fit;
+mod tools;
+
 use std::error::Error;
 
-use bitmill_cost_model::Technology;
+use bitmill_cost_model::{Fit, Technology};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::output::print;
 use crate::table::Table;
+use crate::technology;
 
 const EXAMPLES: &str = "\
 Examples:
   bitmill technology                  every technology, in a line
   bitmill technology show asap7       its sources, errors and coefficients
   bitmill technology show sky130hd --json
+  bitmill technology fit --liberty my_cells_tt.lib --out my_cells.toml    measure another library
 
 Give one of them to `bitmill cost`, `simulate` or `explore` with --technology. docs/cost_model.md tells how they were measured.";
 
@@ -34,9 +39,11 @@ enum Command {
     List,
     /// Describe one: its sources, errors and coefficients
     Show {
-        /// Name of the technology
+        /// Name of the technology, or a file that `fit` wrote
         name: String,
     },
+    /// Measure a cell library and fit a technology to it
+    Fit(Box<fit::FitArgs>),
 }
 
 /// Runs `bitmill technology`.
@@ -46,9 +53,10 @@ enum Command {
 pub fn run(args: &TechnologyArgs) -> Result<(), Box<dyn Error>> {
     let text = match &args.command {
         Some(Command::Show { name }) => {
-            let technology = Technology::named(name)?;
+            let technology = technology::find(name)?;
             if args.json { format!("{:#}\n", value(&technology)) } else { page(&technology) }
         }
+        Some(Command::Fit(args)) => return fit::run(args),
         Some(Command::List) | None => {
             let all = Technology::embedded()?;
             if args.json { format!("{:#}\n", all.iter().map(value).collect::<Value>()) } else { list(&all) }
@@ -67,14 +75,13 @@ fn list(all: &[Technology]) -> String {
         "designs",
     ]);
     for technology in all {
-        let designs = technology.calibration.as_ref().map(|calibration| calibration.area.held_out.designs);
         table.row([
             technology.name.clone(),
             technology.summary.clone(),
             technology.error_of(|calibration| &calibration.area),
             technology.error_of(|calibration| &calibration.energy),
             technology.error_of(|calibration| &calibration.delay),
-            designs.map_or("-".to_owned(), |designs| designs.to_string()),
+            technology.calibration.area.held_out.designs.to_string(),
         ]);
     }
     format!("{}\nErrors are medians before layout, on synthesised designs that no fit saw.\n", table.text())
@@ -83,22 +90,36 @@ fn list(all: &[Technology]) -> String {
 fn page(technology: &Technology) -> String {
     let source = &technology.source;
     let mut text = format!(
-        "{}: {}\n\ncells      {}\nmethod     {}\nenergy     {}\nmemories   {}\n",
-        technology.name, technology.summary, source.cells, source.method, source.energy, source.memory
+        "{}: {}\n\ncells      {}\nmethod     {}\nmemories   {}\n",
+        technology.name, technology.summary, source.cells, source.method, source.memory
     );
-    let Some(calibration) = &technology.calibration else {
-        return text + &format!("\n{}\n", technology.limits());
-    };
-    let mut errors =
-        Table::new(&["figure", "", "designs", "median %", "nine in ten %", "worst %", "Kendall"]);
-    let figures = [
+    let mut gates = Table::new(&["figure", "unit", "gate or step", "coefficient"]);
+    for (figure, unit, fit) in figures(technology) {
+        for (kind, value) in &fit.coefficients {
+            gates.row([figure.to_owned(), unit.to_owned(), kind.clone(), format!("{value:.4}")]);
+        }
+    }
+    text += &format!("\n{}\n{}\n", errors(technology).text(), gates.text());
+    text + &format!("{}\n", technology.limits())
+}
+
+/// Every figure that is fitted, with the unit of its coefficients.
+fn figures(technology: &Technology) -> [(&'static str, &'static str, &Fit); 5] {
+    let calibration = &technology.calibration;
+    [
         ("area", "µm² a gate", &calibration.area),
         ("energy", "pJ a toggle", &calibration.energy),
         ("clock", "pJ a cycle", &calibration.clock),
         ("leakage", "nW a gate", &calibration.leakage),
         ("longest path", "ns a step", &calibration.delay),
-    ];
-    for (figure, _, fit) in figures {
+    ]
+}
+
+/// Errors of every figure, on designs that the fit saw and on those that it did not.
+fn errors(technology: &Technology) -> Table {
+    let mut errors =
+        Table::new(&["figure", "", "designs", "median %", "nine in ten %", "worst %", "Kendall"]);
+    for (figure, _, fit) in figures(technology) {
         for (name, e) in [("held out", &fit.held_out), ("training", &fit.training)] {
             let percent = |share: f64| format!("{:.1}", 100.0 * share);
             errors.row([
@@ -112,14 +133,7 @@ fn page(technology: &Technology) -> String {
             ]);
         }
     }
-    let mut gates = Table::new(&["figure", "unit", "gate or step", "coefficient"]);
-    for (figure, unit, fit) in figures {
-        for (kind, value) in &fit.coefficients {
-            gates.row([figure.to_owned(), unit.to_owned(), kind.clone(), format!("{value:.4}")]);
-        }
-    }
-    text += &format!("\n{}\n{}\nmeasured: {}\n", errors.text(), gates.text(), calibration.method);
-    text + &format!("{}\n", technology.limits())
+    errors
 }
 
 fn value(technology: &Technology) -> Value {
@@ -129,7 +143,6 @@ fn value(technology: &Technology) -> Value {
         "supply_v": technology.supply_v,
         "cells": technology.source.cells,
         "method": technology.source.method,
-        "energy": technology.source.energy,
         "memories": technology.source.memory,
         "calibration": technology.calibration,
     })

@@ -79,14 +79,14 @@ pub(super) fn csv(priced: &[Priced]) -> String {
             .to_owned();
     for one in priced {
         let line = Line::of(one);
-        let error = one.technology.calibration.as_ref().map(|calibration| calibration.area.held_out.median);
+        let error = one.technology.calibration.area.held_out.median;
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.6}"));
         text += &format!(
-            "{},{:.6},{:.6},{},{:.6},{:.6},{},{},{}\n",
+            "{},{:.6},{:.6},{:.6},{:.6},{:.6},{},{},{}\n",
             line.name,
             line.area_mm2,
             line.cells_mm2,
-            number(error),
+            error,
             line.memories_mm2,
             line.clock_mhz,
             line.cycles.map_or_else(String::new, |cycles| cycles.to_string()),

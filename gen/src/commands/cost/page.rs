@@ -28,10 +28,8 @@ pub fn page(priced: &Priced, depth: usize) -> String {
 
 /// The tree of components down to a level, with the errors of the figures in its head.
 pub fn tree(priced: &Priced, depth: usize) -> Table {
-    let calibration = priced.technology.calibration.as_ref();
-    let with_error = |head: &str, fit: fn(&Calibration) -> &Fit| match calibration {
-        Some(calibration) => format!("{head} ±{:.1}%", fit(calibration).held_out.median * 100.0),
-        None => head.to_owned(),
+    let with_error = |head: &str, fit: fn(&Calibration) -> &Fit| {
+        format!("{head} ±{:.1}%", fit(&priced.technology.calibration).held_out.median * 100.0)
     };
     let cells = with_error("cells µm²", |c| &c.area);
     let active = with_error("active pJ/cycle", |c| &c.energy);

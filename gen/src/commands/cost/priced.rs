@@ -80,14 +80,13 @@ impl Priced {
     /// Only on our own bugs.
     pub fn value(&self) -> Result<Value, serde_json::Error> {
         let mut value = serde_json::to_value(&self.cost)?;
-        value["calibration"] = self.technology.calibration.as_ref().map_or(json!("uncalibrated"), |c| {
-            json!({
-                "area": c.area.held_out,
-                "energy": c.energy.held_out,
-                "leakage": c.leakage.held_out,
-                "delay": c.delay.held_out,
-                "speed_area": c.speed_area,
-            })
+        let calibration = &self.technology.calibration;
+        value["calibration"] = json!({
+            "area": calibration.area.held_out,
+            "energy": calibration.energy.held_out,
+            "leakage": calibration.leakage.held_out,
+            "delay": calibration.delay.held_out,
+            "speed_area": calibration.speed_area,
         });
         value["limits"] = json!(self.technology.limits());
         value["technology"] = json!({
