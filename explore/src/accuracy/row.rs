@@ -132,3 +132,16 @@ impl Row {
         perplexity.map_err(|error: ModelError| error.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_alone_have_no_methods() {
+        // Weights with zero points, which no method knows, are rounded only then.
+        let weights = "int3_asymmetric_g64".parse().expect("a format");
+        let meaning = Row::of_weights(&weights).meaning().expect("legal");
+        assert_eq!(meaning.methods, WeightMethods::default());
+    }
+}

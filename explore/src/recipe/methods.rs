@@ -65,7 +65,8 @@ impl Methods {
             reorders: self.reordering,
             rotation: self.rotation.map(Rotation::new).transpose()?,
             sparsity: self.sparsity.as_ref().map(|text| text.parse()).transpose()?,
-            compensates: self.compensation,
+            // Nothing goes, nothing is made up for.
+            compensates: self.compensation && self.sparsity.is_some(),
             slices_master: self.master.is_some(),
             salient: self.salient.as_ref().map(salient).transpose()?,
         })
