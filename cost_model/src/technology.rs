@@ -61,6 +61,9 @@ pub struct Reference {
     pub flip_flop_nw: f64,
 }
 
+/// See [`Technology::scaling_base`].
+const SCALED_FROM: &str = "sg13g2";
+
 const EMBEDDED: [&str; 4] = [
     include_str!("../technologies/sky130hd.toml"),
     include_str!("../technologies/sg13g2.toml"),
@@ -96,11 +99,19 @@ impl Technology {
     pub fn embedded() -> Result<Vec<Technology>, CostError> {
         let mut found =
             EMBEDDED.iter().map(|text| Technology::from_toml(text)).collect::<Result<Vec<_>, _>>()?;
-        let from = found.iter().find(|technology| technology.name == "sg13g2");
+        let from = found.iter().find(|technology| technology.name == SCALED_FROM);
         let scaled =
             from.map(|base| base.scaled("scaled28", FROM_130_NM, TO_28_NM, SCALING_CAVEAT.to_owned()));
         found.extend(scaled);
         Ok(found)
+    }
+
+    /// The technology that others are scaled from: a real process with macros of memories.
+    ///
+    /// # Errors
+    /// As [`Technology::named`].
+    pub fn scaling_base() -> Result<Technology, CostError> {
+        Technology::named(SCALED_FROM)
     }
 
     /// The embedded technology called `name`.

@@ -88,7 +88,8 @@ pub fn run(args: &FitArgs) -> Result<(), Box<dyn Error>> {
         let text = read(measurements)?;
         let found = measurements_from_text(&text).map_err(|e| format!("{}: {e}", measurements.display()))?;
         let base = Technology::from_toml(&read(base)?).map_err(|e| format!("{}: {e}", base.display()))?;
-        return write(base, &found, out, &[]);
+        let fitted = fit_measurements(&found, base.reference.nand2_um2);
+        return write(&Technology { calibration: fitted.calibration.clone(), ..base }, &fitted, out, &[]);
     }
     if let Some(out) = args.out.as_ref().filter(|out| out.extension().is_none_or(|end| end != "toml")) {
         return Err(format!("--out {} must end in .toml", out.display()).into());
@@ -116,22 +117,21 @@ pub fn run(args: &FitArgs) -> Result<(), Box<dyn Error>> {
     };
     // Their text is rounded and in alphabetical order: another fit to it must come to the same.
     let measured = measurements_from_text(&text)?;
-    let technology = cells.technology(args, &tools, out, &measured)?;
+    let fitted = fit_measurements(&measured, cells.roles.reference.nand2_um2);
+    let technology = cells.technology(args, &tools, out, measured.len(), &fitted)?;
     write_file(&out.with_extension("tsv"), text.as_bytes())?;
-    write(technology, &measured, out, &notes)
+    write(&technology, &fitted, out, &notes)
 }
 
-/// Writes the technology with coefficients that are fitted to `measured`, and prints their errors.
+/// Writes the technology and prints the errors of its coefficients.
 fn write(
-    base: Technology,
-    measured: &[Measurement],
+    technology: &Technology,
+    fitted: &Fitted,
     out: &Path,
     notes: &[String],
 ) -> Result<(), Box<dyn Error>> {
-    let fitted = fit_measurements(measured, base.reference.nand2_um2);
-    let technology = Technology { calibration: fitted.calibration.clone(), ..base };
     write_file(out, technology.to_toml()?.as_bytes())?;
-    let text = format!("{}\n{}", super::errors(&technology).text(), by_unit(&fitted).text());
+    let text = format!("{}\n{}", super::errors(technology).text(), by_unit(fitted).text());
     let notes: String = notes.iter().map(|note| format!("{note}\n")).collect();
     Ok(print(&format!("{text}\n{notes}wrote {}; {}\n", out.display(), technology.limits()))?)
 }
@@ -187,13 +187,14 @@ impl Cells {
         Ok(Cells { library, files, dont_use, roles, digest: digest.finalize().to_vec(), notes })
     }
 
-    /// The technology, with coefficients that are still to be fitted.
+    /// The technology with coefficients that are fitted to so many designs.
     fn technology(
         &self,
         args: &FitArgs,
         tools: &Tools,
         out: &Path,
-        measured: &[Measurement],
+        designs: usize,
+        fitted: &Fitted,
     ) -> Result<Technology, Box<dyn Error>> {
         let corner = self.library.corner;
         let names = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -204,7 +205,7 @@ impl Cells {
                 (from.memory, from.source.memory)
             }
             None => {
-                let from = Technology::named("sg13g2")?;
+                let from = Technology::scaling_base()?;
                 (from.memory.scaled(&from.reference, &self.roles.reference), SCALED.to_owned())
             }
         };
@@ -224,14 +225,13 @@ impl Cells {
                     "{} designs before layout, flattened, mapped with pyosys {} (Yosys and ABC with sizing), trees of buffers \
                      behind nets of more than 16 sinks; delays by OpenSTA, mapped for speed; energies at random inputs \
                      without glitches; memories left out",
-                    measured.len(),
-                    tools.pyosys
+                    designs, tools.pyosys
                 ),
                 memory: source,
             },
             reference: self.roles.reference,
             memory,
-            calibration: Technology::named("sg13g2")?.calibration,
+            calibration: fitted.calibration.clone(),
         })
     }
 }
