@@ -39,7 +39,7 @@ impl Cost {
     }
 
     /// What is left of it beyond `parts`; nothing where they come to more.
-    pub(crate) fn beyond(self, parts: Cost) -> Cost {
+    pub fn beyond(self, parts: Cost) -> Cost {
         let left = |all: f64, parts: f64| (all - parts).max(0.0);
         Cost {
             logic_um2: left(self.logic_um2, parts.logic_um2),
@@ -130,6 +130,8 @@ pub struct DesignCost {
     pub top: String,
     /// Cost of everything.
     pub total: Cost,
+    /// Of it, cost of the memories, each of which is read in an active cycle.
+    pub memories: Cost,
     /// Cost of what stands in the top module itself, outside its instances.
     pub own: Cost,
     /// Instances of the top module, each by itself, in the order of the design.

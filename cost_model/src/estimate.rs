@@ -4,10 +4,12 @@
 
 mod memory;
 
+pub use memory::{MemoryCost, memory_cost};
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bitmill_hdl::{Design, Module};
+use bitmill_hdl::{Design, Memory, MemoryData, Module};
 
 use crate::cost::{Component, Cost, DesignCost, LongestPath};
 use crate::gates::delay::ModuleTiming;
@@ -42,12 +44,12 @@ pub fn estimate_in_all(design: &Design, technologies: &[Technology]) -> Vec<Desi
 
 fn in_technology(design: &Design, technology: &Technology, gates: &ModuleGates) -> DesignCost {
     let calibration = &technology.calibration;
-    let access_ns =
-        |module: &Module, number: usize| memory::price(technology, &module.memories[number]).access_ns;
+    let price = |data: &MemoryData| memory_cost(technology, Memory { width: data.width, depth: data.depth });
+    let access_ns = |module: &Module, number: usize| price(&module.memories[number]).access_ns;
     let mut timings = gates.circuits.timings(&calibration.step_ns(), access_ns);
     let mut priced = BTreeMap::new();
     for module in &design.modules {
-        let own_memories: Cost = module.memories.iter().map(|m| memory::price(technology, m).cost).sum();
+        let own_memories: Cost = module.memories.iter().map(|data| price(data).cost).sum();
         let below = module.instances.iter().filter_map(|i| priced.get(&i.module.name));
         let memories = own_memories + below.map(|child: &Priced| child.memories).sum();
         let cells = gates.counts.get(module.name.as_str()).map(|gates| calibration.cells(gates));
@@ -59,11 +61,13 @@ fn in_technology(design: &Design, technology: &Technology, gates: &ModuleGates) 
     }
     let top = &design.top;
     let components = top.instances.iter().map(|i| component(&i.name, &i.module, 1, &priced)).collect();
-    let (own, total) = priced.get(&top.name).map(|p| (p.own, p.total)).unwrap_or_default();
+    let (own, total, memories) =
+        priced.get(&top.name).map(|p| (p.own, p.total, p.memories)).unwrap_or_default();
     DesignCost {
         technology: technology.name.clone(),
         top: top.name.clone(),
         total,
+        memories,
         own,
         components,
         longest_path: longest_path(top, &priced),

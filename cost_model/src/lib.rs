@@ -25,7 +25,7 @@ pub use calibration::{Calibration, ErrorStatistics, Fit, Sample, statistics};
 pub use cost::{Component, Cost, DesignCost, LongestPath};
 pub use energy::{ComponentEnergy, EnergyBreakdown, energy};
 pub use error::CostError;
-pub use estimate::{estimate, estimate_in_all};
+pub use estimate::{MemoryCost, estimate, estimate_in_all, memory_cost};
 pub use gates::{Circuits, Counts, Gates, KINDS as GATE_KINDS};
 pub use measurements::{Fitted, Measurement, fit_measurements, measurements_from_text, measurements_to_text};
 pub use technology::{FROM_130_NM, MemoryModel, Process, Reference, SCALING_CAVEAT, Source, Technology};

@@ -26,7 +26,23 @@ fn the_embedded_scene_is_rendered_and_set_beside_uniform_sampling() {
     assert!(number(&value, "/frames/0/cycles") >= number(&value, "/frames/0/network_cycles"));
     assert_eq!(number(&value, "/comparison/psnr_change_db"), 0.0);
     assert!(number(&value, "/comparison/speed_up") > 1.0);
-    assert!(number(&value, "/array_energy_pj") > 0.0);
+    let energy = |order: &str| number(&value, &format!("/energy/{order}/energy_pj"));
+    assert!(energy("comparison/uniform") > energy("by_points"));
+    let parts = |order: &str| {
+        let path = format!("/energy/{order}/parts");
+        let parts = value.pointer(&path).and_then(Value::as_array).cloned().unwrap_or_default();
+        parts
+            .iter()
+            .map(|part| (part["part"].as_str().unwrap_or("").to_owned(), number(part, "/energy_pj")))
+            .collect::<Vec<_>>()
+    };
+    let own = parts("by_points");
+    assert!(own.iter().all(|(_, energy_pj)| *energy_pj > 0.0), "{own:?}");
+    assert!(
+        (own.iter().map(|(_, energy_pj)| energy_pj).sum::<f64>() / energy("by_points") - 1.0).abs() < 1e-9
+    );
+    assert!(own.iter().any(|(part, _)| part == "search"));
+    assert!(parts("comparison/uniform").iter().all(|(part, _)| part != "search"), "read by address");
     let stored = |form: &str| number(&value, &format!("/comparison/stored_bytes/{form}"));
     let least = stored("dense").min(stored("bitmap")).min(stored("coordinates"));
     assert!(stored("hybrid") <= least);
@@ -57,6 +73,10 @@ fn what_cannot_be_rendered_is_said() {
     assert!(error(&["missing.npz"]).contains("cannot read missing.npz"));
     let on_target = error(&["shapes", "--camera", "0,0,0"]);
     assert!(on_target.contains("the camera stands on its target; give a distance above 0"), "{on_target}");
+    let coded = error(&["shapes", "--factors", "fp8_e4m3", "--size", "8x8", "--technology", "sky130hd"]);
+    assert!(coded.contains("the engine's circuits take integers"), "{coded}");
+    let large = error(&["shapes", "--size", "300x300", "--technology", "sky130hd"]);
+    assert!(large.contains("pixel_bits = 17: 2 to 16 are legal"), "{large}");
     let wide = error(&["shapes", "--factors", "fp16"]);
     assert!(wide.contains("factors need"), "{wide}");
     let yaml = text_of(Path::new(ROOT), "../examples/radiance_field.yaml");

@@ -5,12 +5,14 @@
 //! The accelerator runs the network on each batch, an ordinary program of its own with all its loads and stores, while
 //! the engine fills the next. Rays come from memory, and so does the field, once a frame.
 //!
-//! The engine is a plan: search, interpolation, weights and sums are units with their own timing, the walk, the projection and
-//! the intersections are not circuits yet (`clock.rs`).
+//! The engine is a plan: intersections, search, interpolation, weights and sums are units with their own timing, the walk and the
+//! projection are not circuits yet (`clock.rs`). What it is made of, for whoever prices it, stands in `parts.rs`.
 
 mod clock;
+mod parts;
 mod storage;
 
+pub use parts::{EngineActivity, Part, PartKind, UNBUILT, parts};
 pub use storage::{FieldStorage, Storing, storage};
 
 use bitmill_accelerator::{Accelerator, COMMAND_BYTES};
@@ -75,6 +77,8 @@ pub struct FrameReport {
     pub batch: Report,
     /// Through memory.
     pub traffic: FrameTraffic,
+    /// What the engine's parts did.
+    pub activity: EngineActivity,
 }
 
 /// The frame of `scene`, whose integers are `quantized`, from `camera` on `accelerator`, with the field stored in `field_bytes`.
@@ -95,7 +99,9 @@ pub fn frame(
     let rows = if order == Order::Points { Cubes::of(field).rows() as u64 } else { 0 };
     let clock = |batch_cycles| Clock::new(engine, field, pixels, rows, batch_cycles);
     let (mut alone, mut together) = (clock(0), clock(batch.cycles));
+    let mut activity = EngineActivity { pixels, ..EngineActivity::default() };
     let rendering = render(scene, quantized, camera, order, &mut |step| {
+        activity.step(field, step);
         alone.step(step);
         together.step(step);
     })?;
@@ -118,6 +124,7 @@ pub fn frame(
         batches,
         batch,
         traffic,
+        activity,
     };
     Ok((rendering, report))
 }

@@ -1,20 +1,24 @@
 //! A memory: the macro, or flip-flops with a choice behind them where those are smaller.
 
-use bitmill_hdl::MemoryData;
+use bitmill_hdl::Memory;
 
 use crate::cost::Cost;
 use crate::gates::{ENABLE, FLIP_FLOP, Gates, TABLE_MUX};
 use crate::technology::Technology;
 
-/// A memory's cost and its time from the clock to the read data.
-pub(super) struct PricedMemory {
+/// What one memory costs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct MemoryCost {
+    /// Its cost. The active cycle is a read.
     pub cost: Cost,
+    /// Energy of a write in pJ.
+    pub write_pj: f64,
+    /// Time from the clock to the read data in ns.
     pub access_ns: f64,
 }
 
-/// What `memory` costs. Its active cycle is a read: a write costs a fifth to a quarter more in the macros
-/// that were measured.
-pub(super) fn price(technology: &Technology, memory: &MemoryData) -> PricedMemory {
+/// What `memory` costs in `technology`: the macro, or flip-flops where those are smaller.
+pub fn memory_cost(technology: &Technology, memory: Memory) -> MemoryCost {
     let (flip_flops, figures) =
         (flip_flops(technology, memory), technology.memory.at(memory.width, memory.depth));
     if flip_flops.cost.memories_um2 < figures.area_um2 {
@@ -27,12 +31,12 @@ pub(super) fn price(technology: &Technology, memory: &MemoryData) -> PricedMemor
         memory_bits: bits(memory),
         ..Cost::default()
     };
-    PricedMemory { cost, access_ns: figures.access_ns }
+    MemoryCost { cost, write_pj: figures.write_pj, access_ns: figures.access_ns }
 }
 
 /// Flip-flops with an enable for every bit and for the read word, and a tree of choices between them. A cycle writes one word
-/// and reads one, both random.
-fn flip_flops(technology: &Technology, memory: &MemoryData) -> PricedMemory {
+/// and reads one, both random; a write alone is priced as such a cycle too.
+fn flip_flops(technology: &Technology, memory: Memory) -> MemoryCost {
     let (width, depth) = (f64::from(memory.width), f64::from(memory.depth));
     let mut gates = Gates::default();
     for kind in [FLIP_FLOP, ENABLE] {
@@ -51,7 +55,7 @@ fn flip_flops(technology: &Technology, memory: &MemoryData) -> PricedMemory {
         memory_bits: bits(memory),
         ..cells
     };
-    PricedMemory { cost, access_ns: technology.calibration.clock_to_output_ns() }
+    MemoryCost { cost, write_pj: cost.active_pj, access_ns: technology.calibration.clock_to_output_ns() }
 }
 
 /// Toggles of a tree of choices among `depth` random bits at a random address. A choice among 2^k of them takes another one with a
@@ -66,6 +70,6 @@ fn toggles_of_choice(depth: f64) -> f64 {
     toggles
 }
 
-fn bits(memory: &MemoryData) -> u64 {
+fn bits(memory: Memory) -> u64 {
     u64::from(memory.width) * u64::from(memory.depth)
 }

@@ -1,6 +1,7 @@
 //! `bitmill render`: an image of a radiance field as the hardware computes it, with cycles, frames a second and traffic.
 
 mod compare;
+mod energy;
 mod picture;
 mod report;
 
@@ -8,10 +9,8 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 use bitmill_accelerator::Accelerator;
-use bitmill_cost_model::{energy, estimate};
 use bitmill_explore::Arithmetic;
 use bitmill_formats::sparse::FormRule;
-use bitmill_hdl::Design;
 use bitmill_model::WeightFormat;
 use bitmill_model::radiance_field::{
     Camera, FieldConfig, Order, QuantizedScene, Rendering, Scene, psnr, render_real,
@@ -21,7 +20,6 @@ use clap::{Args, ValueEnum};
 
 use crate::output::{print, write_file};
 use crate::source::{accelerator, accelerator_of};
-use crate::technology;
 use crate::workload::read;
 
 const EXAMPLES: &str = "\
@@ -34,7 +32,7 @@ Examples:
 
 Scenes are .npz files of arrays that model/src/radiance_field/scene.rs lists; examples/radiance_field holds scripts that
 make them. The engine in front of the array is a plan whose cycles are counted; the network's cycles are those of
-the generated accelerator.";
+the generated accelerator. Prices are those of the circuits that the engine has so far.";
 
 /// The accelerator where no configuration is given.
 const CONFIGURATION: &str = include_str!("../../../examples/radiance_field.yaml");
@@ -80,7 +78,7 @@ pub struct RenderArgs {
     /// Set the frame beside one made another way, on the same array
     #[arg(long, value_name = "HOW", conflicts_with = "turntable")]
     compare: Option<Comparison>,
-    /// Price the accelerator's energy in this technology; the engine is not priced
+    /// Price area and energy of the engine and the accelerator in this technology
     #[arg(long, value_name = "NAME")]
     technology: Option<String>,
     /// Print JSON
@@ -139,7 +137,7 @@ pub fn run(args: &RenderArgs) -> Result<(), Box<dyn Error>> {
         None => None,
     };
     let energy = match &args.technology {
-        Some(name) => Some(stage.array_energy(name, &frames)?),
+        Some(name) => Some(energy::Energies::new(&stage, name, &frames, comparison.as_ref())?),
         None => None,
     };
     let summary = report::Summary { stage: &stage, frames: &frames, reference, comparison, energy };
@@ -170,17 +168,6 @@ impl Stage {
         let (rendering, report) = frame(&self.accelerator, &self.engine, scene, camera, order, field_bytes)?;
         let psnr_db = psnr(&rendering.image, &render_real(&self.scene, camera)?);
         Ok(Frame { rendering, report, psnr_db })
-    }
-
-    /// Energy in pJ of the accelerator in the mean frame, and its error.
-    fn array_energy(&self, technology: &str, frames: &[Frame]) -> Result<(f64, String), Box<dyn Error>> {
-        let technology = technology::find(technology)?;
-        let cost = estimate(&Design::new(&self.accelerator.module()?)?, &technology);
-        let clock_mhz = cost.clock_within_mhz(self.accelerator.configuration().clock_mhz);
-        let of_batch = energy(&cost, &frames[0].report.batch.activity, clock_mhz).total_pj();
-        let batches: usize = frames.iter().map(|frame| frame.report.batches).sum();
-        let error = technology.error_of(|calibration| &calibration.energy);
-        Ok((of_batch * batches as f64 / frames.len() as f64, error))
     }
 }
 

@@ -235,8 +235,13 @@ fn ends(format: &WeightFormat) -> [f64; 2] {
     [least, most].map(|end| format.real(end))
 }
 
-/// Bits of a factor's integer, sign included.
+/// Bits of a factor's integer in two's complement.
 fn value_bits(format: &WeightFormat) -> u32 {
-    let largest = ends(format).into_iter().fold(0f64, |largest, end| largest.max(end.abs()));
-    (largest / last_place(format) + 1.0).log2().ceil() as u32 + 1
+    let magnitude_bits = |end: f64| {
+        let integer = end / last_place(format);
+        // -128 takes no more bits than 127.
+        let above = if integer < 0.0 { -integer } else { integer + 1.0 };
+        above.log2().ceil() as u32
+    };
+    ends(format).map(magnitude_bits).into_iter().max().unwrap_or(0) + 1
 }

@@ -57,6 +57,13 @@ pub enum Step {
         /// Where it stands.
         point: Point,
     },
+    /// The sample before weighs, and its appearance is evaluated.
+    Appearance {
+        /// The sample's pixel.
+        pixel: usize,
+        /// Where it stands.
+        point: Point,
+    },
     /// A ray is intersected with a cube, or with the field, and its samples there are taken.
     Candidate {
         /// Samples whose voxel was looked up.
@@ -167,6 +174,7 @@ impl<'w> Walk<'w> {
             }
             if let Some(weight) = self.pixels[pixel].absorb(alphas.alpha(density), thresholds) {
                 weighing += 1;
+                observe(Step::Appearance { pixel, point });
                 sink(&mut self.pixels, Sample { pixel, weight, point })?;
             }
         }

@@ -63,7 +63,7 @@ impl Clock {
     pub fn step(&mut self, step: Step) {
         match step {
             // They are counted with their candidate.
-            Step::Density { .. } => {}
+            Step::Density { .. } | Step::Appearance { .. } => {}
             Step::Cube => {
                 self.projected = self.projected.max(self.taken) + PROJECTION_CYCLES;
                 self.taken = self.projected.max(self.intersected);

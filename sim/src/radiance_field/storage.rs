@@ -13,8 +13,10 @@ use bitmill_model::radiance_field::Field;
 
 /// Bits of a word at most: those of a search unit's values.
 const MOST_WORD_BITS: u32 = 32;
+/// Components of a word at most.
+const MOST_LANES: usize = 16;
 /// Nodes of a block.
-const BLOCK_NODES: u32 = 32;
+pub(super) const BLOCK_NODES: u32 = 32;
 /// Voxels of a block of the occupancy.
 const BLOCK_VOXELS: u32 = 64;
 
@@ -45,9 +47,10 @@ impl FieldStorage {
     }
 }
 
-/// Components of a word.
-fn components_of_word(field: &Field) -> usize {
-    (MOST_WORD_BITS / field.code_bits).max(1) as usize
+/// Components of a word: a power of two, as an interpolator has lanes.
+pub(super) fn components_of_word(field: &Field) -> usize {
+    let fit = (MOST_WORD_BITS / field.code_bits).max(1);
+    (1 << fit.ilog2()).min(MOST_LANES)
 }
 
 /// Words of a node of one mode with so many components.
@@ -77,28 +80,46 @@ pub fn storage(field: &Field, storing: Storing) -> Result<FieldStorage, FormatEr
 
 /// Bits of the planes of `factors` in sparse blocks.
 fn sparse_planes(field: &Field, factors: &Factors, rule: FormRule) -> Result<u64, FormatError> {
-    let (side, of_word) = (field.grid.side(), components_of_word(field));
-    let of_node = factors.components;
-    let half = (side / 2).max(1);
+    let of_word = components_of_word(field);
     let mut bits = 0;
     for mode in 0..AXES {
-        for first in (0..of_node).step_by(of_word) {
-            let width = of_word.min(of_node - first);
+        for word in 0..words_of_mode(field, factors.components) {
+            let width = of_word.min(factors.components - word * of_word);
             let layout = SparseLayout::new(BLOCK_NODES, width as u32 * field.code_bits, 0)?;
             for parity in 0..4 {
-                let is_present = |place: usize| {
-                    let [row, column] = morton(place);
-                    let node = (2 * row + parity / 2, 2 * column + parity % 2);
-                    let at = ((mode * side + node.0) * side + node.1) * of_node + first;
-                    factors.planes[at..at + width].iter().any(|value| *value != 0)
-                };
-                bits += sparse(&layout, half * half, rule, is_present, |count| {
-                    layout.bits(layout.form(rule, count), count)
-                });
+                let counts = plane_blocks(field, factors, [mode, word], parity);
+                bits += sparse(&layout, &counts, rule, |count| layout.bits(layout.form(rule, count), count));
             }
         }
     }
     Ok(bits)
+}
+
+/// Nodes that are present in each block of one word of a mode, of those nodes whose row and column are even or odd as `parity` says.
+pub(super) fn plane_blocks(
+    field: &Field,
+    factors: &Factors,
+    [mode, word]: [usize; 2],
+    parity: usize,
+) -> Vec<u32> {
+    let side = field.grid.side();
+    let half = (side / 2).max(1);
+    counts(half * half, BLOCK_NODES, |place| {
+        let [row, column] = morton(place);
+        is_present(field, factors, [mode, word], [2 * row + parity / 2, 2 * column + parity % 2])
+    })
+}
+
+/// Whether any component of a node's word is other than zero.
+pub(super) fn is_present(
+    field: &Field,
+    factors: &Factors,
+    [mode, word]: [usize; 2],
+    [row, column]: [usize; 2],
+) -> bool {
+    let (side, of_word, of_node) = (field.grid.side(), components_of_word(field), factors.components);
+    let node = &factors.planes[((mode * side + row) * side + column) * of_node..][..of_node];
+    node.iter().skip(word * of_word).take(of_word).any(|value| *value != 0)
 }
 
 /// Bits of the occupancy in sparse blocks: places alone.
@@ -116,28 +137,26 @@ fn sparse_occupancy(field: &Field, rule: FormRule) -> Result<u64, FormatError> {
     };
     let count = blocks.pow(3) * BLOCK_VOXELS as usize;
     let places = |count| layout.place_bits(layout.form(rule, count), count);
-    Ok(sparse(&layout, count, rule, is_present, places))
+    Ok(sparse(&layout, &counts(count, BLOCK_VOXELS, is_present), rule, places))
 }
 
-/// Bits of blocks over `places`, of which some are present: what each takes by its count, and its entry.
-fn sparse(
-    layout: &SparseLayout,
-    places: usize,
-    rule: FormRule,
-    is_present: impl Fn(usize) -> bool,
-    bits_of: impl Fn(u32) -> u64,
-) -> u64 {
-    let size = layout.positions() as usize;
-    let counts = (0..places)
+/// How many of each `size` of the `places` are present.
+fn counts(places: usize, size: u32, is_present: impl Fn(usize) -> bool) -> Vec<u32> {
+    let size = size as usize;
+    (0..places)
         .step_by(size)
-        .map(|first| (first..(first + size).min(places)).filter(|place| is_present(*place)).count() as u32);
-    let counts: Vec<u32> = counts.collect();
+        .map(|first| (first..(first + size).min(places)).filter(|place| is_present(*place)).count() as u32)
+        .collect()
+}
+
+/// Bits of blocks with so many values: what each takes by its count, and its entry.
+fn sparse(layout: &SparseLayout, counts: &[u32], rule: FormRule, bits_of: impl Fn(u32) -> u64) -> u64 {
     // Where a block's places and values begin, as wide as the whole tensor needs, besides its form and count.
     let words: u64 = counts.iter().map(|count| layout.place_bits(layout.form(rule, *count), *count)).sum();
     let values: u64 = counts.iter().map(|count| u64::from(*count)).sum();
     let address_bits = |last: u64| u64::from(u64::BITS - last.leading_zeros());
     let entry = u64::from(layout.header_bits()) + address_bits(words) + address_bits(values);
-    counts.into_iter().map(|count| entry + bits_of(count)).sum()
+    counts.iter().map(|count| entry + bits_of(*count)).sum()
 }
 
 /// Row and column of a place on Morton's curve: its odd bits and its even bits.

@@ -6,6 +6,7 @@ use bitmill_sim::radiance_field::FrameTraffic;
 use serde_json::{Value, json};
 
 use super::compare::Compared;
+use super::energy::Energies;
 use super::{Frame, Stage};
 use crate::table::{Table, grouped, short};
 
@@ -19,8 +20,8 @@ pub struct Summary<'s> {
     pub reference: Option<f64>,
     /// The frame beside another.
     pub comparison: Option<Compared>,
-    /// Energy in pJ of the accelerator in the mean frame, and its error.
-    pub energy: Option<(f64, String)>,
+    /// Area and energy.
+    pub energy: Option<Energies>,
 }
 
 impl Summary<'_> {
@@ -84,13 +85,8 @@ impl Summary<'_> {
             mean(|frame| frame.report.traffic.network),
             mean(|frame| frame.report.traffic.pixels),
         );
-        if let Some((energy_pj, error)) = &self.energy {
-            text += &format!(
-                "energy        {} µJ a frame of the accelerator alone ({error}, memory outside not counted)\n",
-                short(energy_pj * 1e-6)
-            );
-        }
-        text + &self.comparison.as_ref().map_or_else(String::new, |compared| comparison(first, compared))
+        let comparison = self.comparison.as_ref().map(|compared| comparison(first, compared));
+        text + &comparison.unwrap_or_default() + &self.energy.as_ref().map(Energies::text).unwrap_or_default()
     }
 
     /// As JSON.
@@ -132,7 +128,7 @@ impl Summary<'_> {
             "frames_a_second": self.frames_a_second(),
             "frames": self.frames.iter().map(frame).collect::<Value>(),
             "reference_psnr_db": self.reference,
-            "array_energy_pj": self.energy.as_ref().map(|energy| energy.0),
+            "energy": self.energy.as_ref().map(Energies::json),
             "comparison": comparison,
         });
         format!("{value:#}\n")

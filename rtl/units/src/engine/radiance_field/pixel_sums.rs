@@ -52,6 +52,11 @@ impl PixelSums {
             _ => Err(UnitError::illegal("pixel_bits", pixel_bits, "2 to 16 are legal")),
         }
     }
+
+    /// The memory of sums.
+    pub fn memory(&self) -> Memory {
+        Memory { width: CHANNELS * SUM_BITS, depth: 1 << self.pixel_bits }
+    }
 }
 
 impl Unit for PixelSums {
@@ -104,7 +109,7 @@ impl Unit for PixelSums {
             read_enable: takes,
             read_address: pixel,
         };
-        let sums = m.memory("sums", Memory { width: CHANNELS * SUM_BITS, depth: 1 << pixel_bits }, ports);
+        let sums = m.memory("sums", self.memory(), ports);
         let (mut new, mut channels) = (vec![], vec![]);
         for channel in 0..CHANNELS {
             let product = weight_q.mul(colour_q.slice(channel * CHANNEL_BITS, CHANNEL_BITS));

@@ -61,6 +61,11 @@ impl SampleWeight {
         Ok(SampleWeight { pixel_bits, density_bits })
     }
 
+    /// The memory of transmittances.
+    pub fn memory(&self) -> Memory {
+        Memory { width: WEIGHT_BITS, depth: 1 << self.pixel_bits }
+    }
+
     fn from_settings(settings: &Settings) -> Result<SampleWeight, UnitError> {
         SampleWeight::new(settings.number("pixel_bits", 2..=16)?, settings.number("density_bits", 4..=40)?)
     }
@@ -141,8 +146,7 @@ impl Unit for SampleWeight {
             read_enable: takes,
             read_address: pixel,
         };
-        let transmittance =
-            m.memory("transmittances", Memory { width: WEIGHT_BITS, depth: 1 << pixel_bits }, ports);
+        let transmittance = m.memory("transmittances", self.memory(), ports);
         let half = m.lit(ALPHA_BITS, 1 << (ALPHA_BITS - 1));
         let product = transmittance.mul(alpha).add(half).shr(ALPHA_BITS).truncate(WEIGHT_BITS);
         let whole = m.delay_data("whole_q", product);

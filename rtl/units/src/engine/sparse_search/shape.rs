@@ -184,7 +184,7 @@ impl Shape {
     }
 
     /// Size of a bank of `store`.
-    pub(super) fn bank(&self, store: Store) -> Memory {
+    pub fn bank(&self, store: Store) -> Memory {
         let width = match store {
             Store::Directory => self.entry_bits(),
             Store::Places => self.tree().word_bits(),
