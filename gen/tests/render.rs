@@ -76,7 +76,7 @@ fn what_cannot_be_rendered_is_said() {
     let coded = error(&["shapes", "--factors", "fp8_e4m3", "--size", "8x8", "--technology", "sky130hd"]);
     assert!(coded.contains("the engine's circuits take integers"), "{coded}");
     let large = error(&["shapes", "--size", "300x300", "--technology", "sky130hd"]);
-    assert!(large.contains("pixel_bits = 17: 2 to 16 are legal"), "{large}");
+    assert!(large.contains("pixels of an image = 90000: the engine's units keep up to 65536"), "{large}");
     let wide = error(&["shapes", "--factors", "fp16"]);
     assert!(wide.contains("factors need"), "{wide}");
     let yaml = text_of(Path::new(ROOT), "../examples/radiance_field.yaml");

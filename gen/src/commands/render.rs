@@ -124,7 +124,7 @@ pub fn run(args: &RenderArgs) -> Result<(), Box<dyn Error>> {
     });
     let frames = frames.collect::<Result<Vec<Frame>, _>>()?;
     let images: Vec<_> = frames.iter().map(|frame| &frame.rendering.image).collect();
-    write_file(&args.output, &picture::write(&images)?)?;
+    let picture = picture::write(&images)?;
     let reference = match &args.reference {
         Some(path) => Some(reference_psnr(path, &frames[0])?),
         None => None,
@@ -140,6 +140,7 @@ pub fn run(args: &RenderArgs) -> Result<(), Box<dyn Error>> {
         Some(name) => Some(energy::Energies::new(&stage, name, &frames, comparison.as_ref())?),
         None => None,
     };
+    write_file(&args.output, &picture)?;
     let summary = report::Summary { stage: &stage, frames: &frames, reference, comparison, energy };
     Ok(print(&if args.json { summary.json() } else { summary.text(&args.output) })?)
 }

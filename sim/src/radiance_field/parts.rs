@@ -1,11 +1,12 @@
 //! What the engine is made of and what each part did in a frame, for whoever prices it.
 //!
-//! A set are four search units, one for each parity of row and column, with the words of planes in them, two banks of lines, even and
-//! odd places, and an interpolator. A mode's words go to the sets in turn. Of a field that is stored whole, the banks of
-//! values are read by address and nothing is searched. One unit intersects rays, one weighs, and one sums colours. Rays stay in
-//! a memory where cubes are walked, since a ray is needed for each cube that it may pass; pixel by pixel they come as they
-//! are needed. The walk over cubes with its occupancy, their projection, and what sends nodes to units and joins the sets' sums
-//! are not circuits: [`UNBUILT`].
+//! A set are four search units, one for each parity of row and column, with the words of planes in them, two
+//! banks of lines, even and odd places, and an interpolator. A mode's words go to the sets in turn. Of a
+//! field that is stored whole, the banks of values are read by address and nothing is searched. One unit
+//! intersects rays, one weighs, and one sums colours. Rays stay in a memory where cubes are walked, since a
+//! ray is needed for each cube that it may pass; pixel by pixel they come as they are needed. The walk over
+//! cubes with its occupancy, their projection, and what sends nodes to units and joins the sets' sums are not
+//! circuits: [`UNBUILT`].
 
 use std::iter::Sum;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub const UNBUILT: [&str; 3] = ["cube walk and occupancy", "projection", "routin
 
 /// Search units of a set.
 const UNITS: usize = 4;
-/// Words of a bank of values, if there are banks enough: as many as the memory macros have that were measured.
+/// Words of a bank of values, if there are banks enough: as many as the memory macros have that were
+/// measured.
 const BANK_WORDS: u64 = 1 << 10;
 /// Most banks of a search unit.
 const MOST_BANKS: u64 = 16;
@@ -47,7 +49,8 @@ const LEAVES: u32 = 8;
 pub struct EngineActivity {
     /// Rays that were intersected with a cube, or with the field.
     pub candidates: u64,
-    /// Words of planes' nodes that were asked for; a node that stands for two at the field's edge counts once.
+    /// Words of planes' nodes that were asked for; a node that stands for two at the field's edge counts
+    /// once.
     pub searches: u64,
     /// Those of them with a component other than zero.
     pub found: u64,
@@ -160,8 +163,8 @@ struct Words {
 /// The parts of `engine` with `field` stored so, for images of so many `pixels`, and what they did.
 ///
 /// # Errors
-/// What the units refuse: factors other than integers of up to 8 bits, more than 2^16 pixels, or more words than a search
-/// unit addresses.
+/// What the units refuse: factors other than integers of up to 8 bits, more than 2^16 pixels, or more words
+/// than a search unit addresses.
 pub fn parts(
     engine: &Engine,
     field: &Field,
@@ -177,6 +180,9 @@ pub fn parts(
     let lanes = components_of_word(field) as u32;
     let interpolator = FactorInterpolator::new(lanes, components as u32, field.interpolation)?;
     let pixel_bits = pixels.next_power_of_two().ilog2().max(2);
+    if pixel_bits > 16 {
+        return Err(UnitError::illegal("pixels of an image", pixels, "the engine's units keep up to 65536"));
+    }
     let weight = SampleWeight::new(pixel_bits, interpolator.density_bits())?;
     let sums = PixelSums::new(pixel_bits)?;
     let units = |name, unit: &dyn Unit, count, busy_cycles| {
@@ -209,7 +215,8 @@ pub fn parts(
     Ok(parts)
 }
 
-/// The intersection of rays with cubes of a sparse field, or with a field that is stored whole; and the memory of rays.
+/// The intersection of rays with cubes of a sparse field, or with a field that is stored whole; and the
+/// memory of rays.
 fn rays(
     field: &Field,
     storing: Storing,

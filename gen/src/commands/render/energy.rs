@@ -1,8 +1,9 @@
-//! Area and energy of what renders a frame: the engine's units and memories, and the accelerator that runs the network.
+//! Area and energy of what renders a frame: the engine's units and memories, and the accelerator that runs
+//! the network.
 //!
-//! A unit takes the energy of a busy cycle in each cycle in which it works and that of the clock in the others; a memory that of its
-//! reads and writes; all leak for as long as a frame takes. The accelerator runs its batches and waits in between. What has no
-//! circuit is not priced, and neither is memory outside.
+//! A unit takes the energy of a busy cycle in each cycle in which it works and that of the clock in the
+//! others; a memory that of its reads and writes; all leak for as long as a frame takes. The accelerator runs
+//! its batches and waits in between. What has no circuit is not priced, and neither is memory outside.
 
 use std::error::Error;
 
