@@ -28,7 +28,9 @@ pub use error::CostError;
 pub use estimate::{MemoryCost, estimate, estimate_in_all, memory_cost};
 pub use gates::{Circuits, Counts, Gates, KINDS as GATE_KINDS};
 pub use measurements::{Fitted, Measurement, fit_measurements, measurements_from_text, measurements_to_text};
-pub use technology::{FROM_130_NM, MemoryModel, Process, Reference, SCALING_CAVEAT, Source, Technology};
+pub use technology::{
+    FROM_130_NM, MemoryModel, Process, Reference, SCALING_CAVEAT, Source, Technology, limits,
+};
 pub use training::{is_held_out, training_design, training_designs, unit_of};
 
 /// Four significant digits: more would claim what no measurement holds.

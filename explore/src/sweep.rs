@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bitmill_accelerator::Configuration;
-use bitmill_cost_model::{CostError, Technology};
+use bitmill_cost_model::{CostError, Technology, limits};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{Evaluator, Thoroughness};
@@ -81,13 +81,14 @@ impl Sweep {
         front
     }
 
-    /// What the figures of the points are worth, in whole sentences.
+    /// What the figures of the points are worth, in a whole sentence.
     ///
     /// # Errors
     /// Only on our own bugs: the technologies have priced the points.
     pub fn limits(&self) -> Result<String, CostError> {
-        let limits = |name: &String| Ok(format!("Costs in {name}: {}.", Technology::named(name)?.limits()));
-        Ok(self.technologies.iter().map(limits).collect::<Result<Vec<_>, CostError>>()?.join(" "))
+        let technologies =
+            self.technologies.iter().map(|name| Technology::named(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(format!("Costs in {}: {}.", self.technologies.join(", "), limits(&technologies)))
     }
 }
 

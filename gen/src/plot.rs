@@ -9,6 +9,7 @@
 mod axis;
 mod labels;
 
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt::Write;
 
@@ -27,6 +28,8 @@ const LEGEND_ROW_PX: f64 = 24.0;
 const LINE_PX: f64 = 17.0;
 /// Points that may bear names before these hide each other.
 const MOST_NAMES: usize = 40;
+/// Marks that may bear a title, which a browser shows beneath the pointer, before the picture becomes large.
+const MOST_TITLES: usize = 2000;
 /// Letters of a line of notes.
 const NOTE_LETTERS: usize = 170;
 
@@ -38,6 +41,8 @@ const STYLE: &str = "\
     .ground { fill: #ffffff; }
     .grid { stroke: #d1d9e0; stroke-width: 1; }
     .front { fill: none; stroke: #818b98; stroke-width: 1.6; stroke-dasharray: 6 4; }
+    .full { fill-opacity: 0.95; stroke-width: 0; }
+    .open { fill-opacity: 0.12; stroke-width: 1.4; }
     @media (prefers-color-scheme: dark) {
       text { fill: #f0f6fc; }
       .small, .tick { fill: #b7bdc8; }
@@ -57,7 +62,7 @@ pub fn svg(sweep: &Sweep, title: &str) -> Result<String, Box<dyn Error>> {
     let rows = rows(&look.groups);
     let top = 34.0 + LINE_PX * notes.len() as f64;
     let height = top + PANEL_PX.1 + LEGEND_ROW_PX * rows.len() as f64 + 12.0;
-    let mut text = opened(WIDTH_PX, height, STYLE);
+    let mut text = opened(WIDTH_PX, height, &(STYLE.to_owned() + &colours(look.groups.len())));
     writeln!(text, "<rect class=\"ground\" width=\"{WIDTH_PX:.0}\" height=\"{height:.0}\"/>")?;
     writeln!(text, "<text class=\"title\" x=\"20\" y=\"28\">{}</text>", escaped(title))?;
     for (line, note) in notes.iter().enumerate() {
@@ -70,7 +75,7 @@ pub fn svg(sweep: &Sweep, title: &str) -> Result<String, Box<dyn Error>> {
     for (row, entries) in rows.iter().enumerate() {
         let y = top + PANEL_PX.1 + LEGEND_ROW_PX * row as f64 + 6.0;
         for (index, x) in entries {
-            text += &mark(*index, (x + 8.0, y), 6.0, true, &look.groups[*index]);
+            text += &mark(*index, (x + 8.0, y), 6.0, true, Some(&look.groups[*index]));
             writeln!(
                 text,
                 "<text x=\"{:.0}\" y=\"{:.0}\">{}</text>",
@@ -201,12 +206,17 @@ fn rows(groups: &[String]) -> Vec<Vec<(usize, f64)>> {
     rows
 }
 
+/// The style of the marks of each group.
+fn colours(groups: usize) -> String {
+    let colour = |group: usize| {
+        let colour = COLOURS[group % COLOURS.len()];
+        format!("    .g{group} {{ fill: {colour}; stroke: {colour}; }}\n")
+    };
+    (0..groups).map(colour).collect()
+}
+
 /// A mark of a group around `x` and `y`, in its colour and shape.
-fn mark(group: usize, (x, y): (f64, f64), radius: f64, is_filled: bool, title: &str) -> String {
-    let colour = COLOURS[group % COLOURS.len()];
-    let (fill, width) = if is_filled { ("0.95", 0.0) } else { ("0.12", 1.4) };
-    let style =
-        format!("fill=\"{colour}\" fill-opacity=\"{fill}\" stroke=\"{colour}\" stroke-width=\"{width}\"");
+fn mark(group: usize, (x, y): (f64, f64), radius: f64, is_filled: bool, title: Option<&str>) -> String {
     let polygon = |corners: &[(f64, f64)]| {
         let corners = corners.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + radius * dx, y + radius * dy));
         format!("<polygon points=\"{}\"", corners.collect::<Vec<_>>().join(" "))
@@ -218,7 +228,9 @@ fn mark(group: usize, (x, y): (f64, f64), radius: f64, is_filled: bool, title: &
         _ => polygon(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
     };
     let tag = if group.is_multiple_of(4) { "circle" } else { "polygon" };
-    format!("{shape} {style}><title>{}</title></{tag}>\n", escaped(title))
+    let fill = if is_filled { "full" } else { "open" };
+    let title = title.map(|title| format!("<title>{}</title>", escaped(title))).unwrap_or_default();
+    format!("{shape} class=\"g{group} {fill}\">{title}</{tag}>\n")
 }
 
 /// One panel whose upper left corner is `at`.
@@ -242,14 +254,21 @@ fn panel(
     grid(text, &field, &x, &y)?;
     let place = |point: &Point| (x.pixel(across.of(point)), y.pixel(up.of(point)));
     writeln!(text, "<path class=\"front\" d=\"{}\"/>", staircase(sweep, objectives, &field, &place)?)?;
-    // The front is drawn last, so that nothing hides it.
+    // The front is drawn last, so that nothing hides it. Where points bear no titles, one mark stands for all in its place.
     let mut order: Vec<usize> = (0..sweep.points.len()).collect();
     order.sort_by_key(|index| sweep.front.contains(index));
+    // Many marks are smaller, too.
+    let has_titles = sweep.points.len() <= MOST_TITLES;
+    let size = if has_titles { 1.0 } else { 0.5 };
+    let mut drawn = HashSet::new();
     for index in order {
         let point = &sweep.points[index];
         let is_front = sweep.front.contains(&index);
-        let name = &point.configuration.name;
-        *text += &mark(look.group[index], place(point), look.radius(point), is_front, name);
+        let title = (has_titles || is_front).then_some(point.configuration.name.as_str());
+        let mark = mark(look.group[index], place(point), size * look.radius(point), is_front, title);
+        if drawn.insert(mark.clone()) || has_titles {
+            *text += &mark;
+        }
     }
     let Some(names) = &look.names else { return Ok(()) };
     let marks = sweep.points.iter().map(|point| (place(point), look.radius(point)));

@@ -272,12 +272,21 @@ pub fn inputs(path: &Path) -> Result<Vec<Vec<f32>>, LoadError> {
 /// Inputs of u8 or f32, one a row.
 fn images(bytes: &[u8]) -> Result<Vec<Vec<f32>>, ModelError> {
     match npy::read::<f32>(bytes) {
-        Ok(array) => Ok(array.rows().map(<[f32]>::to_vec).collect()),
+        Ok(array) => match array.rows().enumerate().find_map(|(row, values)| Some((row, foreign(values)?))) {
+            Some((row, bad)) => {
+                Err(ModelError::Input(format!("input {} holds {bad}; numbers must be finite", row + 1)))
+            }
+            None => Ok(array.rows().map(<[f32]>::to_vec).collect()),
+        },
         Err(_) => {
             let array = npy::read::<u8>(bytes)?;
             Ok(array.rows().map(|row| row.iter().map(|&pixel| f32::from(pixel)).collect()).collect())
         }
     }
+}
+
+fn foreign(values: &[f32]) -> Option<f32> {
+    values.iter().copied().find(|value| !value.is_finite())
 }
 
 fn labels(bytes: &[u8]) -> Result<Vec<usize>, ModelError> {
