@@ -429,15 +429,24 @@ fn quantize_refuses_plainly() {
     let float = format!("{ROOT}/../examples/digits/digits.onnx");
     let given = format!("{ROOT}/../examples/digits/digits_qdq_int8.onnx");
     let data = format!("{ROOT}/../examples/digits/calibration_images.npy");
-    let mut empty = b"\x93NUMPY\x01\x00".to_vec();
-    let header = "{'descr': '|u1', 'fortran_order': False, 'shape': (0, 8, 8), }";
-    let padded = format!("{header:<117}\n");
-    empty.extend((padded.len() as u16).to_le_bytes());
-    empty.extend(padded.as_bytes());
-    fs::write(here.path().join("empty.npy"), empty).unwrap();
+    let npy = |file: &str, elements: &str, inputs: usize, data: &[u8]| {
+        let header =
+            format!("{{'descr': '{elements}', 'fortran_order': False, 'shape': ({inputs}, 8, 8), }}");
+        let padded = format!("{header:<117}\n");
+        let head = [b"\x93NUMPY\x01\x00".as_slice(), &(padded.len() as u16).to_le_bytes()].concat();
+        fs::write(here.path().join(file), [&head, padded.as_bytes(), data].concat()).unwrap();
+    };
+    npy("empty.npy", "|u1", 0, &[]);
+    npy(
+        "nan.npy",
+        "<f4",
+        2,
+        &[[0.0; 64], [f32::NAN; 64]].as_flattened().iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>(),
+    );
     let int8 = "weights: int8\nactivations: int8\n";
     for (model, data, recipe, problem) in [
         (&float, "empty.npy", int8.to_owned(), "calibration"),
+        (&float, "nan.npy", int8.to_owned(), "nan.npy: input 2 holds NaN"),
         (&given, data.as_str(), int8.to_owned(), "is quantized already"),
         (
             &float,
