@@ -21,7 +21,7 @@ mod render;
 mod scene;
 
 pub use camera::{Camera, Rays};
-pub use cubes::{Cubes, Rectangle};
+pub use cubes::Cubes;
 pub use field::{Field, FieldConfig, QuantizedScene, direction_channels};
 pub use image::{RgbImage, psnr};
 pub use real::render_real;

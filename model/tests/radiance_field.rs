@@ -22,13 +22,15 @@ fn camera(eye: [f64; 3], size: [usize; 2]) -> Camera {
     Camera { eye, target: [0.0, 0.05, -0.1], view_degrees: 35.0, size }
 }
 
-/// From around, from straight above, from within the field, and past it.
+/// From around, from straight above, from within the field, past it, at a wide angle, and from afar.
 fn cameras() -> Vec<Camera> {
     let mut cameras: Vec<Camera> = [[2.5, 1.5, 1.4], [-3.0, 0.4, 0.2], [0.0, 0.0, 3.5], [0.9, -0.9, 0.9]]
         .into_iter()
         .map(|eye| camera(eye, [16, 12]))
         .collect();
     cameras.push(Camera { target: [9.0, 9.0, 9.0], ..camera([2.0, 2.0, 2.0], [12, 12]) });
+    cameras.push(Camera { view_degrees: 120.0, ..camera([1.6, -1.2, 0.5], [23, 17]) });
+    cameras.push(Camera { view_degrees: 2.0, ..camera([25.0, 30.0, 12.0], [17, 9]) });
     cameras
 }
 
@@ -93,6 +95,9 @@ fn an_empty_field_and_a_camera_that_looks_away_show_the_background() {
         .expect("an image");
     assert_eq!(rendering.image.pixels, vec![[0; 3]; 16]);
     assert_eq!((rendering.work.cubes, rendering.work.densities), (0, 0));
+    let lost = camera([1e6, 0.0, 0.0], [4, 4]);
+    let refused = render(&scene, &quantized, &lost, Order::Points, &mut |_| {}).expect_err("too far away");
+    assert!(refused.to_string().contains("voxels from the field; less than 524288 are legal"), "{refused}");
     let far = camera([2500.0, 1500.0, 1400.0], [4, 4]);
     let image = render(&scene, &quantized, &far, Order::Points, &mut |_| {}).expect("an image").image;
     assert_eq!(image.pixels, vec![[0; 3]; 16]);

@@ -5,8 +5,9 @@
 //! The accelerator runs the network on each batch, an ordinary program of its own with all its loads and stores, while
 //! the engine fills the next. Rays come from memory, and so does the field, once a frame.
 //!
-//! The engine is a plan: intersections, search, interpolation, weights and sums are units with their own timing, the walk and the
-//! projection are not circuits yet (`clock.rs`). What it is made of, for whoever prices it, stands in `parts.rs`.
+//! The engine is a plan: projections, intersections, search, interpolation, weights and sums are units with their
+//! own timing, the walk is not a circuit yet (`clock.rs`). What it is made of, for whoever prices it, stands in
+//! `parts.rs`.
 
 mod clock;
 mod parts;

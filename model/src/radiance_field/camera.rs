@@ -4,6 +4,7 @@
 //! down, with f the focal length in pixels: the convention of NeRF's own code (Mildenhall et al., ECCV 2020), which
 //! puts the axis on the corner between the four middle pixels.
 
+use bitmill_formats::radiance_field::projection::{EYE_BITS, EYE_FRACTION_BITS};
 use bitmill_formats::radiance_field::{AXES, Ray};
 
 use super::Scene;
@@ -11,6 +12,9 @@ use crate::ModelError;
 
 /// Most pixels a side.
 const MOST_PIXELS: usize = 4096;
+
+/// Voxels from the field's corner, on each axis, that a camera must stand within.
+const MOST_VOXELS: f64 = (1 << (EYE_BITS - EYE_FRACTION_BITS - 1)) as f64;
 
 /// A pinhole camera whose third axis, up, is the scene's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,6 +100,12 @@ impl Camera {
             return Err(ModelError::Input(problem));
         }
         let eye = self.eye_in(scene);
+        let farthest = eye.iter().fold(0f64, |farthest, part| farthest.max(part.abs()));
+        if farthest >= MOST_VOXELS {
+            return Err(ModelError::Input(format!(
+                "the camera stands {farthest:.0} voxels from the field; less than {MOST_VOXELS} are legal"
+            )));
+        }
         let half = scene.side as f64 / 2.0;
         let nearest = norm(eye.map(|part| part - half)) - half * 3f64.sqrt();
         let first = (nearest / scene.step).floor().max(0.0);

@@ -5,7 +5,7 @@ use bitmill_formats::radiance_field::{
 };
 use bitmill_formats::{Family, Format};
 
-use super::cubes::{Cubes, Projection};
+use super::cubes::{Cubes, view};
 use super::network::ColourNetwork;
 use super::render::{Order, Sample, Walk};
 use super::{Camera, RealFactors, Scene};
@@ -123,7 +123,7 @@ fn observed(field: &Field, scene: &Scene) -> Result<Vec<Observed>, ModelError> {
         let camera = Camera::orbit(centre, place, 40.0, [CALIBRATION_PIXELS; 2]);
         let rays = camera.rays(scene)?;
         let mut walk = Walk::new(field, &rays);
-        let (cubes, projection) = (Cubes::of(field), Projection::new(&camera, scene));
+        let (cubes, view) = (Cubes::of(field), view(&camera, scene));
         let sink = |_: &mut [Pixel], sample: Sample| {
             observed.push(Observed {
                 products: field.products(&field.appearance, &sample.point).collect(),
@@ -131,7 +131,7 @@ fn observed(field: &Field, scene: &Scene) -> Result<Vec<Observed>, ModelError> {
             });
             Ok(())
         };
-        walk.go(Order::Rays, &cubes, &projection, sink, &mut |_| {})?;
+        walk.go(Order::Rays, &cubes, &view, sink, &mut |_| {})?;
     }
     Ok(observed)
 }

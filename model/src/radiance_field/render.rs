@@ -8,9 +8,10 @@
 use std::cell::Cell;
 use std::ops::Range;
 
+use bitmill_formats::radiance_field::projection::{EYE_FRACTION_BITS, View};
 use bitmill_formats::radiance_field::{AXES, Pixel, Point};
 
-use super::cubes::{Cubes, Projection};
+use super::cubes::{Cubes, view};
 use super::field::{Field, QuantizedScene, direction_channels};
 use super::network::BLACK;
 use super::{Camera, Rays, RgbImage, Scene};
@@ -49,7 +50,10 @@ pub struct Work {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// An occupied cube is projected.
-    Cube,
+    Cube {
+        /// Whether its rectangle takes divisions: it is not all of the image, nor nothing of it.
+        is_divided: bool,
+    },
     /// The density of a sample is evaluated; those of a candidate come before it.
     Density {
         /// The sample's pixel.
@@ -117,7 +121,7 @@ impl<'w> Walk<'w> {
         &mut self,
         order: Order,
         cubes: &Cubes,
-        projection: &Projection,
+        view: &View,
         mut sink: impl FnMut(&mut [Pixel], Sample) -> Result<(), ModelError>,
         observe: &mut dyn FnMut(Step),
     ) -> Result<(), ModelError> {
@@ -129,14 +133,15 @@ impl<'w> Walk<'w> {
             return Ok(());
         }
         self.work.rows = cubes.rows() as u64;
-        for cube in cubes.front_to_back(projection.eye_voxel()) {
+        let eye_voxel = view.eye.map(|part| part >> EYE_FRACTION_BITS);
+        for cube in cubes.front_to_back(eye_voxel) {
             self.work.cubes += 1;
-            observe(Step::Cube);
             let voxels = cubes.voxels(cube);
-            let rectangle = projection.candidates(voxels[0], cubes.side());
+            observe(Step::Cube { is_divided: view.is_divided(voxels[0], cubes.side()) });
+            let rectangle = view.candidates(voxels[0], cubes.side());
             for row in rectangle.rows {
                 for column in rectangle.columns.clone() {
-                    self.interval(row * projection.width() + column, voxels, order, &mut sink, observe)?;
+                    self.interval(row * view.size[0] + column, voxels, order, &mut sink, observe)?;
                 }
             }
         }
@@ -203,7 +208,7 @@ pub fn render(
     let mut walk = Walk::new(field, &rays);
     let mut queue = Queue::new(quantized);
     let full = Cell::new(0);
-    let (cubes, projection) = (Cubes::of(field), Projection::new(camera, scene));
+    let (cubes, view) = (Cubes::of(field), view(camera, scene));
     let sink = |pixels: &mut [Pixel], sample: Sample| {
         let products = field.products(&field.appearance, &sample.point);
         let direction = direction_channels(scene, rays.directions[sample.pixel]);
@@ -214,7 +219,7 @@ pub fn render(
         }
         Ok(())
     };
-    walk.go(order, &cubes, &projection, sink, &mut |step| {
+    walk.go(order, &cubes, &view, sink, &mut |step| {
         observe(step);
         (0..full.take()).for_each(|_| observe(Step::Batch));
     })?;

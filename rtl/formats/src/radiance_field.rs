@@ -30,6 +30,7 @@ use std::ops::{Range, RangeInclusive};
 mod factors;
 mod order;
 mod pixel;
+pub mod projection;
 
 pub use factors::{Factors, Interpolation, MODES, Mode, activation};
 pub use order::outward;
@@ -39,8 +40,8 @@ pub use pixel::{ALPHA_BITS, AlphaTable, Pixel, TABLE_BITS, TRANSMITTANCE_BITS, T
 pub const RAY_FRACTION_BITS: u32 = 20;
 /// Bits of those numbers, sign included: coordinates lie within ± 2048 voxels.
 pub const RAY_BITS: u32 = 32;
-/// Bits of what lies between two samples, sign included: all samples of a ray lie within those coordinates, so that they are fewer than
-/// four voxels apart on each axis.
+/// Bits of what lies between two samples, sign included: all samples of a ray lie within those coordinates,
+/// so that they are fewer than four voxels apart on each axis.
 pub const INCREMENT_BITS: u32 = 24;
 /// Most samples of a ray.
 pub const MOST_SAMPLES: u32 = 1 << 10;

@@ -8,17 +8,20 @@
 use std::collections::VecDeque;
 
 use bitmill_model::radiance_field::{Field, Step};
-use bitmill_units::engine::radiance_field::{pixel_sums, weight};
+use bitmill_units::engine::radiance_field::{pixel_sums, projection, weight};
 
 use super::{Engine, storage};
 
-/// Cycles from a cube to its pixels: two divisions of 24 bits by a divider that makes two bits a cycle, and the products
-/// around them.
-const PROJECTION_CYCLES: u64 = 30;
 /// Intervals between the stages that intersect and that take samples.
 const INTERVALS: usize = 4;
 /// Batches that there is room for.
 const BATCHES: usize = 2;
+
+/// Cycles from a cube to its pixels.
+pub(super) fn projection_cycles(is_divided: bool) -> u64 {
+    let cycles = if is_divided { projection::EDGES_CYCLES } else { projection::WHOLE_CYCLES };
+    cycles.into()
+}
 
 /// The stages of an engine at work.
 #[derive(Debug, Clone)]
@@ -64,8 +67,8 @@ impl Clock {
         match step {
             // They are counted with their candidate.
             Step::Density { .. } | Step::Appearance { .. } => {}
-            Step::Cube => {
-                self.projected = self.projected.max(self.taken) + PROJECTION_CYCLES;
+            Step::Cube { is_divided } => {
+                self.projected = self.projected.max(self.taken) + projection_cycles(is_divided);
                 self.taken = self.projected.max(self.intersected);
                 self.intersected = self.taken;
             }
@@ -130,27 +133,28 @@ mod tests {
         clock.end(0)
     }
 
+    const CUBE: Step = Step::Cube { is_divided: true };
     const EMPTY: Step = Step::Candidate { samples: 0, densities: 0, weighing: 0 };
     const BUSY: Step = Step::Candidate { samples: 10, densities: 10, weighing: 10 };
 
     #[test]
     fn the_slowest_stage_sets_the_pace() {
         // Projections follow each other where cubes have few candidates, and hide behind many.
-        assert_eq!(end(0, &[Step::Cube, EMPTY, Step::Cube, EMPTY]), 61);
-        assert_eq!(end(0, &[&[Step::Cube][..], &[EMPTY; 50], &[Step::Cube, EMPTY]].concat()), 81);
-        // Samples: 100 cycles an interval, from the 31st cycle on.
-        assert_eq!(end(0, &[&[Step::Cube][..], &[BUSY; 5]].concat()), 531);
+        assert_eq!(end(0, &[CUBE, EMPTY, CUBE, EMPTY]), 93);
+        assert_eq!(end(0, &[&[CUBE][..], &[EMPTY; 50], &[CUBE, EMPTY]].concat()), 97);
+        // Samples: 100 cycles an interval, from the 47th cycle on.
+        assert_eq!(end(0, &[&[CUBE][..], &[BUSY; 5]].concat()), 547);
         // Intersecting waits for room in the queue: the candidate behind the ninth interval comes after the fourth left it.
         let mut waiting = clock(0);
-        [&[Step::Cube][..], &[BUSY; 9]].concat().into_iter().for_each(|step| waiting.step(step));
-        assert_eq!(waiting.intersected, 431);
+        [&[CUBE][..], &[BUSY; 9]].concat().into_iter().for_each(|step| waiting.step(step));
+        assert_eq!(waiting.intersected, 447);
     }
 
     #[test]
     fn a_slow_array_holds_the_engine_up_after_two_batches() {
-        let batches = |count| [&[Step::Cube][..], &[BUSY, Step::Batch].repeat(count)].concat();
-        assert_eq!(end(1000, &batches(1)), 1131);
-        assert_eq!(end(1000, &batches(4)), 4131);
-        assert_eq!(end(10, &batches(4)), 441);
+        let batches = |count| [&[CUBE][..], &[BUSY, Step::Batch].repeat(count)].concat();
+        assert_eq!(end(1000, &batches(1)), 1147);
+        assert_eq!(end(1000, &batches(4)), 4147);
+        assert_eq!(end(10, &batches(4)), 457);
     }
 }

@@ -22,15 +22,17 @@ use bitmill_units::UnitError;
 use bitmill_units::engine::radiance_field::interpolator::FactorInterpolator;
 use bitmill_units::engine::radiance_field::intersection::Intersection;
 use bitmill_units::engine::radiance_field::pixel_sums::{self, PixelSums};
+use bitmill_units::engine::radiance_field::projection::CubeProjection;
 use bitmill_units::engine::radiance_field::weight::{self, SampleWeight};
 use bitmill_units::engine::sparse_search::search::SparseSearch;
 use bitmill_units::engine::sparse_search::shape::{Shape, Store};
 
+use super::clock::projection_cycles;
 use super::storage::{BLOCK_NODES, components_of_word, is_present, plane_blocks, words_of_mode};
 use super::{Engine, Storing};
 
 /// What of the engine has no circuit, and so no price.
-pub const UNBUILT: [&str; 3] = ["cube walk and occupancy", "projection", "routing between sets"];
+pub const UNBUILT: [&str; 2] = ["cube walk and occupancy", "routing between sets"];
 
 /// Search units of a set.
 const UNITS: usize = 4;
@@ -47,6 +49,8 @@ const LEAVES: u32 = 8;
 /// Work of the engine's parts in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct EngineActivity {
+    /// Cycles in which cubes were projected.
+    pub projection_cycles: u64,
     /// Rays that were intersected with a cube, or with the field.
     pub candidates: u64,
     /// Words of planes' nodes that were asked for; a node that stands for two at the field's edge counts
@@ -69,6 +73,7 @@ pub struct EngineActivity {
 impl Sum for EngineActivity {
     fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
         all.fold(Self::default(), |sum, next| Self {
+            projection_cycles: sum.projection_cycles + next.projection_cycles,
             candidates: sum.candidates + next.candidates,
             searches: sum.searches + next.searches,
             found: sum.found + next.found,
@@ -94,7 +99,8 @@ impl EngineActivity {
                 self.added += 1;
             }
             Step::Candidate { .. } => self.candidates += 1,
-            Step::Cube | Step::Batch => {}
+            Step::Cube { is_divided } => self.projection_cycles += projection_cycles(is_divided),
+            Step::Batch => {}
         }
     }
 
@@ -234,6 +240,9 @@ fn rays(
         let bank = Memory { width: AXES as u32 * (RAY_BITS + INCREMENT_BITS), depth: 1 << pixel_bits };
         let kind = PartKind::Memories { bank, count: 1, reads: candidates, writes: pixels };
         parts.push(Part { name: "memory of rays", kind });
+        let module = CubeProjection::new(side_bits, cube_bits)?.module()?;
+        let kind = PartKind::Units { module, count: 1, busy_cycles: activity.projection_cycles };
+        parts.push(Part { name: "projection", kind });
     }
     Ok(parts)
 }

@@ -1,11 +1,12 @@
 //! The intersection of a ray with a cube: which of the ray's samples stand in it.
 //!
-//! Meaning: [`Ray::within`]. On each axis, with `low` and `high` the cube's ends less the ray's origin, the samples from
-//! `⌊N / |increment|⌋ + 1` on lie beyond an end: N is `low − 1` and `high − 1` on a ray that goes up, `−high` and `−low` on one that
-//! goes down, which are the complements of the former, exchanged.
+//! Meaning: [`Ray::within`]. On each axis, with `low` and `high` the cube's ends less the ray's origin, the
+//! samples from `⌊N / |increment|⌋ + 1` on lie beyond an end: N is `low − 1` and `high − 1` on a ray that
+//! goes up, `−high` and `−low` on one that goes down, which are the complements of the former, exchanged.
 //!
-//! Trick: a negative N gives 0, one of `1024 · |increment|` or more gives [`MOST_SAMPLES`], and what is between takes a quotient of
-//! ten bits. An increment of 0 needs no case of its own: its quotient is always too large.
+//! Trick: a negative N gives 0, one of `1024 · |increment|` or more gives [`MOST_SAMPLES`], and what is
+//! between takes a quotient of ten bits. An increment of 0 needs no case of its own: its quotient is always
+//! too large.
 //!
 //! Timing: a pipeline with `bits_per_stage` quotient bits a stage that takes a ray and a cube every cycle
 //! ([`Intersection::latency_cycles`]); time stands still in it while a result waits to be taken.
@@ -69,8 +70,8 @@ impl Intersection {
     /// A unit for 2^`pixel_bits` pixels and cubes of 2^`cube_bits` voxels a side in fields of 2^`side_bits`.
     ///
     /// # Errors
-    /// Fewer than 2 or more than 16 pixel bits, fields of other than 1 to 8 bits, cubes larger than the field, or quotient bits a stage
-    /// that do not divide 10.
+    /// Fewer than 2 or more than 16 pixel bits, fields of other than 1 to 8 bits, cubes larger than the
+    /// field, or quotient bits a stage that do not divide 10.
     pub fn new(
         pixel_bits: u32,
         side_bits: u32,
@@ -304,25 +305,32 @@ impl Unit for Intersection {
     }
 }
 
-/// A ray that passes near a cube with its lowest corner at the place that is given; now and then one of corner cases.
+/// A ray whose way through a cube is told by one or two axes, most often by a sample that stands just within
+/// or just before it; now and then one of corner cases.
 fn aimed(unit: &Intersection, random: &mut Random, places: &BigUint) -> Ray {
-    if random.one_in(5) {
+    if random.one_in(6) {
         let mut axes = |bits: u32| [(); AXES].map(|()| signed_number(&random.corner_bits(bits), bits));
         return Ray { origin: axes(RAY_BITS), increment: axes(INCREMENT_BITS) };
     }
+    let side = 1_i64 << (unit.cube_bits + RAY_FRACTION_BITS);
     let samples = random.below(u64::from(MOST_SAMPLES)) as i64;
-    let around = 3_u64 << (unit.cube_bits + RAY_FRACTION_BITS);
-    let increment = [(); AXES].map(|()| {
-        let bits = 1 + random.below(u64::from(RAY_FRACTION_BITS)) as u32;
-        signed_number(&random.bits(bits), bits)
-    });
-    let lowest = unit.lowest(places);
-    let origin = std::array::from_fn(|axis| {
-        let target =
-            ((lowest[axis] as i64) << RAY_FRACTION_BITS) + random.below(around) as i64 - (around / 3) as i64;
-        target - samples * increment[axis]
-    });
-    Ray { origin, increment }
+    let lowest = unit.lowest(places).map(|voxel| (voxel as i64) << RAY_FRACTION_BITS);
+    let tells = random.below(AXES as u64) as usize;
+    let mut ray = Ray { origin: [0; AXES], increment: [0; AXES] };
+    for (axis, lowest) in lowest.into_iter().enumerate() {
+        let within = lowest + random.below(side as u64) as i64;
+        if axis != tells && !random.one_in(3) {
+            ray.origin[axis] = within;
+            continue;
+        }
+        let bits = 12 + random.below(11) as u32;
+        let increment = signed_number(&random.bits(bits), bits);
+        let edge = lowest + if random.one_in(2) { side } else { 0 };
+        let target = if random.one_in(4) { within } else { edge + random.below(3) as i64 - 1 };
+        ray.increment[axis] = increment;
+        ray.origin[axis] = target - samples * increment;
+    }
+    ray
 }
 
 /// What a ray and a cube come to: pixel, first sample, samples.
