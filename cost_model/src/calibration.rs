@@ -172,29 +172,30 @@ impl Calibration {
 /// Kinds whose area is that of registers.
 const REGISTER_KINDS: [&str; 2] = [KINDS[FLIP_FLOP], "enable"];
 
-/// Paths and what their steps take, in turns.
-fn delay(training: &[Sample], held_out: &[Sample]) -> Fit {
-    let known = |samples: &'_ [Sample]| -> Vec<usize> {
-        (0..samples.len()).filter(|&number| samples[number].measured.delay_ns > 0.0).collect()
-    };
-    let pairs = |samples: &[Sample], step_ns: &Steps| -> Vec<(f64, f64)> {
-        let of =
-            |number: usize| (samples[number].circuits.delay_ns(step_ns), samples[number].measured.delay_ns);
-        known(samples).into_iter().map(of).collect()
+/// Circuits and the longest path that each measured, in ns.
+pub(crate) type Paths<'a, 'd> = [(&'a Circuits<'d>, f64)];
+
+/// Paths and what their steps take, in turns. `typical` tells how the steps compare, of which a path has about `path_steps`.
+pub(crate) fn fit_paths<const N: usize>(
+    names: &[&str; N],
+    typical: &[f64; N],
+    path_steps: f64,
+    training: &Paths,
+    held_out: &Paths,
+) -> Fit {
+    let pairs = |paths: &Paths, step_ns: &[f64; N]| -> Vec<(f64, f64)> {
+        paths.iter().map(|(circuits, ns)| (circuits.delay_ns(step_ns), *ns)).collect()
     };
     // A step is of no use before its scale is known: that of a path of so many.
-    const PATH_STEPS: f64 = 35.0;
-    let delays: Vec<f64> =
-        training.iter().map(|sample| sample.measured.delay_ns).filter(|ns| *ns > 0.0).collect();
-    let middle_ns = median(delays);
-    let mut step_ns = TYPICAL_STEPS.map(|typical| typical * middle_ns / PATH_STEPS);
-    let mut best: Option<(f64, Steps)> = None;
+    let middle_ns = median(training.iter().map(|path| path.1).collect());
+    let mut step_ns = typical.map(|typical| typical * middle_ns / path_steps);
+    let mut best: Option<(f64, [f64; N])> = None;
     for _ in 0..TURNS {
-        let paths: Vec<(f64, Steps, f64)> = known(training)
-            .into_iter()
-            .map(|number| {
-                let (ns, steps) = training[number].circuits.longest_steps(&step_ns);
-                (ns, steps, training[number].measured.delay_ns)
+        let paths: Vec<(f64, [f64; N], f64)> = training
+            .iter()
+            .map(|(circuits, measured)| {
+                let (ns, steps) = circuits.longest_steps(&step_ns);
+                (ns, steps, *measured)
             })
             .collect();
         let errors =
@@ -203,22 +204,34 @@ fn delay(training: &[Sample], held_out: &[Sample]) -> Fit {
         if best.is_none_or(|(least, _)| error < least) {
             best = Some((error, step_ns));
         }
-        let rows: Vec<(Steps, f64)> =
+        let rows: Vec<([f64; N], f64)> =
             paths.into_iter().map(|(_, steps, measured)| (steps, measured)).collect();
-        let fitted = fit(&rows, &TYPICAL_STEPS);
+        let fitted = fit(&rows, typical);
         step_ns = std::array::from_fn(|step| f64::midpoint(step_ns[step], fitted[step]));
     }
     let step_ns = best.map_or(step_ns, |best| best.1).map(significant);
     Fit {
         held_out: statistics(&pairs(held_out, &step_ns)),
         training: statistics(&pairs(training, &step_ns)),
-        coefficients: named(&STEPS, step_ns),
+        coefficients: named(names, step_ns),
     }
+}
+
+/// Steps of a path through cells.
+const CELL_STEPS: f64 = 35.0;
+
+/// The longest paths of what is mapped to cells.
+fn delay(training: &[Sample], held_out: &[Sample]) -> Fit {
+    let [training, held_out] = [training, held_out].map(|samples| {
+        let known = samples.iter().filter(|sample| sample.measured.delay_ns > 0.0);
+        known.map(|sample| (&sample.circuits, sample.measured.delay_ns)).collect::<Vec<_>>()
+    });
+    fit_paths(&STEPS, &TYPICAL_STEPS, CELL_STEPS, &training, &held_out)
 }
 
 impl Fit {
     /// Fits a figure that is a sum over `names`, in which `typical` tells how they compare.
-    fn linear<const N: usize>(
+    pub(crate) fn linear<const N: usize>(
         names: &[&str],
         typical: &[f64; N],
         training: &[([f64; N], f64)],
@@ -238,12 +251,12 @@ impl Fit {
         self.coefficients.get(name).copied().unwrap_or_default()
     }
 
-    fn all<const N: usize>(&self, names: &[&str; N]) -> [f64; N] {
+    pub(crate) fn all<const N: usize>(&self, names: &[&str; N]) -> [f64; N] {
         names.map(|name| self.coefficient(name))
     }
 
     /// What is wrong with the coefficients, if they are not those of `names`.
-    fn check(&self, names: &[&str]) -> Result<(), String> {
+    pub(crate) fn check(&self, names: &[&str]) -> Result<(), String> {
         if let Some(unknown) = self.coefficients.keys().find(|name| !names.contains(&name.as_str())) {
             return Err(format!("{unknown} is unknown; there are {}", names.join(", ")));
         }
@@ -262,7 +275,7 @@ fn named<const N: usize>(names: &[&str], coefficients: [f64; N]) -> BTreeMap<Str
     names.iter().map(|name| (*name).to_owned()).zip(coefficients).collect()
 }
 
-fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
+pub(crate) fn dot<const N: usize>(a: &[f64; N], b: &[f64; N]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

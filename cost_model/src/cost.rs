@@ -5,6 +5,8 @@ use std::ops::{Add, Mul};
 
 use serde::Serialize;
 
+use crate::tree::Amount;
+
 /// Area, energy and leakage of a part of a design, all that is below it included.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
 pub struct Cost {
@@ -54,6 +56,12 @@ impl Cost {
     }
 }
 
+impl Amount for Cost {
+    fn beyond(self, parts: Cost) -> Cost {
+        Cost::beyond(self, parts)
+    }
+}
+
 impl Add for Cost {
     type Output = Cost;
     fn add(self, other: Cost) -> Cost {
@@ -93,9 +101,9 @@ impl Sum for Cost {
     }
 }
 
-/// One or several instances of a module, side by side under one parent.
+/// One or several instances of a module, side by side under one parent; what they come to is a cost, or resources of an FPGA.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Component {
+pub struct Component<C = Cost> {
     /// Instance name; of several, what their names have in common, such as `i_pe_*`.
     pub name: String,
     /// Module name.
@@ -103,11 +111,11 @@ pub struct Component {
     /// How many instances there are.
     pub instances: u32,
     /// Cost of all of them, with what is below.
-    pub cost: Cost,
+    pub cost: C,
     /// Longest path within one of them, in ns.
     pub delay_ns: f64,
     /// What is below one of them, costs of that one instance.
-    pub parts: Vec<Component>,
+    pub parts: Vec<Component<C>>,
 }
 
 /// The slowest way through a design within one cycle.
@@ -121,26 +129,26 @@ pub struct LongestPath {
     pub signals: Vec<String>,
 }
 
-/// What a design costs in a technology, see [`crate::Technology::limits`].
+/// What a design costs in a technology or takes of an FPGA family, see [`crate::Technology::limits`] and [`crate::Fabric::limits`].
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct DesignCost {
-    /// The technology.
+pub struct DesignCost<C = Cost> {
+    /// The technology or family.
     pub technology: String,
     /// Name of the top module.
     pub top: String,
     /// Cost of everything.
-    pub total: Cost,
-    /// Of it, cost of the memories, each of which is read in an active cycle.
-    pub memories: Cost,
+    pub total: C,
+    /// Of it, what memories come to; each is read in an active cycle.
+    pub memories: C,
     /// Cost of what stands in the top module itself, outside its instances.
-    pub own: Cost,
+    pub own: C,
     /// Instances of the top module, each by itself, in the order of the design.
-    pub components: Vec<Component>,
+    pub components: Vec<Component<C>>,
     /// The slowest way through it.
     pub longest_path: LongestPath,
 }
 
-impl DesignCost {
+impl<C> DesignCost<C> {
     /// The fastest clock in MHz that the longest path allows; 0 for a design without any path.
     pub fn clock_mhz(&self) -> f64 {
         if self.longest_path.delay_ns > 0.0 { 1e3 / self.longest_path.delay_ns } else { 0.0 }

@@ -11,6 +11,17 @@ pub enum CostError {
         /// Names that are embedded.
         legal: String,
     },
+    /// The name is that of an FPGA family, where areas and energies are asked for.
+    #[error(
+        "`{name}` is an FPGA family, of which neither areas nor energies are known; `bitmill cost --technology {name}` tells what a \
+         design takes of it, and here there are {legal}"
+    )]
+    IsFabric {
+        /// The family.
+        name: String,
+        /// Names of technologies.
+        legal: String,
+    },
     /// The text of a technology is not well formed: an unknown or missing key, a wrong type.
     #[error("{0}")]
     Toml(String),

@@ -12,6 +12,8 @@ mod arithmetic;
 mod build;
 mod circuit;
 pub(crate) mod delay;
+pub(crate) mod fabric;
+mod lookup;
 mod patterns;
 mod random;
 
@@ -22,7 +24,8 @@ use bitmill_hdl::{Design, Module};
 use rustc_hash::FxHashMap;
 
 use circuit::Circuit;
-use patterns::{Patterns, fingerprint};
+use fabric::{Chain, FabricCounts, Rules};
+use patterns::{Pattern, Patterns, fingerprint};
 pub(crate) use random::Random;
 
 /// A signal of the graph or its complement: the node's number times two, plus one for the complement.
@@ -44,6 +47,8 @@ enum Origin {
     Tree,
     /// Partial products.
     Product,
+    /// Carry chains of an FPGA.
+    Chain,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,13 +60,15 @@ enum Gate {
     And(Literal, Literal),
     Xor(Literal, Literal),
     Mux(Literal, Literal, Literal),
+    /// A bit of what multiplier `.0` gives.
+    Product(u32, u32),
 }
 
 impl Gate {
-    /// What it reads within the same cycle.
+    /// What it reads within the same cycle; multipliers and lookup tables read what [`Circuit::operands`] tells.
     fn operands(self) -> impl Iterator<Item = Literal> {
         let operands = match self {
-            Gate::Leaf | Gate::Register(..) => [None; 3],
+            Gate::Leaf | Gate::Register(..) | Gate::Product(..) => [None; 3],
             Gate::And(a, b) | Gate::Xor(a, b) => [Some(a), Some(b), None],
             Gate::Mux(choice, a, b) => [Some(choice), Some(a), Some(b)],
         };
@@ -129,11 +136,23 @@ struct Graph {
     alike: FxHashMap<u128, Literal>,
     /// Bits of a sum through which a carry comes to a gate, by the literal without its complement.
     carried_bits: FxHashMap<Literal, u32>,
+    /// What an FPGA family has instead of gates.
+    rules: Option<Rules>,
+    /// What multipliers read, and how many bits each gives.
+    multipliers: Vec<Vec<Literal>>,
+    known_multipliers: FxHashMap<[Vec<Literal>; 3], u32>,
+    chains: Vec<Chain>,
+    known_chains: FxHashMap<([Vec<Literal>; 2], Literal), usize>,
 }
 
 impl Graph {
-    fn new() -> Graph {
+    fn new(rules: Option<Rules>) -> Graph {
         Graph {
+            rules,
+            multipliers: Vec::new(),
+            known_multipliers: FxHashMap::default(),
+            chains: Vec::new(),
+            known_chains: FxHashMap::default(),
             gates: vec![(Gate::Leaf, Origin::Logic)],
             known: FxHashMap::default(),
             patterns: Patterns::new(),
@@ -180,12 +199,7 @@ impl Graph {
         if let Some(&known) = self.known.get(&gate) {
             return known;
         }
-        let pattern = match gate {
-            Gate::And(a, b) => self.patterns.combined([a, b, FALSE], |a, b, _| a & b),
-            Gate::Xor(a, b) => self.patterns.combined([a, b, FALSE], |a, b, _| a ^ b),
-            Gate::Mux(choice, a, b) => self.patterns.combined([choice, a, b], |c, a, b| c & a | !c & b),
-            Gate::Leaf | Gate::Register(..) => unreachable!("inputs are made by Graph::input"),
-        };
+        let pattern = self.pattern(gate);
         let next = (self.gates.len() as u32) << 1;
         let values = fingerprint(&pattern);
         let found = values.map_or(next, |(values, complement)| {
@@ -198,6 +212,26 @@ impl Graph {
             self.patterns.push(pattern);
         }
         found
+    }
+
+    /// The gate, even if another does the same.
+    fn fixed(&mut self, gate: Gate, origin: Origin) -> Literal {
+        let pattern = self.pattern(gate);
+        self.gates.push((gate, origin));
+        self.patterns.push(pattern);
+        (self.gates.len() as u32 - 1) << 1
+    }
+
+    /// The values of a gate that is no input.
+    fn pattern(&self, gate: Gate) -> Pattern {
+        match gate {
+            Gate::And(a, b) => self.patterns.combined([a, b, FALSE], |a, b, _| a & b),
+            Gate::Xor(a, b) => self.patterns.combined([a, b, FALSE], |a, b, _| a ^ b),
+            Gate::Mux(choice, a, b) => self.patterns.combined([choice, a, b], |c, a, b| c & a | !c & b),
+            Gate::Leaf | Gate::Register(..) | Gate::Product(..) => {
+                unreachable!("inputs are made by Graph::input")
+            }
+        }
     }
 
     fn and(&mut self, a: Literal, b: Literal, origin: Origin) -> Literal {
@@ -297,17 +331,33 @@ pub struct Circuits<'d> {
 impl<'d> Circuits<'d> {
     /// Takes every module of `design` apart. A module without registers is taken apart by itself, too.
     pub fn of(design: &'d Design) -> Circuits<'d> {
-        Circuits::of_modules(design, |_| true)
+        Circuits::of_modules(design, None, |_| true)
+    }
+
+    /// The same, as an FPGA family builds it.
+    pub(crate) fn on(design: &'d Design, rules: &Rules) -> Circuits<'d> {
+        Circuits::of_modules(design, Some(*rules), |_| true)
+    }
+
+    /// Only what the whole is made of, as an FPGA family builds it.
+    pub(crate) fn on_whole(design: &'d Design, rules: &Rules) -> Circuits<'d> {
+        let top = &design.top.name;
+        Circuits::of_modules(design, Some(*rules), |module| !is_combinational(module) || module.name == *top)
     }
 
     /// Only what the whole is made of.
     pub fn of_whole(design: &'d Design) -> Circuits<'d> {
-        Circuits::of_modules(design, |module| !is_combinational(module) || module.name == design.top.name)
+        let top = &design.top.name;
+        Circuits::of_modules(design, None, |module| !is_combinational(module) || module.name == *top)
     }
 
-    fn of_modules(design: &'d Design, is_needed: impl Fn(&Module) -> bool) -> Circuits<'d> {
+    fn of_modules(
+        design: &'d Design,
+        rules: Option<Rules>,
+        is_needed: impl Fn(&Module) -> bool,
+    ) -> Circuits<'d> {
         let modules = design.modules.iter().map(|module| &**module).filter(|module| is_needed(module));
-        Circuits { design, circuits: modules.map(|module| (module, build::build(module))).collect() }
+        Circuits { design, circuits: modules.map(|module| (module, build::build(module, rules))).collect() }
     }
 
     /// Counts the gates of the whole; memories are left out.
@@ -315,12 +365,27 @@ impl<'d> Circuits<'d> {
         self.count_modules().remove(self.design.top.name.as_str()).unwrap_or_default()
     }
 
+    /// What the whole takes of an FPGA that it is built on; memories are left out.
+    pub(crate) fn fabric_count(&self) -> FabricCounts {
+        self.fabric_count_modules().remove(self.design.top.name.as_str()).unwrap_or_default()
+    }
+
+    /// What every module takes of an FPGA with all that is below it, by its name.
+    pub(crate) fn fabric_count_modules(&self) -> HashMap<&'d str, FabricCounts> {
+        self.sums(Circuit::fabric_counts)
+    }
+
     /// Counts the gates of every module with all that is below it, by its name. A module without registers may take more
     /// by itself than where it stands, since there it meets what drives and reads it.
     pub(crate) fn count_modules(&self) -> HashMap<&'d str, Gates> {
-        let mut totals: HashMap<&str, Gates> = HashMap::new();
+        self.sums(Circuit::count)
+    }
+
+    /// What each module comes to with all that is below it, by its name.
+    fn sums<T: Copy + AddAssign>(&self, of: impl Fn(&Circuit) -> T) -> HashMap<&'d str, T> {
+        let mut totals: HashMap<&'d str, T> = HashMap::new();
         for (module, circuit) in &self.circuits {
-            let mut total = circuit.count();
+            let mut total = of(circuit);
             let kept = module.instances.iter().filter(|instance| !is_combinational(&instance.module));
             for child in kept.filter_map(|instance| totals.get(instance.module.name.as_str())) {
                 total += *child;

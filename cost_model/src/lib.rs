@@ -15,23 +15,30 @@ mod cost;
 mod energy;
 mod error;
 mod estimate;
+mod fabric;
 mod gates;
 pub mod liberty;
 mod measurements;
 mod technology;
 mod training;
+mod tree;
 
 pub use calibration::{Calibration, ErrorStatistics, Fit, Sample, statistics};
 pub use cost::{Component, Cost, DesignCost, LongestPath};
 pub use energy::{ComponentEnergy, EnergyBreakdown, energy};
 pub use error::CostError;
 pub use estimate::{MemoryCost, estimate, estimate_in_all, memory_cost};
+pub use fabric::{
+    Block, Device, Fabric, FabricCalibration, FabricMeasurement, FittedFabric, Mapper, MemoryRules,
+    Resources, estimate_on, fabric_measurements_from_text, fabric_measurements_to_text, fit_fabric,
+};
+pub use gates::fabric::{Multiplier, Rules};
 pub use gates::{Circuits, Counts, Gates, KINDS as GATE_KINDS};
 pub use measurements::{Fitted, Measurement, fit_measurements, measurements_from_text, measurements_to_text};
 pub use technology::{
     FROM_130_NM, MemoryModel, Process, Reference, SCALING_CAVEAT, Source, Technology, limits,
 };
-pub use training::{is_held_out, training_design, training_designs, unit_of};
+pub use training::{fabric_designs, is_held_out, training_design, training_designs, unit_of};
 
 /// Four significant digits: more would claim what no measurement holds.
 fn significant(value: f64) -> f64 {

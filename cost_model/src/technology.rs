@@ -7,7 +7,7 @@ mod scaling;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Calibration, CostError, Fit};
+use crate::{Calibration, CostError, Fabric, Fit};
 
 pub use memory::MemoryModel;
 pub use scaling::Process;
@@ -117,14 +117,18 @@ impl Technology {
     /// The embedded technology called `name`.
     ///
     /// # Errors
-    /// [`CostError::UnknownTechnology`], with the names there are.
+    /// [`CostError::UnknownTechnology`] and [`CostError::IsFabric`], with the names there are.
     pub fn named(name: &str) -> Result<Technology, CostError> {
         let mut technologies = Technology::embedded()?;
         match technologies.iter().position(|t| t.name == name) {
             Some(index) => Ok(technologies.swap_remove(index)),
             None => {
                 let legal: Vec<String> = technologies.into_iter().map(|t| t.name).collect();
-                Err(CostError::UnknownTechnology { name: name.to_owned(), legal: legal.join(", ") })
+                let (name, legal) = (name.to_owned(), legal.join(", "));
+                Err(match Fabric::named(&name)? {
+                    Some(_) => CostError::IsFabric { name, legal },
+                    None => CostError::UnknownTechnology { name, legal },
+                })
             }
         }
     }

@@ -44,6 +44,10 @@ const fn small(
 /// Parts of an accelerator that are too large or no more than wires.
 const LEFT_OUT: [&str; 2] = ["array_row", "parameters"];
 
+/// Widths and depths of memories that are mapped to FPGA families, each with each.
+const MEMORY_BITS: [u32; 5] = [8, 18, 32, 64, 128];
+const MEMORY_WORDS: [u32; 7] = [8, 16, 40, 128, 500, 1024, 3000];
+
 /// Names of all designs: examples of the catalogue of units by their settings, and modules of small accelerators by the
 /// accelerator and the module. Modules that hold memories are left out, and so are units that do.
 pub fn training_designs() -> Vec<String> {
@@ -70,6 +74,14 @@ pub fn training_designs() -> Vec<String> {
     names
 }
 
+/// Names of the designs that are mapped to FPGA families: [`training_designs`], and memories.
+pub fn fabric_designs() -> Vec<String> {
+    let mut names = training_designs();
+    let shapes = MEMORY_BITS.iter().flat_map(|width| MEMORY_WORDS.iter().map(move |depth| (width, depth)));
+    names.extend(shapes.map(|(width, depth)| format!("ram width={width} depth={depth}")));
+    names
+}
+
 /// The design of that name; `None` if there is none.
 pub fn training_design(name: &str) -> Option<Design> {
     let (first, rest) = name.split_once(' ').unwrap_or((name, ""));
@@ -85,10 +97,12 @@ pub fn training_design(name: &str) -> Option<Design> {
 
 /// Whether no fit sees the design: whole arrays, and half of all others by a checksum of their name.
 pub fn is_held_out(name: &str) -> bool {
-    // FNV-1a, so that the split is the same everywhere.
-    let hash =
-        name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
-    name.ends_with(" array") || hash >> 32 & 1 == 1
+    name.ends_with(" array") || checksum(name) >> 32 & 1 == 1
+}
+
+/// FNV-1a, so that splits are the same everywhere.
+fn checksum(name: &str) -> u64 {
+    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The unit that a design is an example of, or `accelerator`.

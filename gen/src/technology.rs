@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use bitmill_cost_model::Technology;
 use bitmill_cost_model::liberty::Library;
+use bitmill_cost_model::{Fabric, Technology};
 
 /// The embedded technology of that name, or what stands in a file that ends in `.toml`, as `bitmill technology fit` writes it.
 ///
@@ -16,6 +16,21 @@ pub fn find(name: &str) -> Result<Technology, Box<dyn Error>> {
     }
     let text = std::fs::read_to_string(name).map_err(|error| format!("cannot read {name}: {error}"))?;
     Ok(Technology::from_toml(&text).map_err(|error| format!("{name}: {error}"))?)
+}
+
+/// The FPGA family of that name, embedded or in a file that `bitmill technology fit-fpga` wrote; `None` if it is none.
+///
+/// # Errors
+/// A file that cannot be read, or an illegal family in it.
+pub fn family(name: &str) -> Result<Option<Fabric>, Box<dyn Error>> {
+    if !name.ends_with(".toml") {
+        return Ok(Fabric::named(name)?);
+    }
+    let text = std::fs::read_to_string(name).map_err(|error| format!("cannot read {name}: {error}"))?;
+    if !text.lines().any(|line| line == "[mapper]") {
+        return Ok(None);
+    }
+    Ok(Some(Fabric::from_toml(&text).map_err(|error| format!("{name}: {error}"))?))
 }
 
 /// The library in some Liberty files, all of one corner.

@@ -30,7 +30,7 @@ pub(super) fn toggles(circuit: &Circuit) -> Vec<f64> {
         for &node in &needed {
             let of = |literal| value(&values, literal);
             let now = match gates[node].0 {
-                Gate::Leaf => random.next(),
+                Gate::Leaf | Gate::Product(..) => random.next(),
                 Gate::Register(..) => continue,
                 Gate::And(a, b) => of(a) & of(b),
                 Gate::Xor(a, b) => of(a) ^ of(b),

@@ -119,6 +119,9 @@ impl Graph {
         carry_in: Literal,
     ) -> (Vec<Literal>, Literal) {
         let width = a.len();
+        if let Some(found) = self.chained(a, b, carry_in) {
+            return found;
+        }
         let half: Vec<Literal> = (0..width).map(|i| self.xor(a[i], b[i], Origin::Carry)).collect();
         let mut generate: Vec<Literal> = (0..width).map(|i| self.and(a[i], b[i], Origin::Carry)).collect();
         let mut propagate = half.clone();

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 
 use super::arithmetic::Columns;
 use super::circuit::{Circuit, End, Start, Step};
-use super::{FALSE, Gate, Graph, Literal, Origin, is_combinational};
+use super::fabric::{Multiplied, Rules};
+use super::{FALSE, Gate, Graph, Literal, Origin, is_combinational, lookup};
 use crate::analysis::Analysis;
 
 /// A module, or an instance that is taken apart within it.
@@ -26,12 +27,29 @@ struct Builder<'m> {
     at: usize,
     graph: Graph,
     starts: FxHashMap<usize, Start>,
+    /// Of registers of an FPGA.
+    controls: HashMap<usize, Controls>,
+    reset: Option<Literal>,
+}
+
+/// What a flip-flop of an FPGA takes, and when it does so or is reset.
+#[derive(Clone, Copy)]
+struct Controls {
+    next: Option<SignalId>,
+    enable: Option<Literal>,
+    reset: Option<Literal>,
 }
 
 /// The gates of `module` and of the instances that are taken apart within it.
-pub(super) fn build(module: &Module) -> Circuit {
-    let mut builder =
-        Builder { scopes: Vec::new(), at: 0, graph: Graph::new(), starts: FxHashMap::default() };
+pub(super) fn build(module: &Module, rules: Option<Rules>) -> Circuit {
+    let mut builder = Builder {
+        scopes: Vec::new(),
+        at: 0,
+        graph: Graph::new(rules),
+        starts: FxHashMap::default(),
+        controls: HashMap::new(),
+        reset: None,
+    };
     builder.enter(module, None);
     let mut ends = Vec::new();
     let mut end = |builder: &mut Builder, id: SignalId, end: End| {
@@ -56,7 +74,11 @@ pub(super) fn build(module: &Module) -> Circuit {
             }
         }
     }
-    builder.circuit(ends)
+    let circuit = builder.circuit(ends);
+    match rules {
+        Some(rules) => lookup::covered(circuit, &rules),
+        None => circuit,
+    }
 }
 
 impl<'m> Builder<'m> {
@@ -137,20 +159,107 @@ impl<'m> Builder<'m> {
             }
             let gate = self.graph.gates[node].0;
             work.extend(gate.operands());
+            if let Gate::Product(number, _) = gate {
+                work.extend(&self.graph.multipliers[number as usize]);
+            }
             if let Gate::Register(number, bit) = gate {
                 let register = &module.registers[number as usize];
                 let [next, enable] = [register.next, register.enable].map(|id| {
                     let bits = self.bits(id?);
                     Some(bits[(bit as usize).min(bits.len() - 1)])
                 });
-                work.extend(next.into_iter().chain(enable));
-                registers.push(Step { node, next, enable });
+                let mut step = Step { node, next, enable, reset: None };
+                if self.graph.rules.is_some() {
+                    let controls = self.controls(number as usize);
+                    let next = controls.next.and_then(|id| self.bits(id).get(bit as usize).copied());
+                    step = Step { node, next, enable: controls.enable, reset: controls.reset };
+                }
+                work.extend(step.operands());
+                registers.push(step);
             }
         }
-        let Graph { gates, carried_bits, .. } = self.graph;
+        let Graph { gates, carried_bits, rules, multipliers, chains, .. } = self.graph;
         is_needed.resize(gates.len(), false);
         let bits = self.scopes.swap_remove(0).bits;
-        Circuit { gates, is_needed, carried_bits, registers, starts: self.starts, bits, ends }
+        let products = gates.iter().enumerate().filter_map(|(node, (gate, _))| match *gate {
+            Gate::Product(number, _) => Some((node, multipliers[number as usize].clone())),
+            _ => None,
+        });
+        Circuit {
+            reads: products.collect(),
+            chains,
+            rules,
+            gates,
+            is_needed,
+            carried_bits,
+            registers,
+            starts: self.starts,
+            bits,
+            ends,
+        }
+    }
+
+    /// The controls of a register where flip-flops have inputs for them: choices between a new value and the old one, or a
+    /// constant that is its reset's, go there.
+    fn controls(&mut self, number: usize) -> Controls {
+        if let Some(known) = self.controls.get(&number) {
+            return *known;
+        }
+        let module = self.analysis().module;
+        let register = &module.registers[number];
+        let mut found = Controls { next: register.next, enable: None, reset: None };
+        found.enable = register.enable.map(|id| self.bits(id)[0]);
+        let mut value = register.reset.as_ref();
+        while let Some((id, choice)) = found.next.and_then(|id| self.choice(id)) {
+            let [condition, a, b] = choice;
+            let constant = |id: SignalId| match &module.signal(id).node {
+                Node::Constant(constant) => Some(constant),
+                _ => None,
+            };
+            // An enable behind a reset of the whole leaves no place for another reset.
+            let may_reset = register.reset.is_none() || found.enable.is_none();
+            let fits = [a, b].map(|id| constant(id).is_some_and(|c| value.is_none_or(|v| v == c)));
+            let condition = self.bits(condition)[0];
+            if a == register.q || b == register.q {
+                let taken = condition ^ u32::from(a == register.q);
+                let before = found.enable.unwrap_or(super::TRUE);
+                found.enable = Some(self.graph.and(before, taken, Origin::Logic));
+                found.next = Some(if a == register.q { b } else { a });
+            } else if may_reset && fits != [false; 2] {
+                value = constant(if fits[0] { a } else { b });
+                let now = condition ^ u32::from(!fits[0]);
+                let before = match (found.reset, &register.reset) {
+                    (Some(before), _) => before,
+                    (None, Some(_)) => self.reset(),
+                    (None, None) => FALSE,
+                };
+                found.reset = Some(self.graph.or(before, now, Origin::Logic));
+                found.next = Some(if fits[0] { b } else { a });
+            } else {
+                break;
+            }
+            if found.next == Some(id) {
+                break;
+            }
+        }
+        self.controls.insert(number, found);
+        found
+    }
+
+    /// The choice that a signal is, if it is one.
+    fn choice(&self, id: SignalId) -> Option<(SignalId, [SignalId; 3])> {
+        match &self.analysis().module.signal(id).node {
+            Node::Wire { driver: Some(driver) } => self.choice(*driver),
+            Node::Operation(Op::Mux, operands) => Some((id, [operands[0], operands[1], operands[2]])),
+            _ => None,
+        }
+    }
+
+    /// The reset of the whole, as an input.
+    fn reset(&mut self) -> Literal {
+        let reset = self.reset.unwrap_or_else(|| self.graph.leaf());
+        self.reset = Some(reset);
+        reset
     }
 
     fn bits(&mut self, id: SignalId) -> Vec<Literal> {
@@ -266,12 +375,14 @@ impl<'m> Builder<'m> {
             }
             _ => {
                 let mut columns = Columns::new(used);
+                let terms = self.with_multipliers(terms, used);
                 for term in terms {
                     match term {
                         Term::Word(word, subtract) => {
                             let bits = self.extended(word, used);
                             columns.add(&bits[..used], 0, subtract);
                         }
+                        Term::Bits(bits, column, subtract) => columns.add(&bits, column, subtract),
                         Term::Product(a, b, subtract) => self.product(&mut columns, a, b, used, subtract),
                     }
                 }
@@ -281,6 +392,43 @@ impl<'m> Builder<'m> {
         // Bits that nothing reads.
         bits.resize(width, FALSE);
         bits
+    }
+
+    /// The terms of a sum of `width` bits with what multipliers give in place of products, where an FPGA has them. One that adds
+    /// takes in the product, or else the word, before it.
+    fn with_multipliers(&mut self, terms: Vec<Term>, width: usize) -> Vec<Term> {
+        let Some(rules) = self.graph.rules else { return terms };
+        let module = self.analysis().module;
+        let (products, mut found): (Vec<Term>, Vec<Term>) =
+            terms.into_iter().partition(|term| matches!(term, Term::Product(..)));
+        let mut waiting: Option<(Vec<Literal>, bool)> = None;
+        for product in products {
+            let Term::Product(a, b, subtract) = product else { continue };
+            let signed = [a, b].map(|id| module.signal(id).shape.signed);
+            let words = [a, b].map(|id| self.bits(id));
+            let added = waiting.take();
+            let addend = added.as_ref().map(|added| added.0.clone());
+            match self.graph.multiplied(&rules, words, signed, width, addend) {
+                Some(Multiplied { words, has_added: true }) => {
+                    found.extend(words.into_iter().map(|(bits, column)| Term::Bits(bits, column, subtract)));
+                }
+                Some(Multiplied { words, has_added: false }) => {
+                    found.extend(added.map(|(bits, subtract)| Term::Bits(bits, 0, subtract)));
+                    match &words[..] {
+                        [(bits, 0)] if rules.multiplier.adds => waiting = Some((bits.clone(), subtract)),
+                        _ => found.extend(
+                            words.into_iter().map(|(bits, column)| Term::Bits(bits, column, subtract)),
+                        ),
+                    }
+                }
+                None => {
+                    waiting = added;
+                    found.push(product);
+                }
+            }
+        }
+        found.extend(waiting.map(|(bits, subtract)| Term::Bits(bits, 0, subtract)));
+        found
     }
 
     fn product(&mut self, columns: &mut Columns, a: SignalId, b: SignalId, width: usize, subtract: bool) {
@@ -326,8 +474,10 @@ impl<'m> Builder<'m> {
     }
 }
 
-#[derive(Clone, Copy)]
+/// A term of a sum; whether it is subtracted stands last.
 enum Term {
     Word(SignalId, bool),
     Product(SignalId, SignalId, bool),
+    /// Bits from a column on.
+    Bits(Vec<Literal>, usize, bool),
 }

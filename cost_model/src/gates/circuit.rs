@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::fabric::{Chain, Rules};
 use super::{BUFFER, ENABLE, FLIP_FLOP, Gate, Gates, Literal, Origin, TABLE_MUX, TRUE, activity};
 
 /// Gates, each behind what it reads.
@@ -18,6 +19,12 @@ pub(crate) struct Circuit {
     pub(super) bits: Vec<Option<Vec<Literal>>>,
     /// What is read from outside.
     pub(super) ends: Vec<(Literal, End)>,
+    /// What multipliers and lookup tables read, by the gate at their output.
+    pub(super) reads: FxHashMap<usize, Vec<Literal>>,
+    /// Carry chains, where it is built of an FPGA's resources.
+    pub(super) chains: Vec<Chain>,
+    /// What an FPGA family has instead of gates.
+    pub(super) rules: Option<Rules>,
 }
 
 /// What a bit of a register does at the clock's edge.
@@ -28,6 +35,15 @@ pub(super) struct Step {
     pub next: Option<Literal>,
     /// When it takes it; in every cycle if there is none.
     pub enable: Option<Literal>,
+    /// When it is reset by logic, where flip-flops have an input for that.
+    pub reset: Option<Literal>,
+}
+
+impl Step {
+    /// What it reads.
+    pub fn operands(&self) -> impl Iterator<Item = Literal> {
+        self.next.into_iter().chain(self.enable).chain(self.reset)
+    }
 }
 
 /// Where a value comes from that no gate makes.
@@ -55,6 +71,15 @@ pub(super) enum End {
 pub(super) const MOST_READERS: u32 = 16;
 
 impl Circuit {
+    /// What a gate reads within the same cycle.
+    pub(super) fn operands(&self, node: usize) -> impl Iterator<Item = Literal> {
+        let (list, gate) = match self.reads.get(&node) {
+            Some(list) => (&list[..], Gate::Leaf),
+            None => (&[][..], self.gates[node].0),
+        };
+        list.iter().copied().chain(gate.operands())
+    }
+
     /// How many gates there are of each kind, and how often they toggle.
     pub fn count(&self) -> Gates {
         let toggles = activity::toggles(self);
@@ -78,8 +103,8 @@ impl Circuit {
     /// The kind of a gate, as a place among [`super::KINDS`]; `None` for inputs.
     pub(super) fn kind(&self, node: usize) -> Option<usize> {
         Some(match self.gates[node] {
-            (Gate::Leaf, _) => return None,
-            (Gate::And(..), Origin::Logic | Origin::Table) => 0,
+            (Gate::Leaf | Gate::Product(..), _) => return None,
+            (Gate::And(..), Origin::Logic | Origin::Table | Origin::Chain) => 0,
             (Gate::And(..), Origin::Carry) => 1,
             (Gate::And(..), Origin::Tree) => 2,
             (Gate::And(..), Origin::Product) => 3,
@@ -95,12 +120,10 @@ impl Circuit {
     pub(super) fn readers(&self) -> Vec<u32> {
         let mut readers = vec![0; self.gates.len()];
         let mut read = |literal: Literal| readers[(literal >> 1) as usize] += u32::from(literal > TRUE);
-        for (node, (gate, _)) in self.gates.iter().enumerate() {
-            if self.is_needed[node] {
-                gate.operands().for_each(&mut read);
-            }
+        for node in (0..self.gates.len()).filter(|&node| self.is_needed[node]) {
+            self.operands(node).for_each(&mut read);
         }
-        let steps = self.registers.iter().flat_map(|step| step.next.into_iter().chain(step.enable));
+        let steps = self.registers.iter().flat_map(Step::operands);
         steps.chain(self.ends.iter().map(|end| end.0)).for_each(read);
         readers
     }

@@ -77,11 +77,11 @@ struct Timed<'c> {
     readers: Vec<u32>,
     /// What each gate takes in ns, what it drives included.
     gate_ns: Vec<f64>,
-    step_ns: &'c Steps,
+    step_ns: &'c [f64],
 }
 
 impl<'c> Timed<'c> {
-    fn new(circuit: &'c Circuit, step_ns: &'c Steps) -> Timed<'c> {
+    fn new(circuit: &'c Circuit, step_ns: &'c [f64]) -> Timed<'c> {
         let mut timed = Timed { circuit, readers: circuit.readers(), gate_ns: Vec::new(), step_ns };
         let ns = |node| timed.steps(node).map(|(step, count)| step_ns[step] * count).sum();
         timed.gate_ns = (0..circuit.gates.len())
@@ -92,6 +92,14 @@ impl<'c> Timed<'c> {
 
     /// The steps that a gate is on a path through it.
     fn steps(&self, node: usize) -> impl Iterator<Item = (usize, f64)> {
+        let (cells, fabric) = match self.circuit.rules {
+            None => (Some(self.cell_steps(node)), None),
+            Some(_) => (None, Some(self.circuit.fabric_steps(node, self.readers[node]))),
+        };
+        cells.into_iter().flatten().chain(fabric.into_iter().flatten())
+    }
+
+    fn cell_steps(&self, node: usize) -> impl Iterator<Item = (usize, f64)> {
         let readers = self.readers[node];
         let kind = self.circuit.kind(node).map(|kind| (kind, 1.0));
         let fan_out = f64::from(readers.clamp(1, MOST_READERS)).log2();
@@ -113,36 +121,42 @@ impl<'c> Timed<'c> {
                 Gate::Leaf => start(node, &late),
                 Gate::Register(..) if registers => 0.0,
                 Gate::Register(..) => NEVER,
-                _ => gate.operands().map(|operand| late[(operand >> 1) as usize]).fold(NEVER, f64::max),
+                _ => latest(&late, self.circuit.operands(node)),
             };
             late[node] = from + self.gate_ns[node];
         }
         late
     }
 
+    /// The steps at the end of a path at a register; an FPGA's flip-flop is one step in all.
+    fn end_steps(&self, step: &Step) -> impl Iterator<Item = (usize, f64)> + use<> {
+        let ends = [(SETUP, 1.0), (ENABLE, f64::from(u8::from(step.enable.is_some())))];
+        ends.into_iter().take(if self.circuit.rules.is_some() { 0 } else { ends.len() })
+    }
+
+    /// What the set-up of a memory's inputs takes.
+    fn setup_ns(&self) -> f64 {
+        if self.circuit.rules.is_some() { 0.0 } else { self.step_ns[SETUP] }
+    }
+
     /// Where paths end at registers, and what they take there.
     fn register_ends(&self) -> impl Iterator<Item = (Literal, f64)> {
         self.circuit.registers.iter().flat_map(|step| {
-            let ns = end_steps(step).map(|(step, count)| self.step_ns[step] * count).sum();
-            step.next.into_iter().chain(step.enable).map(move |literal| (literal, ns))
+            let ns = self.end_steps(step).map(|(step, count)| self.step_ns[step] * count).sum();
+            step.operands().map(move |literal| (literal, ns))
         })
     }
 }
 
-/// The steps at the end of a path at a register.
-fn end_steps(step: &Step) -> impl Iterator<Item = (usize, f64)> {
-    [(SETUP, 1.0), (ENABLE, f64::from(u8::from(step.enable.is_some())))].into_iter()
-}
-
 impl<'d> Circuits<'d> {
     /// The steps of the longest path within any one module, ports included, and its length in ns.
-    pub fn longest_steps(&self, step_ns: &Steps) -> (f64, Steps) {
+    pub fn longest_steps<const N: usize>(&self, step_ns: &[f64; N]) -> (f64, [f64; N]) {
         let paths = self.circuits.iter().map(|(_, circuit)| longest(&Timed::new(circuit, step_ns)));
-        paths.fold((0.0, [0.0; STEPS.len()]), |most, path| if path.0 > most.0 { path } else { most })
+        paths.fold((0.0, [0.0; N]), |most, path| if path.0 > most.0 { path } else { most })
     }
 
     /// The longest path of the whole in ns; a memory's data are there with the clock.
-    pub fn delay_ns(&self, step_ns: &Steps) -> f64 {
+    pub fn delay_ns(&self, step_ns: &[f64]) -> f64 {
         let timings = self.timings(step_ns, |_, _| 0.0);
         timings.get(self.design.top.name.as_str()).map_or(0.0, ModuleTiming::delay_ns)
     }
@@ -150,7 +164,7 @@ impl<'d> Circuits<'d> {
     /// The longest paths of every module. `access_ns` is from the clock to the data of a module's memory.
     pub(crate) fn timings(
         &self,
-        step_ns: &Steps,
+        step_ns: &[f64],
         access_ns: impl Fn(&Module, usize) -> f64,
     ) -> HashMap<&'d str, ModuleTiming> {
         let mut timings: HashMap<&'d str, ModuleTiming> = HashMap::new();
@@ -163,25 +177,28 @@ impl<'d> Circuits<'d> {
 }
 
 /// The longest path and its steps; from and to ports and instances it takes no time.
-fn longest(timed: &Timed) -> (f64, Steps) {
+fn longest<const N: usize>(timed: &Timed) -> (f64, [f64; N]) {
     let late = timed.arrivals(true, |_, _| 0.0);
     let at = |literal: Literal| late[(literal >> 1) as usize];
     let registers = timed.register_ends().map(|(literal, ns)| (at(literal) + ns, literal, true));
     let outside = timed.circuit.ends.iter().map(|(literal, _)| (at(*literal), *literal, false));
     let ends = registers.chain(outside).filter(|end| end.1 > TRUE && end.0 > 0.0);
     let Some((ns, literal, is_register)) = ends.max_by(|a, b| a.0.total_cmp(&b.0)) else {
-        return (0.0, [0.0; STEPS.len()]);
+        return (0.0, [0.0; N]);
     };
-    let mut found = [0.0; STEPS.len()];
+    let mut found = [0.0; N];
     if is_register {
-        let reads = |step: &&Step| step.next == Some(literal) || step.enable == Some(literal);
+        let reads = |step: &&Step| step.operands().any(|operand| operand == literal);
         let slowest = timed.circuit.registers.iter().filter(reads).max_by_key(|step| step.enable.is_some());
-        slowest.into_iter().flat_map(end_steps).for_each(|(step, count)| found[step] += count);
+        slowest
+            .into_iter()
+            .flat_map(|step| timed.end_steps(step))
+            .for_each(|(step, count)| found[step] += count);
     }
     let mut node = (literal >> 1) as usize;
     loop {
         timed.steps(node).for_each(|(step, count)| found[step] += count);
-        let operands = timed.circuit.gates[node].0.operands().map(|operand| (operand >> 1) as usize);
+        let operands = timed.circuit.operands(node).map(|operand| (operand >> 1) as usize);
         match operands.max_by(|a, b| late[*a].total_cmp(&late[*b])) {
             Some(before) => node = before,
             None => return (ns, found),
@@ -211,14 +228,15 @@ impl Instances<'_> {
 
     /// When an output is stable, of what comes in.
     fn passed(&self, late: &[f64], number: usize, output: usize) -> f64 {
-        let lates = self.through(number, output).map(|(literals, ns)| latest(late, literals) + ns);
+        let lates =
+            self.through(number, output).map(|(literals, ns)| latest(late, literals.iter().copied()) + ns);
         lates.fold(NEVER, f64::max)
     }
 }
 
 /// When all of these are stable.
-fn latest(late: &[f64], literals: &[Literal]) -> f64 {
-    literals.iter().map(|literal| late[(literal >> 1) as usize]).fold(NEVER, f64::max)
+fn latest(late: &[f64], literals: impl IntoIterator<Item = Literal>) -> f64 {
+    literals.into_iter().map(|literal| late[(literal >> 1) as usize]).fold(NEVER, f64::max)
 }
 
 /// The longest paths of a module whose instances have `timings`.
@@ -268,13 +286,17 @@ fn timing(
             _ => NEVER,
         });
         while let Some((_, output)) = pairs.next_if(|pair| pair.0 == input) {
-            through.extend(known(latest(&late, &outputs[output])).map(|ns| (input, output, ns)));
+            through
+                .extend(known(latest(&late, outputs[output].iter().copied())).map(|ns| (input, output, ns)));
         }
     }
     ModuleTiming {
         inside_ns: below_ns.map(|timing| timing.inside_ns).fold(own_ns, f64::max),
         to_register: to_register.into_iter().map(known).collect(),
-        from_register: outputs.iter().map(|literals| known(latest(&late, literals))).collect(),
+        from_register: outputs
+            .iter()
+            .map(|literals| known(latest(&late, literals.iter().copied())))
+            .collect(),
         through,
         longest,
     }
@@ -291,7 +313,7 @@ fn remaining(timed: &Timed, instances: &Instances) -> Vec<f64> {
     timed.register_ends().for_each(|(literal, ns)| raise(&mut left, literal, ns));
     for &(literal, end) in &circuit.ends {
         let ns = match end {
-            End::Memory => Some(timed.step_ns[SETUP]),
+            End::Memory => Some(timed.setup_ns()),
             End::Instance(number, port) => {
                 instances.timing(number).and_then(|timing| timing.to_register[port])
             }
@@ -301,7 +323,7 @@ fn remaining(timed: &Timed, instances: &Instances) -> Vec<f64> {
     }
     for node in (1..circuit.gates.len()).rev().filter(|&node| circuit.is_needed[node]) {
         let after = left[node] + timed.gate_ns[node];
-        circuit.gates[node].0.operands().for_each(|operand| raise(&mut left, operand, after));
+        circuit.operands(node).for_each(|operand| raise(&mut left, operand, after));
         if let Some(&Start::Instance(number, port)) = circuit.starts.get(&node) {
             for (literals, ns) in instances.through(number, port) {
                 literals.iter().for_each(|&literal| raise(&mut left, literal, after + ns));
@@ -329,7 +351,7 @@ fn named(timed: &Timed, instances: &Instances, late: &[f64], left: &[f64], own_n
                 let ways = instances.through(number, port).flat_map(|(literals, _)| literals).copied();
                 latest(&mut ways.filter(|literal| is_on_path(&((literal >> 1) as usize))))
             }
-            _ => latest(&mut circuit.gates[node].0.operands()),
+            _ => latest(&mut circuit.operands(node)),
         };
     }
     let mut found: Vec<(usize, &str)> = Vec::new();

@@ -13,7 +13,7 @@ const WORDS: usize = 16;
 const EXPECTED: u64 = 16;
 
 /// The values of a signal, a bit a pattern.
-type Pattern = [u64; WORDS];
+pub(super) type Pattern = [u64; WORDS];
 
 /// The values of every gate, by its number.
 pub(super) struct Patterns {

@@ -1,6 +1,7 @@
 //! `bitmill cost`: area, energy and clock of a design by component, and of several side by side.
 
 mod compare;
+mod fabric;
 mod page;
 mod picture;
 mod priced;
@@ -25,10 +26,10 @@ Examples:
   bitmill cost my.yaml --technology asap7 --model net.onnx --calibration inputs.npy
   bitmill cost examples/digits_int8.yaml examples/digits_int4.yaml --svg costs.svg    side by side
   bitmill cost --unit pe_integer --set weight=int4 --technology sg13g2 --json
+  bitmill cost examples/digits_int8.yaml --technology ecp5    LUTs, flip-flops, DSPs and block RAMs of an FPGA, and its clock
 
-Technologies: sky130hd, sg13g2, asap7 (calibrated), osu018. In a calibrated one, areas, energies and paths of cells come from
-coefficients that were fitted to whole synthesised designs, and the error on others is given; elsewhere operators that were
-measured one by one are added up. All before layout (docs/cost_model.md).";
+`bitmill technology` lists cell libraries and FPGA families. Figures come from coefficients that were fitted to whole synthesised
+designs, and the error on others is given: of cells before layout (docs/cost_model.md).";
 
 /// Estimates area, energy and clock by component.
 #[derive(Debug, Args)]
@@ -39,7 +40,7 @@ pub struct CostArgs {
     /// Further configurations, to be set side by side
     #[arg(value_name = "CONFIG", conflicts_with = "unit")]
     others: Vec<PathBuf>,
-    /// Process and cell library
+    /// Process and cell library, or FPGA family
     #[arg(long, value_name = "NAME", default_value = "sky130hd")]
     technology: String,
     /// Levels of the tree that are printed
@@ -63,14 +64,13 @@ pub struct CostArgs {
 /// # Errors
 /// What is wrong with the request, or a network that does not fit.
 pub fn run(args: &CostArgs) -> Result<(), Box<dyn Error>> {
+    if let Some(family) = technology::family(&args.technology)? {
+        return fabric::run(args, &family);
+    }
     let technology = technology::find(&args.technology)?;
     let model = Model::load(&args.model)?;
     let is_wanted = args.model.model.is_some();
-    let mut sources = vec![args.source.clone()];
-    sources.extend(
-        args.others.iter().map(|path| SourceArgs { config: Some(path.clone()), ..SourceArgs::default() }),
-    );
-    let priced = sources
+    let priced = sources(args)
         .iter()
         .map(|source| Priced::of(source.load()?.0, &technology, &model, is_wanted))
         .collect::<Result<Vec<Priced>, Box<dyn Error>>>()?;
@@ -91,4 +91,11 @@ pub fn run(args: &CostArgs) -> Result<(), Box<dyn Error>> {
         _ => compare::page(&priced),
     };
     Ok(print(&text)?)
+}
+
+/// The design and those that stand beside it.
+fn sources(args: &CostArgs) -> Vec<SourceArgs> {
+    let others = args.others.iter();
+    let others = others.map(|path| SourceArgs { config: Some(path.clone()), ..SourceArgs::default() });
+    std::iter::once(args.source.clone()).chain(others).collect()
 }

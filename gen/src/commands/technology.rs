@@ -1,11 +1,13 @@
-//! `bitmill technology`: the processes and cell libraries that costs are given in, and how far off they are.
+//! `bitmill technology`: the cell libraries and FPGA families that costs are given in, and how far off they are.
 
+mod family;
 mod fit;
+mod fit_fpga;
 mod tools;
 
 use std::error::Error;
 
-use bitmill_cost_model::{Fit, Technology};
+use bitmill_cost_model::{Fabric, Fit, Technology};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -18,7 +20,9 @@ Examples:
   bitmill technology                  every technology, in a line
   bitmill technology show asap7       its sources, errors and coefficients
   bitmill technology show sky130hd --json
+  bitmill technology show ecp5        the same of an FPGA family
   bitmill technology fit --liberty my_cells_tt.lib --out my_cells.toml    measure another library
+  bitmill technology fit-fpga ecp5 --out ecp5.toml                        measure an FPGA family again
 
 Give one of them to `bitmill cost`, `simulate` or `explore` with --technology. docs/cost_model.md tells how they were measured.";
 
@@ -39,11 +43,13 @@ enum Command {
     List,
     /// Describe one: its sources, errors and coefficients
     Show {
-        /// Name of the technology, or a file that `fit` wrote
+        /// Name of the technology or FPGA family, or a file that `fit` wrote
         name: String,
     },
     /// Measure a cell library and fit a technology to it
     Fit(Box<fit::FitArgs>),
+    /// Measure an FPGA family and fit its resources and clock
+    FitFpga(fit_fpga::FitFpgaArgs),
 }
 
 /// Runs `bitmill technology`.
@@ -51,15 +57,31 @@ enum Command {
 /// # Errors
 /// A name that is none's.
 pub fn run(args: &TechnologyArgs) -> Result<(), Box<dyn Error>> {
-    let text = match &args.command {
-        Some(Command::Show { name }) => {
+    let shown = match &args.command {
+        Some(Command::Show { name }) => technology::family(name)?,
+        _ => None,
+    };
+    let text = match (&args.command, shown) {
+        (_, Some(found)) => {
+            if args.json {
+                format!("{:#}\n", serde_json::to_value(&found)?)
+            } else {
+                family::page(&found)
+            }
+        }
+        (Some(Command::Show { name }), None) => {
             let technology = technology::find(name)?;
             if args.json { format!("{:#}\n", value(&technology)) } else { page(&technology) }
         }
-        Some(Command::Fit(args)) => return fit::run(args),
-        Some(Command::List) | None => {
+        (Some(Command::Fit(args)), None) => return fit::run(args),
+        (Some(Command::FitFpga(args)), None) => return fit_fpga::run(args),
+        (Some(Command::List) | None, None) => {
             let all = Technology::embedded()?;
-            if args.json { format!("{:#}\n", all.iter().map(value).collect::<Value>()) } else { list(&all) }
+            if args.json {
+                format!("{:#}\n", all.iter().map(value).collect::<Value>())
+            } else {
+                format!("{}\n{}", list(&all), family::list(&Fabric::embedded()?))
+            }
         }
     };
     Ok(print(&text)?)

@@ -1,6 +1,6 @@
 //! One design for people: the tree of components, the longest path, and the energy of an inference.
 
-use bitmill_cost_model::{Calibration, Component, Cost, EnergyBreakdown, Fit};
+use bitmill_cost_model::{Calibration, Component, Cost, EnergyBreakdown, Fit, LongestPath};
 
 use super::Priced;
 use crate::table::{Table, short};
@@ -11,12 +11,11 @@ pub fn page(priced: &Priced, depth: usize) -> String {
     let mut text = format!("{} in {} ({})\n\n", cost.top, priced.technology.name, priced.technology.summary);
     text += &tree(priced, depth).text();
     let path = &cost.longest_path;
-    let place = if path.instance.is_empty() { &cost.top } else { &path.instance };
     text += &format!(
-        "\nlongest path  {} ns ({} MHz) in {place}: {}\n",
+        "\nlongest path  {} ns ({} MHz) in {}\n",
         short(path.delay_ns),
         short(cost.clock_mhz()),
-        if path.signals.is_empty() { "between ports".to_owned() } else { path.signals.join(" → ") }
+        place_of(&cost.top, path)
     );
     if let Some((network, breakdown)) = &priced.inference {
         text += &format!("\n{}", energies(network, breakdown));
@@ -24,6 +23,14 @@ pub fn page(priced: &Priced, depth: usize) -> String {
     text += &format!("\n{}\n", wrapped(&priced.technology.limits()));
     text += &priced.note.as_ref().map_or_else(String::new, |note| format!("note: {note}\n"));
     text
+}
+
+/// Where the longest path lies, and the signals that it passes.
+pub(super) fn place_of(top: &str, path: &LongestPath) -> String {
+    let place = if path.instance.is_empty() { top } else { &path.instance };
+    let signals =
+        if path.signals.is_empty() { "between ports".to_owned() } else { path.signals.join(" → ") };
+    format!("{place}: {signals}")
 }
 
 /// The tree of components down to a level, with the errors of the figures in its head.

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bitmill_cost_model::liberty::{Library, MappedNetlist, Roles};
@@ -17,9 +15,8 @@ use bitmill_hdl::verilog;
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use super::tools::{Request, SCRIPT, Tools};
+use super::tools::{Request, SCRIPT, Tools, side_by_side};
 use crate::output::{print, write_file};
-use crate::progress;
 use crate::table::Table;
 use crate::technology::{library, read};
 
@@ -105,7 +102,10 @@ pub fn run(args: &FitArgs) -> Result<(), Box<dyn Error>> {
         )
         .into());
     }
-    let (measured, slow) = Measuring { args, tools: &tools, cells: &cells }.all(&names)?;
+    std::fs::create_dir_all(&args.cache)
+        .map_err(|error| format!("cannot create {}: {error}", args.cache.display()))?;
+    let measuring = Measuring { args, tools: &tools, cells: &cells };
+    let (measured, slow) = side_by_side(&names, args.jobs, |name| measuring.one(name))?;
     let mut notes = cells.notes.clone();
     notes.extend(
         slow.iter().map(|name| format!("skipped design ({} s were not enough): {name}", args.seconds)),
@@ -240,9 +240,6 @@ const SCALED: &str = "scaled from nine IHP SG13 single-port macros of 130 nm (Ap
                       by that of the flip-flops' clock energies, time by that of their clock-to-output delays, leakage by that of \
                       their leakages";
 
-/// A design by its name, and what it measures unless mapping takes too long, or what went wrong.
-type Outcome<'a> = (&'a str, Result<Option<Measurement>, String>);
-
 /// Designs on their way through the tools.
 struct Measuring<'a> {
     args: &'a FitArgs,
@@ -251,39 +248,6 @@ struct Measuring<'a> {
 }
 
 impl Measuring<'_> {
-    /// Measures all designs, several at once, and names those that take too long.
-    fn all(&self, names: &[String]) -> Result<(Vec<Measurement>, Vec<String>), Box<dyn Error>> {
-        std::fs::create_dir_all(&self.args.cache)
-            .map_err(|error| format!("cannot create {}: {error}", self.args.cache.display()))?;
-        let jobs = self.args.jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        let bar = progress::bar("designs", names.len() as u64);
-        let next = AtomicUsize::new(0);
-        let outcomes: Mutex<Vec<Outcome>> = Mutex::new(Vec::new());
-        let work = || {
-            while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let outcome = self.one(name).map_err(|error| error.to_string());
-                bar.inc(1);
-                if outcome.is_err() {
-                    next.store(names.len(), Ordering::Relaxed);
-                }
-                outcomes
-                    .lock()
-                    .map(|mut outcomes| outcomes.push((name.as_str(), outcome)))
-                    .unwrap_or_default();
-            }
-        };
-        std::thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
-        bar.finish_and_clear();
-        let (mut found, mut slow) = (Vec::new(), Vec::new());
-        for (name, outcome) in outcomes.into_inner().map_err(|_| "a worker panicked")? {
-            match outcome.map_err(|error| format!("{name}: {error}"))? {
-                Some(measured) => found.push(measured),
-                None => slow.push(name.to_owned()),
-            }
-        }
-        Ok((found, slow))
-    }
-
     /// Measures a design; `None` if mapping takes too long.
     fn one(&self, name: &str) -> Result<Option<Measurement>, Box<dyn Error>> {
         let design = training_design(name).ok_or("there is no such design")?;

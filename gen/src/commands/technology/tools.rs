@@ -2,13 +2,18 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bitmill_cost_model::liberty::{Library, MappedNetlist, Roles};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::progress;
 
 /// What runs in Python.
 pub const SCRIPT: &str = include_str!("synthesise.py");
@@ -49,17 +54,7 @@ impl Tools {
     /// # Errors
     /// What is missing, and how it is installed.
     pub fn find(python: &Path) -> Result<Tools, Box<dyn Error>> {
-        let ask = "import importlib.metadata as m, pyosys.libyosys; print(m.version('pyosys'))";
-        let asked = Command::new(python).args(["-c", ask]).output();
-        let asked = asked.map_err(|error| format!("cannot run {}: {error}", python.display()))?;
-        if !asked.status.success() {
-            return Err(format!(
-                "{} lacks pyosys, which maps designs to cells: python3 -m venv venv && venv/bin/pip install pyosys, \
-                 and give --python venv/bin/python",
-                python.display()
-            )
-            .into());
-        }
+        let pyosys = pyosys_version(python)?;
         if Command::new("sta").arg("-version").output().is_err() {
             return Err(
                 "OpenSTA (`sta`), which finds longest paths, is not installed; on Debian or Ubuntu: \
@@ -67,8 +62,6 @@ impl Tools {
                     .into(),
             );
         }
-        let pyosys = String::from_utf8_lossy(&asked.stdout);
-        let pyosys = pyosys.lines().last().unwrap_or_default().trim().to_owned();
         Ok(Tools { python: python.to_owned(), pyosys })
     }
 
@@ -77,17 +70,6 @@ impl Tools {
     /// # Errors
     /// What Yosys complains of.
     pub fn synthesise(&self, request: &Request, limit: Duration) -> Result<Option<String>, Box<dyn Error>> {
-        let folder = tempfile::tempdir()?;
-        let (script, result) = (folder.path().join("synthesise.py"), folder.path().join("result.json"));
-        let (log, problems) = (folder.path().join("log"), folder.path().join("problems"));
-        std::fs::write(&script, SCRIPT)?;
-        let mut child = Command::new(&self.python)
-            .arg(&script)
-            .stdin(Stdio::piped())
-            .stdout(std::fs::File::create(&log)?)
-            .stderr(std::fs::File::create(&problems)?)
-            .process_group(0)
-            .spawn()?;
         let text = json!({
             "top": request.top,
             "verilog": request.verilog,
@@ -97,20 +79,8 @@ impl Tools {
             "driver": request.driver,
             "load_ff": request.load_ff,
             "goal": request.goal,
-            "result": result,
         });
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(text.to_string().as_bytes())?;
-        }
-        if !finished(&mut child, limit)? {
-            return Ok(None);
-        }
-        if !child.wait()?.success() {
-            let problems = std::fs::read_to_string(&problems)?;
-            let last = problems.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
-            return Err(format!("Yosys failed on {}: {last}", request.top).into());
-        }
-        Ok(Some(std::fs::read_to_string(&result)?))
+        answer(&self.python, SCRIPT, text, limit)
     }
 
     /// The longest path of a netlist in ns, set-up included, the reset left out; 0 where there is none.
@@ -140,6 +110,63 @@ impl Tools {
             .parse::<f64>()
             .map_or(0.0, |slack| if slack.is_finite() { (PERIOD_PS - slack) * 1e-3 } else { 0.0 }))
     }
+}
+
+/// The version of pyosys that a Python has.
+///
+/// # Errors
+/// It has none, and how it is installed.
+pub fn pyosys_version(python: &Path) -> Result<String, Box<dyn Error>> {
+    let ask = "import importlib.metadata as m, pyosys.libyosys; print(m.version('pyosys'))";
+    let asked = Command::new(python).args(["-c", ask]).output();
+    let asked = asked.map_err(|error| format!("cannot run {}: {error}", python.display()))?;
+    if !asked.status.success() {
+        return Err(format!(
+            "{} lacks pyosys, which maps designs to cells: python3 -m venv venv && venv/bin/pip install pyosys, \
+             and give --python venv/bin/python",
+            python.display()
+        )
+        .into());
+    }
+    let pyosys = String::from_utf8_lossy(&asked.stdout);
+    Ok(pyosys.lines().last().unwrap_or_default().trim().to_owned())
+}
+
+/// Gives a request to a script in Python and returns the file that it writes to the request's `result`; `None` if that takes longer than
+/// `limit`.
+///
+/// # Errors
+/// The last line of what Python complains of.
+pub fn answer(
+    python: &Path,
+    script: &str,
+    mut request: Value,
+    limit: Duration,
+) -> Result<Option<String>, Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let (file, result) = (folder.path().join("script.py"), folder.path().join("result.json"));
+    let (log, problems) = (folder.path().join("log"), folder.path().join("problems"));
+    std::fs::write(&file, script)?;
+    request["result"] = json!(result);
+    let mut child = Command::new(python)
+        .arg(&file)
+        .stdin(Stdio::piped())
+        .stdout(std::fs::File::create(&log)?)
+        .stderr(std::fs::File::create(&problems)?)
+        .process_group(0)
+        .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(request.to_string().as_bytes())?;
+    }
+    if !finished(&mut child, limit)? {
+        return Ok(None);
+    }
+    if !child.wait()?.success() {
+        let problems = std::fs::read_to_string(&problems)?;
+        let last = problems.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        return Err(format!("Yosys failed on {}: {last}", request["top"]).into());
+    }
+    Ok(Some(std::fs::read_to_string(&result)?))
 }
 
 /// OpenSTA's commands.
@@ -182,4 +209,45 @@ fn finished(child: &mut Child, limit: Duration) -> std::io::Result<bool> {
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(true)
+}
+
+/// A design by its name, and what is known of it unless that takes too long, or what went wrong.
+type Outcome<'n, T> = (&'n str, Result<Option<T>, String>);
+
+/// What is known of designs, by name, and the names of those that took too long.
+type Found<T> = (Vec<T>, Vec<String>);
+
+/// Measures designs, several at once; `one` says nothing of a design that takes too long.
+///
+/// # Errors
+/// The first that `one` has, with the design's name.
+pub fn side_by_side<T: Send>(
+    names: &[String],
+    jobs: Option<NonZeroUsize>,
+    one: impl Fn(&str) -> Result<Option<T>, Box<dyn Error>> + Sync,
+) -> Result<Found<T>, Box<dyn Error>> {
+    let jobs = jobs.or(std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let bar = progress::bar("designs", names.len() as u64);
+    let next = AtomicUsize::new(0);
+    let outcomes: Mutex<Vec<Outcome<T>>> = Mutex::new(Vec::new());
+    let work = || {
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let outcome = one(name).map_err(|error| error.to_string());
+            bar.inc(1);
+            if outcome.is_err() {
+                next.store(names.len(), Ordering::Relaxed);
+            }
+            outcomes.lock().map(|mut outcomes| outcomes.push((name.as_str(), outcome))).unwrap_or_default();
+        }
+    };
+    std::thread::scope(|scope| (0..jobs).for_each(|_| drop(scope.spawn(work))));
+    bar.finish_and_clear();
+    let (mut found, mut slow) = (Vec::new(), Vec::new());
+    for (name, outcome) in outcomes.into_inner().map_err(|_| "a worker panicked")? {
+        match outcome.map_err(|error| format!("{name}: {error}"))? {
+            Some(measured) => found.push(measured),
+            None => slow.push(name.to_owned()),
+        }
+    }
+    Ok((found, slow))
 }
