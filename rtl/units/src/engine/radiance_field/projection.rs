@@ -120,29 +120,23 @@ struct Places<'m> {
 struct Edge<'m> {
     /// Columns from and to, rows from and to.
     number: Signal<'m>,
-    numerator: Signal<'m>,
-    product: Signal<'m>,
+    /// The dividend enters, two cycles after the edge's number came.
     dividend: Signal<'m>,
-    /// Quotient bits.
+    /// Quotient bits are made.
     bits: Signal<'m>,
 }
 
 impl<'m> Places<'m> {
     /// The floor of an edge's quotient, once all its bits are made.
     fn quotient(&self, m: &'m ModuleBuilder, focal: Signal<'m>, edge: &Edge<'m>) -> Signal<'m> {
-        let keep = |name: &str, enable: Signal<'m>, next: Signal<'m>| {
-            let register = m.register(name, next.shape()).without_reset();
-            register.set_when(enable, next);
-            register.q()
-        };
         let (is_upper, is_row) = (edge.number.bit(0), edge.number.bit(1));
         let place = is_row.mux(self.across[1], self.across[0]);
         let reach = is_upper.mux(self.radius, self.radius.not().increment());
-        let numerator = keep("numerator_q", edge.numerator, place.add_wrapping(reach));
+        let numerator = m.delay_data("numerator_q", place.add_wrapping(reach));
         let product = numerator.mul(focal.to_signed()).resize(PLACE_BITS + FOCAL_BITS);
         // A lower edge is a ceiling: the floor of what is one last place less, and one more.
         let less = m.constant(signed(PLACE_BITS + FOCAL_BITS), -1).gate(is_upper.not()).as_signed();
-        let product = keep("product_q", edge.product, product.add_wrapping(less).shr(FOCAL_FRACTION_BITS));
+        let product = m.delay_data("product_q", product.add_wrapping(less).shr(FOCAL_FRACTION_BITS));
         let complement = product.msb();
         let dividend = complement.mux(product.not(), product).as_unsigned().truncate(DIVIDEND_BITS);
         let divisor = numerator.msb().xor(is_upper).mux(self.near, self.far).named("divisor");
@@ -151,7 +145,7 @@ impl<'m> Places<'m> {
         let rest = m.register("rest_q", unsigned(PLACE_BITS)).without_reset();
         let bits = m.register("bits_q", unsigned(OFFSET_BITS)).without_reset();
         let high = dividend.slice(OFFSET_BITS, DIVIDEND_BITS - OFFSET_BITS);
-        let too_large = keep("too_large_q", edge.dividend, high.ge(divisor.extend(high.width())));
+        let too_large = m.delay_data("too_large_q", high.ge(divisor.extend(high.width())));
         let (mut left, mut digits) = (rest.q(), bits.q());
         for _ in 0..2 {
             let widened = m.concat(&[left, digits.msb()]);
@@ -215,7 +209,7 @@ impl Unit for CubeProjection {
             .ways(&m, cube, eye)
             .into_iter()
             .enumerate()
-            .map(|(axis, way)| keep(&format!("way_{axis}_q"), at(1), way))
+            .map(|(axis, way)| m.delay_data(&format!("way_{axis}_q"), way))
             .collect();
         let axis_word = AXES as u32 * AXIS_BITS;
         let words: Vec<Signal> =
@@ -244,18 +238,13 @@ impl Unit for CubeProjection {
         let places = Places {
             across,
             radius,
-            near: keep("near_q", decides, near.as_unsigned()),
-            far: keep("far_q", decides, far.as_unsigned()),
+            near: m.delay_data("near_q", near.as_unsigned()),
+            far: m.delay_data("far_q", far.as_unsigned()),
         };
         let made = |number: u32| divides_edges.and(phase.q().eq_value(number.into()));
         let ends = made(EDGE_CYCLES - 1).named("ends");
-        let at_work = Edge {
-            number: edge.q(),
-            numerator: made(0),
-            product: made(1),
-            dividend: made(2),
-            bits: divides_edges.and(phase.q().gt(m.lit(4, 2))).and(ends.not()),
-        };
+        let at_work =
+            Edge { number: edge.q(), dividend: made(2), bits: divides_edges.and(phase.q().gt(m.lit(4, 2))) };
         m.comment("An edge: numerator, product, dividend, division.");
         let quotient = places.quotient(&m, focal, &at_work);
         let next_phase = ends.mux(m.lit(4, 0), phase.q().increment());
@@ -342,9 +331,9 @@ fn shot(side_bits: u32, random: &mut Random) -> Values {
     let eye = [(); AXES].map(|()| to_bits((random.below(3 * side as u64) as i64 - side).into(), EYE_BITS));
     let parts = [(); AXES * AXES].map(|()| random.bits(AXIS_BITS - 1));
     let signs = parts.map(|part| to_bits(signed_number(&part, AXIS_BITS - 1).into(), AXIS_BITS));
-    let focal = BigUint::from(
-        (1 + random.below(200)) << FOCAL_FRACTION_BITS | random.below(1 << FOCAL_FRACTION_BITS),
-    );
+    // A whole focal length makes products of which quotients are whole, too.
+    let fraction = if random.one_in(2) { 0 } else { random.below(1 << FOCAL_FRACTION_BITS) };
+    let focal = BigUint::from((1 + random.below(200)) << FOCAL_FRACTION_BITS | fraction);
     let size = [(); 2].map(|()| BigUint::from(1 + random.below(150)));
     vec![pack(&eye, EYE_BITS), pack(&signs, AXIS_BITS), focal, pack(&size, SIZE_BITS)]
 }
