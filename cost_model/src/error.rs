@@ -4,12 +4,16 @@
 #[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum CostError {
     /// No technology of that name is embedded.
-    #[error("no technology is called `{name}`; there are {legal}")]
+    #[error(
+        "no technology is called `{name}`; there are {legal}, and for `bitmill cost` the FPGA families {families}"
+    )]
     UnknownTechnology {
         /// What was asked for.
         name: String,
         /// Names that are embedded.
         legal: String,
+        /// Names of FPGA families.
+        families: String,
     },
     /// The name is that of an FPGA family, where areas and energies are asked for.
     #[error(

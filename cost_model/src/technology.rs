@@ -125,9 +125,11 @@ impl Technology {
             None => {
                 let legal: Vec<String> = technologies.into_iter().map(|t| t.name).collect();
                 let (name, legal) = (name.to_owned(), legal.join(", "));
-                Err(match Fabric::named(&name)? {
-                    Some(_) => CostError::IsFabric { name, legal },
-                    None => CostError::UnknownTechnology { name, legal },
+                let families: Vec<String> =
+                    Fabric::embedded()?.into_iter().map(|family| family.name).collect();
+                Err(match families.contains(&name) {
+                    true => CostError::IsFabric { name, legal },
+                    false => CostError::UnknownTechnology { name, legal, families: families.join(", ") },
                 })
             }
         }

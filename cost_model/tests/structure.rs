@@ -199,7 +199,8 @@ fn technologies_are_embedded_and_refused_when_wrong() {
     let unknown = Technology::named("tsmc28").unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "no technology is called `tsmc28`; there are sky130hd, sg13g2, asap7, osu018, scaled28"
+        "no technology is called `tsmc28`; there are sky130hd, sg13g2, asap7, osu018, scaled28, \
+         and for `bitmill cost` the FPGA families ecp5, xcup"
     );
     let text = include_str!("../technologies/sky130hd.toml");
     let misspelt = text.replacen("supply_v", "supply", 1);
